@@ -1,0 +1,1 @@
+"""The domain of Sluice: plain Python that ships in every Lambda function and container image."""

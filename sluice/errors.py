@@ -1,0 +1,103 @@
+"""What can go wrong, as exceptions: the class name is the error name Step Functions routes on."""
+
+from __future__ import annotations
+
+
+class SluiceError(Exception):
+    """A failure a person can act on: what happened, where, why, and what to do about it.
+
+    `str(error)` is the text that reaches the execution's cause, the SNS message and the report, so it has to
+    stand on its own: whoever reads it may know nothing of Sluice.
+    """
+
+    def __init__(self, what: str, *, where: str = "", why: str = "", fix: str = "") -> None:
+        self.what = what
+        self.where = where
+        self.why = why
+        self.fix = fix
+        super().__init__(what, where, why, fix)
+
+    def __str__(self) -> str:
+        parts = [self.what]
+        parts += [f"  {label:<6} {text}" for label, text in self._labelled() if text]
+        return "\n".join(parts)
+
+    def _labelled(self) -> list[tuple[str, str]]:
+        return [("where", self.where), ("why", self.why), ("to do", self.fix)]
+
+    @property
+    def name(self) -> str:
+        """The ASL error name."""
+        return type(self).__name__
+
+
+class ProjectError(SluiceError):
+    """project.toml or a hook of the project cannot be used."""
+
+
+class DataError(SluiceError):
+    """The uploaded file cannot become a dataset version. Nothing was stored but a report."""
+
+
+class UploadMisplaced(DataError):
+    """The object is not under incoming/training/ or is of no known format."""
+
+
+class ObjectNotFound(DataError):
+    """The object was gone (or never there) when it was read."""
+
+
+class EmptyFile(DataError):
+    """The object holds no bytes, or nothing but white space."""
+
+
+class NoRows(DataError):
+    """There is a header and nothing below it."""
+
+
+class UnreadableFile(DataError):
+    """The bytes are not what the name says: not UTF-8, not CSV, not Parquet, compressed, truncated."""
+
+
+class SchemaMismatch(DataError):
+    """Columns are missing, unknown or there twice."""
+
+
+class OneClassTarget(DataError):
+    """The target holds fewer classes than the problem needs."""
+
+
+class DataRejected(DataError):
+    """More rows were rejected than the project allows."""
+
+
+class TrainingSetFailed(SluiceError):
+    """BuildTrainingSet failed: usually the project's features.py."""
+
+
+class TrainingFailed(SluiceError):
+    """The training job failed: usually the project's train.py."""
+
+
+class TrainingTimedOut(SluiceError):
+    """The training job ran into its time limit and was stopped."""
+
+
+class EvaluationFailed(SluiceError):
+    """The model could not be judged: it does not load, does not predict, or predicts NaN."""
+
+
+class GateFailed(SluiceError):
+    """DecideGate could not decide (a decision against the model is not a failure)."""
+
+
+class DeploymentFailed(SluiceError):
+    """The endpoint did not come into service with the new model."""
+
+
+class PipelineFailed(SluiceError):
+    """A state failed for a reason the pipeline knows nothing of: an AWS error, a bug."""
+
+
+class RequestError(SluiceError):
+    """A prediction request breaks the model's contract. Answered with 400."""

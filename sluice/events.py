@@ -1,0 +1,103 @@
+"""Payloads between states, handlers and containers: what each is given and what it answers."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Payload(BaseModel):
+    """A payload's base: unknown keys are refused, so that a renamed field fails where it was renamed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ValidateDatasetInput(Payload):
+    """What ValidateDataset is asked: one object version, or the newest one where `version_id` is null."""
+
+    execution: str
+    bucket: str
+    key: str
+    version_id: str | None = None
+
+
+class ValidatedDataset(Payload):
+    """What ValidateDataset answers once the dataset version stands in S3."""
+
+    dataset_version: str
+    dataset_uri: str
+    rows: int = Field(description="accepted rows, those in the dataset version")
+    rejected_rows: int
+    quarantine_uri: str | None
+    validation_report_uri: str
+
+
+class DecideGateInput(Payload):
+    """What DecideGate is asked: `evaluation_uri` is the `evaluation.json` that EvaluateModel wrote."""
+
+    evaluation_uri: str
+
+
+class ModelEvaluation(Payload):
+    """One model's figures on the held-out rows; `error` instead of metrics where it could not score them."""
+
+    metrics: dict[str, float] = {}
+    error: str | None = None
+    model_uri: str
+
+
+class Evaluation(Payload):
+    """evaluation.json: challenger and champion, judged on the same held-out rows."""
+
+    problem: Literal["binary", "multiclass", "regression"]
+    held_out_rows: int
+    challenger: ModelEvaluation
+    champion: ModelEvaluation | None
+    curves: dict[str, Any] = Field(default={}, description="points for plots, at most 200 a curve")
+
+
+class GateDecision(Payload):
+    """What DecideGate answers. A refusal is a value, not an error."""
+
+    promote: bool
+    reasons: list[str]
+    metrics: dict[str, float]
+    champion_metrics: dict[str, float] | None
+
+
+class StateFailure(Payload):
+    """What a Catch hands on: the state that failed, with the error name and cause Step Functions gave."""
+
+    state: str
+    error: str
+    cause: str
+
+
+Outcome = Literal["Deployed", "GateRejected", "Failed"]
+
+
+class ReportOutcomeInput(Payload):
+    """What ReportOutcome is told of an execution that is about to end, well or not."""
+
+    execution: str
+    execution_arn: str
+    outcome: Outcome
+    source: dict[str, Any]
+    dataset: ValidatedDataset | None = None
+    gate: GateDecision | None = None
+    evaluation_uri: str | None = None
+    model_uri: str | None = None
+    endpoint_name: str | None = None
+    failure: StateFailure | None = None
+
+
+class ReportedOutcome(Payload):
+    """What ReportOutcome answers: the report, the notification, and the error to end with, if any."""
+
+    report_uri: str
+    subject: str = Field(description="at most 100 ASCII characters, as SNS wants it")
+    message: str
+    error: str | None = None
+    cause: str | None = None
+    summary: dict[str, Any]

@@ -1,0 +1,30 @@
+"""Which side of the split a row is on: decided by a salted hash of its entity key, never by chance.
+
+An entity stays on its side in every dataset version, so that a champion has never trained on the rows it is
+judged on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+_BUCKETS = 1 << 64
+
+
+def is_held_out(key: str, *, salt: str, share: float) -> bool:
+    """Tell whether the entity `key` belongs to the held-out side, which gets `share` (0–1) of them."""
+    digest = hashlib.blake2b(key.encode(), key=salt.encode()[:64], digest_size=8).digest()
+    return int.from_bytes(digest, "big") < share * _BUCKETS
+
+
+def held_out_mask(keys: Iterable[str], *, salt: str, share: float) -> list[bool]:
+    """`is_held_out` for each key; an entity with many rows is hashed once."""
+    seen: dict[str, bool] = {}
+    mask = []
+    for key in keys:
+        side = seen.get(key)
+        if side is None:
+            side = seen[key] = is_held_out(key, salt=salt, share=share)
+        mask.append(side)
+    return mask

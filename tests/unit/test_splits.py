@@ -1,0 +1,28 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sluice.splits import held_out_mask, is_held_out
+
+
+def test_the_share_of_held_out_entities_is_the_one_asked_for() -> None:
+    mask = held_out_mask([f"customer-{i}" for i in range(20_000)], salt="telco", share=0.2)
+    assert abs(sum(mask) / len(mask) - 0.2) < 0.01
+
+
+@given(st.lists(st.text()), st.text(), st.floats(0, 1))
+def test_an_entity_is_on_one_side_whatever_it_comes_with(keys: list[str], salt: str, share: float) -> None:
+    mask = held_out_mask(keys, salt=salt, share=share)
+    assert mask == [is_held_out(key, salt=salt, share=share) for key in keys]
+
+
+@given(st.text())
+def test_a_larger_share_keeps_who_was_held_out(key: str) -> None:
+    sides = [is_held_out(key, salt="s", share=share / 10) for share in range(11)]
+    assert sides == sorted(sides)
+    assert not sides[0]
+    assert sides[10]
+
+
+def test_another_salt_is_another_split() -> None:
+    keys = [f"customer-{i}" for i in range(200)]
+    assert held_out_mask(keys, salt="a", share=0.5) != held_out_mask(keys, salt="b", share=0.5)
