@@ -1,0 +1,68 @@
+"""Recognising dates written as text, and which of day and month comes first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+_DATES = (
+    "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d.%m.%y",
+    "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d/%m/%y", "%m/%d/%y", "%d-%m-%y", "%m-%d-%y",
+    "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%B %d, %Y", "%d %B %Y",
+)  # fmt: skip
+_TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", "T%H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
+_ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?")
+_COMPACT = re.compile(r"(19|20)\d{6}")
+
+
+@dataclass(frozen=True)
+class DateFormat:
+    """How a column writes its dates: a strptime format, or None for ISO 8601."""
+
+    format: str | None
+    other: str | None = None
+    """Another format that reads every value as well: day and month cannot be told apart from the data."""
+
+
+def recognise(values: Sequence[str]) -> DateFormat | None:
+    """Find the format under which every one of `values` is a date; None if there is none."""
+    if not values:
+        return None
+    if all(_ISO.fullmatch(value) for value in values):
+        return DateFormat(None) if all(_is_iso(value) for value in values) else None
+    if not any(character.isdigit() for character in values[0]):
+        return None
+    found = [
+        date + time
+        for date in _DATES
+        for time in _TIMES
+        if all(_parses(value, date + time) for value in values)
+    ]
+    if not found:
+        return None
+    return DateFormat(found[0], found[1] if len(found) > 1 else None)
+
+
+def recognise_compact(values: Sequence[str]) -> DateFormat | None:
+    """Recognise dates written as eight digits: 20240131."""
+    if values and all(_COMPACT.fullmatch(value) and _parses(value, "%Y%m%d") for value in values):
+        return DateFormat("%Y%m%d")
+    return None
+
+
+def _is_iso(value: str) -> bool:
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _parses(value: str, pattern: str) -> bool:
+    try:
+        datetime.strptime(value, pattern)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,130 @@
+"""Finding a column that alone gives the target away: often one written down after the outcome was known."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pyarrow as pa
+
+from sluice.arrow import Array, ChunkedArray, Table
+from sluice.arrow import compute as pc
+from sluice.profiling import ColumnProfile
+
+Problem = Literal["binary", "multiclass", "regression"]
+
+# In a file this small a column may sort the classes by luck.
+_LEAST_ROWS = 100
+_LEAST_IN_CLASS = 10
+# A value stands for this many rows on average, or it identifies rows instead of telling about them.
+_ROWS_PER_VALUE = 10
+# The share of every class (and of the variance, in regression) that the column has to get right.
+_GIVEN_AWAY = 0.999
+
+
+def find_leak(column: ColumnProfile, target: ColumnProfile, problem: Problem) -> str | None:
+    """Say how `column` alone predicts `target`, as the end of a sentence; None if it does not.
+
+    A class is given away if a rule on this one column gets at least 99.9 % of every class right: a rule by
+    value, by being filled in or not, or by thresholds. A number is given away if each value of the column has
+    one value of the target, or if both have the same order.
+    """
+    known = pa.table({"column": column.values, "target": target.values})
+    known = known.filter(pc.is_valid(known["target"]))
+    if known.num_rows < _LEAST_ROWS:
+        return None
+    if problem == "regression":
+        return _leaks_number(column, known)
+    return _leaks_class(column, known)
+
+
+def _leaks_class(column: ColumnProfile, known: Table) -> str | None:
+    classes = known.group_by("target").aggregate([([], "count_all")])
+    if pc.min(classes["count_all"]).as_py() < _LEAST_IN_CLASS or classes.num_rows < 2:
+        return None
+    filled = known.set_column(0, "column", pc.is_valid(known["column"]))
+    if column.nulls > 0 and _by_value(filled):
+        return "whether it is filled in already says what the target is"
+    if column.distinct * _ROWS_PER_VALUE <= known.num_rows and _by_value(known):
+        return "each of its values goes with one value of the target"
+    if column.is_numeric and _by_threshold(known.drop_null(), classes.num_rows):
+        return "its size alone separates the values of the target"
+    return None
+
+
+def _by_value(known: Table) -> bool:
+    """Tell whether guessing the most frequent class for each value finds 99.9 % of every class."""
+    pairs = known.group_by(["column", "target"]).aggregate([([], "count_all")]).to_pylist()
+    best: dict[object, tuple[int, object]] = {}
+    rows: dict[object, int] = {}
+    for pair in pairs:
+        value, label, count = pair["column"], pair["target"], pair["count_all"]
+        rows[label] = rows.get(label, 0) + count
+        if value not in best or count > best[value][0]:
+            best[value] = (count, label)
+    right: dict[object, int] = {}
+    for count, label in best.values():
+        right[label] = right.get(label, 0) + count
+    return all(right.get(label, 0) >= _GIVEN_AWAY * count for label, count in rows.items())
+
+
+def _by_threshold(known: Table, classes: int) -> bool:
+    """Tell whether cuts along the column, one fewer than there are classes, separate them nearly always.
+
+    With two classes that is an area under the ROC curve of 99.9 % or more, from ranks (Mann-Whitney U).
+    """
+    if known.num_rows < _LEAST_ROWS:
+        return False
+    if classes == 2:
+        labels = known["target"].unique()
+        if len(labels) < 2:
+            return False
+        ranks = _ranks(known["column"])
+        mine = pc.equal(known["target"], labels[0])
+        positives = pc.sum(mine).as_py()
+        negatives = known.num_rows - positives
+        if min(positives, negatives) < _LEAST_IN_CLASS:
+            return False
+        wins = pc.sum(ranks.filter(mine)).as_py() - positives * (positives + 1) / 2
+        area = wins / (positives * negatives)
+        return bool(max(area, 1 - area) >= _GIVEN_AWAY)
+    ordered = known.sort_by("column")["target"].combine_chunks()
+    changes = pc.sum(pc.not_equal(ordered.slice(1), ordered.slice(0, len(ordered) - 1))).as_py()
+    # A misplaced row makes two changes.
+    return bool(changes - (classes - 1) <= 2 * (1 - _GIVEN_AWAY) * known.num_rows)
+
+
+def _leaks_number(column: ColumnProfile, known: Table) -> str | None:
+    if column.is_numeric:
+        both = known.drop_null()
+        # A flag or a handful of values cannot follow a number closely enough to be worth asking.
+        if both.num_rows >= _LEAST_ROWS and column.distinct > 2:
+            ranks = abs(_correlation(_ranks(both["column"]), _ranks(both["target"])))
+            sizes = abs(_correlation(both["column"].cast("float64"), both["target"].cast("float64")))
+            if ranks >= _GIVEN_AWAY or sizes >= 0.9999:
+                return "it rises and falls with the target, row by row"
+    if column.distinct * _ROWS_PER_VALUE <= known.num_rows and _explains(known):
+        return "each of its values goes with one value of the target"
+    return None
+
+
+def _explains(known: Table) -> bool:
+    """Tell whether the column's groups leave next to none of the target's variance within them."""
+    numbers = known.set_column(1, "target", known["target"].cast("float64"))
+    groups = numbers.group_by("column").aggregate([("target", "variance"), ("target", "count")])
+    within = pc.sum(pc.multiply(groups["target_variance"], groups["target_count"])).as_py()
+    total = pc.variance(numbers["target"]).as_py() * numbers.num_rows
+    return bool(total > 0 and within <= 1e-4 * total)
+
+
+def _ranks(values: ChunkedArray) -> Array:
+    """Ranks from 1; equal values share the mean of theirs."""
+    low = pc.rank(values, sort_keys="ascending", tiebreaker="min")
+    high = pc.rank(values, sort_keys="ascending", tiebreaker="max")
+    return pc.divide(pc.add(low.cast("float64"), high.cast("float64")), 2.0)
+
+
+def _correlation(x: Array | ChunkedArray, y: Array | ChunkedArray) -> float:
+    """Pearson's r; 0 where one of them does not vary."""
+    dx, dy = pc.subtract(x, pc.mean(x)), pc.subtract(y, pc.mean(y))
+    spread = (pc.sum(pc.multiply(dx, dx)).as_py() * pc.sum(pc.multiply(dy, dy)).as_py()) ** 0.5
+    return float(pc.sum(pc.multiply(dx, dy)).as_py() / spread) if spread else 0.0

@@ -1,0 +1,345 @@
+"""Project: the user's project.toml, read and checked. An error names file, key, found and allowed."""
+
+from __future__ import annotations
+
+import difflib
+import string
+import tomllib
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+
+from sluice.errors import ProjectError
+
+ColumnType = Literal["string", "integer", "number", "boolean", "timestamp"]
+Problem = Literal["binary", "multiclass", "regression"]
+
+METRICS: dict[str, frozenset[str]] = {
+    "binary": frozenset({"roc_auc", "average_precision", "log_loss", "accuracy", "f1", "brier"}),
+    "multiclass": frozenset({"accuracy", "f1_macro", "log_loss"}),
+    "regression": frozenset({"rmse", "mae", "r2"}),
+}
+SMALLER_IS_BETTER = frozenset({"log_loss", "brier", "rmse", "mae"})
+_DEFAULT_COMPARE = {"binary": "roc_auc", "multiclass": "accuracy", "regression": "rmse"}
+
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html
+_MAX_HYPERPARAMETERS = 100
+_MAX_HYPERPARAMETER_LENGTH = 2_500
+
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Identity(_Table):
+    """[project]."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,23}$")]
+    description: str = ""
+
+
+class Data(_Table):
+    """[data]: how the uploaded file is written, and how much of it may be rejected."""
+
+    delimiter: Annotated[str, StringConstraints(min_length=1, max_length=1)] = ","
+    null_values: tuple[str, ...] = ("",)
+    max_rejected_share: _Share = 0.05
+
+
+class Entity(_Table):
+    """[entity]: what a row is about. Without `key`, a row's key is the hash of the row."""
+
+    key: str | None = None
+    timestamp: str | None = None
+
+
+class Target(_Table):
+    """[target]: what is predicted."""
+
+    column: str
+    problem: Problem
+    positive: str | int | bool | None = None
+
+    @model_validator(mode="after")
+    def _positive_goes_with_binary(self) -> Self:
+        if (self.positive is not None) != (self.problem == "binary"):
+            raise ValueError('`positive` is for problem = "binary", and needed there')
+        return self
+
+
+class Column(_Table):
+    """[columns.NAME]: what one column of the uploaded file may hold."""
+
+    type: ColumnType
+    nullable: bool = False
+    min: float | None = None
+    max: float | None = None
+    categories: tuple[str | int, ...] | None = None
+    format: str | None = None
+
+    @model_validator(mode="after")
+    def _constraints_fit_the_type(self) -> Self:
+        if (self.min is not None or self.max is not None) and self.type not in {"integer", "number"}:
+            raise ValueError(f"`min` and `max` are for integer and number columns, not for {self.type}")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"`min` ({self.min}) is above `max` ({self.max})")
+        if self.categories is not None and self.type not in {"string", "integer"}:
+            raise ValueError(f"`categories` are for string and integer columns, not for {self.type}")
+        if self.format is not None:
+            if self.type != "timestamp":
+                raise ValueError(f"`format` is for timestamp columns, not for {self.type}")
+            _check_timestamp_format(self.format)
+        return self
+
+
+class Features(_Table):
+    """[features]: the model's inputs in order, the numeric ones first."""
+
+    numeric: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.numeric + self.categorical
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        if not self.names:
+            raise ValueError("there are no features: list some under `numeric` or `categorical`")
+        twice = sorted({name for name in self.names if self.names.count(name) > 1})
+        if twice:
+            raise ValueError(f"listed more than once: {', '.join(twice)}")
+        return self
+
+
+class Split(_Table):
+    """[split]: which entities are held out to judge models on."""
+
+    held_out_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    salt: str = ""
+
+
+class Model(_Table):
+    """[model]: how it is trained, and on what."""
+
+    hyperparameters: dict[str, str | bool | int | float] = {}
+    max_runtime_seconds: Annotated[int, Field(ge=1, le=2_419_200)] = 3_600
+    instance_type: Annotated[str, StringConstraints(pattern=r"^ml\.")] = "ml.m5.large"
+    image: str | None = None
+
+    @field_validator("hyperparameters")
+    @classmethod
+    def _sagemaker_takes_them(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if len(value) > _MAX_HYPERPARAMETERS:
+            raise ValueError(f"{len(value)} hyperparameters; SageMaker takes {_MAX_HYPERPARAMETERS}")
+        for name, each in value.items():
+            text = f"{name}{each}"
+            if len(str(each)) > _MAX_HYPERPARAMETER_LENGTH:
+                raise ValueError(f"{name} is {len(str(each))} characters long; SageMaker takes 2,500")
+            if "${" in text or "%}" in text:
+                raise ValueError(f"{name} holds `${{` or `%}}`, which mean something in a state machine")
+        return value
+
+
+class Gates(_Table):
+    """[gates]: what a challenger must show on the held-out rows before it is deployed."""
+
+    minimum: dict[str, float] = {}
+    compare: str = ""
+    tolerance: Annotated[float, Field(ge=0)] = 0.0
+    min_held_out_rows: Annotated[int, Field(ge=1)] = 50
+
+
+class Serving(_Table):
+    """[serving]: what the endpoint runs on."""
+
+    instance_type: Annotated[str, StringConstraints(pattern=r"^ml\.")] = "ml.t2.medium"
+    instance_count: Annotated[int, Field(ge=1)] = 1
+
+
+class Project(_Table):
+    """project.toml as a whole; `Project.load` reads it."""
+
+    project: Identity
+    data: Data = Data()
+    entity: Entity = Entity()
+    target: Target
+    columns: dict[str, Column]
+    features: Features
+    split: Split = Split()
+    model: Model = Model()
+    gates: Gates = Gates()
+    serving: Serving = Serving()
+
+    @property
+    def name(self) -> str:
+        return self.project.name
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_from_elsewhere(cls, tables: Any) -> Any:
+        """Default the salt to the project's name and the compared metric to the problem's usual one."""
+        if not isinstance(tables, dict):
+            return tables
+        filled = dict(tables)
+        name = _at(tables, "project", "name")
+        if (
+            isinstance(name, str)
+            and not _at(tables, "split", "salt")
+            and isinstance(tables.get("split", {}), dict)
+        ):
+            filled["split"] = {**tables.get("split", {}), "salt": name}
+        compare = _DEFAULT_COMPARE.get(str(_at(tables, "target", "problem")))
+        if compare and not _at(tables, "gates", "compare") and isinstance(tables.get("gates", {}), dict):
+            filled["gates"] = {**tables.get("gates", {}), "compare": compare}
+        return filled
+
+    @model_validator(mode="after")
+    def _tables_agree(self) -> Self:
+        known = METRICS[self.target.problem]
+        for where, metric in [
+            ("gates.compare", self.gates.compare),
+            *(("gates.minimum", m) for m in self.gates.minimum),
+        ]:
+            if metric not in known:
+                raise ValueError(
+                    f"{where}: {metric!r} is no {self.target.problem} metric; known: {_list(known)}"
+                )
+        for where, name in [("entity.key", self.entity.key), ("entity.timestamp", self.entity.timestamp)]:
+            if name is not None and name not in self.columns:
+                raise ValueError(f"{where}: there is no column {name!r}{_did_you_mean(name, self.columns)}")
+        timestamp = self.entity.timestamp
+        if timestamp is not None and self.columns[timestamp].type != "timestamp":
+            raise ValueError(f"entity.timestamp: {timestamp!r} is of type {self.columns[timestamp].type}")
+        if self.target.column in self.features.names:
+            raise ValueError(f"features: the target {self.target.column!r} is among them")
+        self._check_positive()
+        return self
+
+    def _check_positive(self) -> None:
+        column = self.columns.get(self.target.column)
+        if column and column.categories and self.target.positive is not None:
+            allowed = [str(each) for each in column.categories]
+            if str(self.target.positive) not in allowed:
+                raise ValueError(
+                    f"target.positive: {self.target.positive!r} is no category of {self.target.column!r}; "
+                    f"known: {_list(allowed)}"
+                )
+
+    @classmethod
+    def load(cls, folder: Path) -> Project:
+        """Read `<folder>/project.toml`, and check it against the hooks that lie beside it.
+
+        Raises:
+            ProjectError: there is no such file, it is not TOML, or it breaks a rule.
+        """
+        file = folder / "project.toml"
+        project = cls.load_file(file)
+        made_by_hook = (folder / "features.py").is_file()
+        for name in (*project.features.names, project.target.column):
+            if name not in project.columns and not made_by_hook:
+                raise ProjectError(
+                    f"there is no column {name!r}{_did_you_mean(name, project.columns)}",
+                    where=f"{file}: {'target.column' if name == project.target.column else 'features'}",
+                    fix=f"describe it under [columns.{name}], or add a features.py that makes it",
+                )
+        if project.model.image is None and not (folder / "train.py").is_file():
+            raise ProjectError(
+                "there is no training code",
+                where=str(folder / "train.py"),
+                fix="write a train.py with build_model(hyperparameters), or set model.image",
+            )
+        return project
+
+    @classmethod
+    def load_file(cls, file: Path) -> Project:
+        """Read a project.toml alone, without looking at what lies beside it.
+
+        Raises:
+            ProjectError: there is no such file, it is not TOML, or it breaks a rule.
+        """
+        try:
+            tables = tomllib.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ProjectError(
+                "there is no project here",
+                where=str(file),
+                fix="make one with `sluice init NAME --from FILE --target COLUMN`",
+            ) from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ProjectError("not valid TOML", where=str(file), why=str(error)) from error
+        try:
+            return cls.model_validate(tables)
+        except ValidationError as error:
+            raise _explain(error, file) from error
+
+
+def _explain(error: ValidationError, file: Path) -> ProjectError:
+    problems = [_explain_one(details) for details in error.errors()]
+    what = problems[0] if len(problems) == 1 else f"{len(problems)} mistakes:\n    " + "\n    ".join(problems)
+    return ProjectError(what, where=str(file), fix="docs/project.md lists every key and what it allows")
+
+
+def _explain_one(details: ErrorDetails) -> str:
+    path = [str(part) for part in details["loc"]]
+    key = ".".join(path)
+    if details["type"] == "extra_forbidden":
+        allowed = _fields_at(path[:-1])
+        return f"{key}: unknown key{_did_you_mean(path[-1], allowed)}; allowed: {_list(allowed)}"
+    if details["type"] == "missing":
+        return f"{key}: missing"
+    if details["type"] == "value_error":
+        text = details["msg"].removeprefix("Value error, ")
+        return f"{key}: {text}" if key else text
+    return f"{key}: found {details['input']!r}; {details['msg'].removeprefix('Input ')}"
+
+
+def _fields_at(path: list[str]) -> list[str]:
+    if not path:
+        return list(Project.model_fields)
+    if path[0] == "columns":
+        return list(Column.model_fields)
+    annotation = Project.model_fields[path[0]].annotation
+    return (
+        list(annotation.model_fields)
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel)
+        else []
+    )
+
+
+def _at(tables: dict[str, Any], table: str, key: str) -> Any:
+    inner = tables.get(table)
+    return inner.get(key) if isinstance(inner, dict) else None
+
+
+def _did_you_mean(name: str, known: Any) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _list(names: Any) -> str:
+    return ", ".join(sorted(names))
+
+
+def _check_timestamp_format(text: str) -> None:
+    codes = [text[i + 1 : i + 2] for i in range(len(text)) if text[i] == "%"]
+    if not codes or any(code not in string.ascii_letters + "%" for code in codes):
+        raise ValueError(f'`format` {text!r} is no strptime format, such as "%d/%m/%Y %H:%M"')
+    sample = datetime(2001, 2, 3, 4, 5, 6)
+    try:
+        datetime.strptime(sample.strftime(text), text)
+    except ValueError as error:
+        raise ValueError(f"`format` {text!r} is no strptime format: {error}") from error

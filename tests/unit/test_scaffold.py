@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import random
+import tomllib
+import types
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cli import init
+from sluice.drafting import Draft, draft_project
+from sluice.errors import ProjectError
+from sluice.project import Project
+from sluice.sampling import read_sample
+from sluice.scaffold import render_project, write_project
+from sluice.toml import array, comment, key, string
+
+TELCO = Path(__file__).parents[3] / "shared" / "data" / "telco_customer_churn.csv"
+
+
+def draft_of(folder: Path, frame: pd.DataFrame, target: str, *, sep: str = ",", **options: str) -> Draft:
+    path = folder / "data.csv"
+    frame.to_csv(path, index=False, sep=sep)
+    return draft_project(read_sample(path), target=target, **options)
+
+
+def frame(target: list[object] | None = None, rows: int = 300) -> pd.DataFrame:
+    dice = random.Random(1)
+    return pd.DataFrame(
+        {
+            "amount": [round(dice.uniform(0, 90), 2) for _ in range(rows)],
+            "emp.var rate": [round(dice.gauss(0, 1), 3) for _ in range(rows)],
+            "kind": [dice.choice(["a", "b", "c"]) for _ in range(rows)],
+            "y": target or [dice.choice(["yes", "no"]) for _ in range(rows)],
+        }
+    )
+
+
+def run(*arguments: str) -> int:
+    parser = argparse.ArgumentParser()
+    init.add_parser(parser.add_subparsers())
+    parsed = parser.parse_args(["init", *arguments])
+    status: int = parsed.command(parsed)
+    return status
+
+
+def hook(path: Path) -> types.ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class TestToml:
+    @pytest.mark.parametrize(
+        "text", ['say "hi"', "back\\slash", "tab\tnew\nline", "\x7f\x01", "größe, 東京", ""]
+    )
+    def test_strings_and_keys_survive(self, text: str) -> None:
+        assert tomllib.loads(f"{key(text)} = {string(text)}") == {text: text}
+
+    def test_long_arrays_are_filled_lines(self) -> None:
+        values = [f"category {number}" for number in range(30)]
+        lines = array("categories", values, note="why")
+        assert max(map(len, lines)) <= 110
+        assert tomllib.loads("\n".join(lines)) == {"categories": values}
+
+    def test_a_comment_stays_one(self) -> None:
+        assert comment("one\ntwo\x00three") == ["# one two three"]
+
+
+class TestProjectToml:
+    def test_it_is_loaded_by_the_project(self, tmp_path: Path) -> None:
+        draft = draft_of(tmp_path, frame(), "y", sep=";")
+        write_project(tmp_path / "mybank", draft)
+        project = Project.load(tmp_path / "mybank")
+        assert project.name == "mybank"
+        assert project.data.delimiter == ";"
+        assert project.features.numeric == ("amount", "emp.var rate")
+        assert project.features.categorical == ("kind",)
+        assert (project.target.problem, project.target.positive) == ("binary", "yes")
+        assert project.columns["amount"].min == 0
+        assert project.columns["emp.var rate"].min is None
+
+    @pytest.mark.parametrize(
+        ("target", "problem", "minimum", "compare"),
+        [
+            ([1.5 * row for row in range(300)], "regression", {"r2": 0.0}, "rmse"),
+            (["a", "b", "c"] * 100, "multiclass", {"accuracy": 0.31}, "accuracy"),
+            ([3, 4, 5, 6, 7] * 60, "multiclass", {"accuracy": 0.19}, "accuracy"),
+            ([0, 1, 1] * 100, "binary", {"roc_auc": 0.6}, "roc_auc"),
+            ([True, False] * 150, "binary", {"roc_auc": 0.6}, "roc_auc"),
+        ],
+    )
+    def test_gates_fit_the_problem(
+        self, tmp_path: Path, target: list[object], problem: str, minimum: dict[str, float], compare: str
+    ) -> None:
+        write_project(tmp_path / "p", draft_of(tmp_path, frame(target), "y"))
+        project = Project.load(tmp_path / "p")
+        assert (project.target.problem, project.gates.minimum, project.gates.compare) == (
+            problem,
+            minimum,
+            compare,
+        )
+        assert project.gates.min_held_out_rows == 30
+
+    def test_hostile_names_and_values_are_quoted(self, tmp_path: Path) -> None:
+        data = frame()
+        nasty = ['a"b', "c\\d", "e\nf", "# no comment", "東京"]
+        data['col "x" ] # =\\'] = [nasty[row % 5] for row in range(len(data))]
+        write_project(tmp_path / "p", draft_of(tmp_path, data, "y"))
+        column = Project.load(tmp_path / "p").columns['col "x" ] # =\\']
+        assert column.categories == tuple(sorted(nasty))
+
+    def test_what_is_left_out_says_why(self, tmp_path: Path) -> None:
+        data = frame()
+        data["client_id"] = range(5000, 5000 + len(data))
+        data["outcome"] = [1 if label == "yes" else 0 for label in data["y"]]
+        data["day"] = [f"{1 + row % 12:02}/{1 + row % 12:02}/2024" for row in range(len(data))]
+        data["price"] = [f"{row % 90},{row % 10}" for row in range(len(data))]
+        text = render_project("p", draft_of(tmp_path, data, "y", sep=";"))
+        assert "Left out of the features: an identifier" in text
+        assert '# key = "client_id"' in text
+        assert "Left out of the features: each of its values goes with one value of the target." in text
+        assert "take it back: add its name under [features] (numeric)" in text
+        assert 'fit "%m/%d/%Y" as well' in text
+        assert "a decimal comma" in text
+        features = tomllib.loads(text)["features"]
+        assert features == {"numeric": ["amount", "emp.var rate"], "categorical": ["kind"]}
+
+    def test_entity_and_timestamp(self, tmp_path: Path) -> None:
+        data = frame()
+        data["client"] = [f"c{row % 30}" for row in range(len(data))]
+        data["at"] = [f"2024-01-01T00:{row // 60:02}:{row % 60:02}" for row in range(len(data))]
+        write_project(tmp_path / "p", draft_of(tmp_path, data, "y", entity="client", timestamp="at"))
+        project = Project.load(tmp_path / "p")
+        assert (project.entity.key, project.entity.timestamp) == ("client", "at")
+        assert not {"client", "at"} & set(project.features.names)
+
+    def test_null_tokens_and_nullability(self, tmp_path: Path) -> None:
+        data = frame().astype({"amount": object})
+        data.loc[:5, "amount"] = "?"
+        data.loc[6:7, "kind"] = None
+        write_project(tmp_path / "p", draft_of(tmp_path, data, "y"))
+        project = Project.load(tmp_path / "p")
+        assert project.data.null_values == ("", "?")
+        assert project.columns["amount"].nullable
+        assert project.columns["kind"].nullable
+        assert not project.columns["y"].nullable
+
+    def test_the_rejected_share_allows_for_rows_without_a_target(self, tmp_path: Path) -> None:
+        draft = draft_of(tmp_path, frame(["yes", "no", "no", None] * 75), "y")
+        write_project(tmp_path / "p", draft)
+        assert Project.load(tmp_path / "p").data.max_rejected_share > 0.25
+
+
+class TestTrain:
+    @pytest.mark.parametrize(
+        "target",
+        [[1.5 * row for row in range(300)], ["a", "b", "c"] * 100, ["yes", "no"] * 150],
+        ids=["regression", "multiclass", "binary"],
+    )
+    def test_the_model_fits_and_takes_gaps_and_unknown_categories(
+        self, tmp_path: Path, target: list[object]
+    ) -> None:
+        write_project(tmp_path / "p", draft_of(tmp_path, frame(target), "y"))
+        project = Project.load(tmp_path / "p")
+        rows = frame(target)[list(project.features.names)].astype({"kind": object})
+        rows.loc[:20, "amount"] = np.nan
+        rows.loc[10:30, "kind"] = None
+        model = hook(tmp_path / "p" / "train.py").build_model(project.model.hyperparameters)
+        model.fit(rows, target)
+        unseen = rows.head(3).assign(kind=pd.Series(["new", None, "a"], dtype=object))
+        assert len(model.predict(unseen)) == 3
+
+
+class TestCommand:
+    def test_it_writes_a_project_and_says_what_it_saw(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        frame().to_csv(tmp_path / "bank.csv", index=False)
+        assert run(str(tmp_path / "mybank"), "--from", str(tmp_path / "bank.csv"), "--target", "y") == 0
+        assert {path.name for path in (tmp_path / "mybank").iterdir()} == {
+            "project.toml", "train.py", "README.md",
+        }  # fmt: skip
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert "target    y (binary, positive 'yes')" in said.err
+
+    def test_a_folder_that_exists_is_kept_unless_forced(self, tmp_path: Path) -> None:
+        frame().to_csv(tmp_path / "bank.csv", index=False)
+        (tmp_path / "mybank").mkdir()
+        (tmp_path / "mybank" / "features.py").write_text("# mine\n")
+        arguments = [str(tmp_path / "mybank"), "--from", str(tmp_path / "bank.csv"), "--target", "y"]
+        with pytest.raises(ProjectError, match="already exists"):
+            run(*arguments)
+        assert run(*arguments, "--force") == 0
+        assert (tmp_path / "mybank" / "features.py").read_text() == "# mine\n"
+
+    @pytest.mark.parametrize(
+        ("name", "better"), [("My Bank", "my-bank"), ("9lives", "lives"), ("x" * 30, "x" * 24)]
+    )
+    def test_a_name_that_names_no_project(self, tmp_path: Path, name: str, better: str) -> None:
+        with pytest.raises(ProjectError, match="no project name") as caught:
+            run(str(tmp_path / name), "--from", "none.csv", "--target", "y")
+        assert str(tmp_path / better) in str(caught.value)
+
+
+@pytest.mark.skipif(not TELCO.is_file(), reason="telco_customer_churn.csv is not in ../shared/data")
+class TestTelco:
+    def test_it_reads_as_a_person_would(self, tmp_path: Path) -> None:
+        assert run(str(tmp_path / "telco"), "--from", str(TELCO), "--target", "Churn") == 0
+        text = (tmp_path / "telco" / "project.toml").read_text()
+        project = Project.load(tmp_path / "telco")
+        assert "# seen 18.25 … 118.75" in text
+        assert '# key = "customerID"' in text
+        assert (project.target.problem, project.target.positive) == ("binary", "Yes")
+        assert project.columns["TotalCharges"].type == "number"
+        assert project.columns["TotalCharges"].nullable
+        assert " " in project.data.null_values
+        assert project.features.numeric == ("tenure", "MonthlyCharges", "TotalCharges")
+        assert "SeniorCitizen" in project.features.categorical
+        assert "customerID" not in project.features.names
+        assert len(project.features.names) == 19
+        assert project.columns["Contract"].categories == ("Month-to-month", "One year", "Two year")
