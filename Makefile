@@ -16,7 +16,7 @@ export PATH := $(PATH):$(CURDIR)/.venv/bin
 export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
 unexport VIRTUAL_ENV
 
-SOURCES := sluice cli examples tests
+SOURCES := sluice cli local examples benchmarks tests
 
 .PHONY: help setup test check lint types layers clean
 

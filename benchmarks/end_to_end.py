@@ -1,0 +1,96 @@
+"""How long the pipeline takes beyond the bare fit: upload to InService on a local AWS, against fitting alone.
+
+    python benchmarks/end_to_end.py --project examples/telco --data telco_customer_churn.csv
+
+Prints JSON. The stack is deployed once; then the file is uploaded `--repeats` times (the first upload creates the
+endpoint, later ones are judged against the champion). The fit is timed in this process, imports excluded, on the
+rows that the training job was given. Bar: at most 15 s beyond the fit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import io
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cli import executions, stack
+from sluice.project import Project
+
+BAR_SECONDS = 15.0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--project", type=Path, default=Path("examples/telco"))
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--repeats", type=int, default=3)
+    arguments = parser.parse_args()
+    project = Project.load(arguments.project)
+    with tempfile.TemporaryDirectory(prefix="sluice-bench-") as folder:
+        local = stack.LocalAws(Path(folder) / "local")
+        try:
+            deployed = stack.deploy(arguments.project, local)
+            runs = [_upload(deployed, arguments.data, i) for i in range(arguments.repeats)]
+            fits = [
+                _fit(arguments.project, project, _train_rows(deployed, runs[0][1]))
+                for _ in range(arguments.repeats)
+            ]
+        finally:
+            local.stop()
+    seconds = [each for each, _ in runs]
+    beyond = seconds[0] - statistics.median(fits)
+    figures = {
+        "benchmark": "end_to_end",
+        "upload_to_in_service_s": round(seconds[0], 2),
+        "later_uploads_s": [round(each, 2) for each in seconds[1:]],
+        "bare_fit_s": round(statistics.median(fits), 2),
+        "bare_fit_spread_s": round(max(fits) - min(fits), 2),
+        "beyond_the_fit_s": round(beyond, 2),
+        "bar_s": BAR_SECONDS,
+        "states_s": runs[0][1]["seconds"],
+    }
+    print(json.dumps(figures, indent=2))
+    return 0 if beyond <= BAR_SECONDS else 1
+
+
+def _upload(deployed: stack.Stack, data: Path, turn: int) -> tuple[float, dict[str, Any]]:
+    start = time.monotonic()
+    upload = executions.upload(deployed, data, f"incoming/training/turn-{turn}-{data.name}")
+    summary = executions.follow(deployed, executions.execution_arn(deployed, upload))
+    if summary["outcome"] == "Failed":
+        raise SystemExit(f"{summary['error']}: {summary['cause']}")
+    return time.monotonic() - start, summary
+
+
+def _train_rows(deployed: stack.Stack, summary: dict[str, Any]) -> pd.DataFrame:
+    execution = summary["execution_arn"].rsplit(":", 1)[-1]
+    key = f"training-sets/{execution}/train/train.parquet"
+    body = deployed.client("s3").get_object(Bucket=deployed.outputs["ArtifactsBucketName"], Key=key)["Body"]
+    return pd.read_parquet(io.BytesIO(body.read()))
+
+
+def _fit(folder: Path, project: Project, rows: pd.DataFrame) -> float:
+    spec = importlib.util.spec_from_file_location("train", folder / "train.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    model = module.build_model(dict(project.model.hyperparameters))
+    start = time.monotonic()
+    model.fit(rows[list(project.features.names)], rows[project.target.column])
+    return time.monotonic() - start
+
+
+if __name__ == "__main__":
+    sys.exit(main())

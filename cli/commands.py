@@ -1,0 +1,171 @@
+"""The commands that work on a stack: up, down, upload, predict, run, demo."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from cli import executions, prediction, stack
+from cli.progress import say, step
+from cli.toolchain import ROOT
+from sluice import naming
+from sluice.errors import SluiceError
+
+
+def up(arguments: argparse.Namespace) -> int:
+    """Start the local AWS with the project deployed, and stay until interrupted unless detached."""
+    local = stack.LocalAws(stack.data_folder() / "local", detach=arguments.detach)
+    try:
+        deployed = stack.deploy(arguments.project, local)
+        deployed.save()
+        say("\n".join(["", f"{arguments.project} is up:", *stack.describe(deployed)]))
+        if arguments.detach:
+            say("\nstop it with `sluice down`")
+            return 0
+        say("\nit stays up until you press Ctrl-C")
+        local.wait()
+    except KeyboardInterrupt:
+        say("\nstopping")
+    except BaseException:
+        local.stop()
+        raise
+    local.stop()
+    return 0
+
+
+def down(_: argparse.Namespace) -> int:
+    """Stop the local AWS of this folder. What it held was in memory and is gone."""
+    stack.stop_detached(stack.current(None))
+    return 0
+
+
+def upload(arguments: argparse.Namespace) -> int:
+    """Put a file where the pipeline picks it up; with --wait, follow what comes of it."""
+    target = stack.current(arguments.stack)
+    done = executions.upload(target, arguments.file, arguments.key)
+    arn = executions.execution_arn(target, done)
+    say(f"  ↑ {done.uri}\n  → {arn}")
+    if not arguments.wait:
+        return 0
+    summary = executions.follow(target, arn)
+    return _finish(summary, as_json=arguments.json)
+
+
+def predict(arguments: argparse.Namespace) -> int:
+    """Predict each row of a file; CSV on stdout, or JSON Lines with --json."""
+    target = stack.current(arguments.stack)
+    predictions = prediction.predict_file(target, arguments.file)
+    if arguments.json:
+        for each in predictions:
+            print(json.dumps(each))
+        return 0
+    writer: Any = None
+    for each in predictions:
+        flat = {**each, **each.pop("probabilities", {})} if "probabilities" in each else each
+        if writer is None:
+            writer = csv.DictWriter(sys.stdout, list(flat), lineterminator="\n")
+            writer.writeheader()
+        writer.writerow(flat)
+    return 0
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Everything once, unattended, in a local AWS of its own: deploy, upload, follow, predict, stop."""
+    with tempfile.TemporaryDirectory(prefix="sluice-run-") as folder:
+        local = stack.LocalAws(Path(folder) / "local")
+        try:
+            deployed = stack.deploy(arguments.project, local)
+            summary = _train_and_predict(deployed, arguments.data, arguments.keep_reports)
+        finally:
+            local.stop()
+    return _finish(summary, as_json=arguments.json)
+
+
+def demo(arguments: argparse.Namespace) -> int:
+    """examples/churn from its generator to predictions, with where to look at the end."""
+    project = ROOT / "examples" / "churn"
+    folder = stack.data_folder() / "demo"
+    folder.mkdir(parents=True, exist_ok=True)
+    data = folder / "transactions.csv"
+    with step("generating transactions"):
+        argv = [sys.executable, str(project / "generate.py"), "--out", str(data)]
+        subprocess.run(argv, check=True, stdout=sys.stderr)
+    local = stack.LocalAws(stack.data_folder() / "local", detach=arguments.keep)
+    try:
+        deployed = stack.deploy(project, local)
+        summary = _train_and_predict(deployed, data, folder)
+        say("\n".join(["", "the stack:", *stack.describe(deployed)]))
+    except BaseException:
+        local.stop()
+        raise
+    if arguments.keep:
+        deployed.save()
+        say("\nit stays up: try `sluice upload`, `sluice predict`; stop it with `sluice down`")
+    else:
+        local.stop()
+        say("\nstopped; `sluice demo --keep` or `sluice up examples/churn --detach` keeps it running")
+    return _finish(summary, as_json=arguments.json)
+
+
+def _train_and_predict(deployed: stack.Stack, data: Path, reports: Path | None) -> dict[str, Any]:
+    done = executions.upload(deployed, data)
+    say(f"  ↑ {done.uri}")
+    summary = executions.follow(deployed, executions.execution_arn(deployed, done))
+    if summary["outcome"] == "Deployed":
+        with step("predictions for held-out rows"):
+            summary["predictions"] = _predict_held_out(deployed, summary)
+        for line in map(json.dumps, summary["predictions"]):
+            say(f"      {line}")
+    if reports and summary.get("report_uri"):
+        reports.mkdir(parents=True, exist_ok=True)
+        for name in ("report.html", "report.json"):
+            bucket, key = naming.split_uri(summary["report_uri"].rsplit("/", 1)[0] + "/" + name)
+            deployed.client("s3").download_file(bucket, key, str(reports / name))
+        say(f"  report: {reports / 'report.html'}")
+    return summary
+
+
+def _predict_held_out(deployed: stack.Stack, summary: dict[str, Any], rows: int = 3) -> list[dict[str, Any]]:
+    """Send the first held-out rows of the execution to the endpoint, as JSON records."""
+    import pyarrow.parquet as pq
+
+    execution = summary["execution_arn"].rsplit(":", 1)[-1]
+    key = f"training-sets/{execution}/test/test.parquet"
+    body = deployed.client("s3").get_object(Bucket=deployed.outputs["ArtifactsBucketName"], Key=key)["Body"]
+    table = pq.read_table(io.BytesIO(body.read())).slice(0, rows)
+    names = table.column_names[:-2]  # features, then target and key
+    records = table.select(names).to_pylist()
+    return prediction.invoke(deployed, json.dumps(records).encode(), "application/json")
+
+
+def _finish(summary: dict[str, Any], *, as_json: bool) -> int:
+    if as_json:
+        print(json.dumps(summary, indent=2, default=str))
+    else:
+        _print_summary(summary)
+    return 0 if summary["outcome"] in {"Deployed", "GateRejected"} else 1
+
+
+def _print_summary(summary: dict[str, Any]) -> None:
+    say(f"\n{summary['outcome']}")
+    for key in ("dataset_version", "rows", "rejected_rows", "endpoint_name", "report_uri"):
+        if summary.get(key) is not None:
+            say(f"  {key.replace('_', ' '):<16} {summary[key]}")
+    for name, value in (summary.get("metrics") or {}).items():
+        say(f"  {name:<16} {value:.4f}")
+    for reason in summary.get("reasons") or []:
+        say(f"  - {reason}")
+    if "error" in summary:
+        say(f"  {summary['error']}: {summary['cause']}")
+
+
+def guard(error: SluiceError) -> int:
+    say(f"{error.name}: {error}")
+    return 1

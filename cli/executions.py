@@ -1,0 +1,162 @@
+"""Training executions from a client's side: upload a file, follow its execution, sum it up."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from cli.progress import say
+from cli.stack import Stack
+from sluice import naming
+from sluice.errors import SluiceError
+
+_PUT_LIMIT = 5 * 1024**3  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html
+_START_SECONDS = 120.0
+_POLL_SECONDS = 0.25
+
+
+class NotStarted(SluiceError):
+    """The upload arrived and no execution began."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One object version in the uploads bucket."""
+
+    bucket: str
+    key: str
+    version_id: str
+
+    @property
+    def uri(self) -> str:
+        return f"{naming.uri(self.bucket, self.key)}?versionId={self.version_id}"
+
+
+@dataclass
+class Progress:
+    """What the history of an execution says so far: seconds and answers by state, in order."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    outputs: dict[str, Any] = field(default_factory=dict)
+    entered: dict[str, datetime] = field(default_factory=dict)
+
+
+def upload(stack: Stack, file: Path, key: str | None = None) -> Upload:
+    """Put `file` where the pipeline picks it up, by default `incoming/training/<file name>`."""
+    if not file.is_file():
+        raise SluiceError("there is no such file", where=str(file), fix="name a CSV or Parquet file")
+    s3 = stack.client("s3")
+    bucket = stack.outputs["UploadsBucketName"]
+    key = key or naming.INCOMING_TRAINING + file.name
+    if file.stat().st_size < _PUT_LIMIT:
+        with file.open("rb") as body:
+            version_id = s3.put_object(Bucket=bucket, Key=key, Body=body)["VersionId"]
+    else:
+        s3.upload_file(str(file), bucket, key)
+        version_id = s3.head_object(Bucket=bucket, Key=key)["VersionId"]
+    return Upload(bucket, key, version_id)
+
+
+def execution_arn(stack: Stack, upload: Upload) -> str:
+    """The ARN of the execution that EventBridge starts, or has started, for the upload."""
+    machine: str = stack.outputs["TrainingArn"]
+    name = naming.execution_name(upload.bucket, upload.key, upload.version_id)
+    return f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
+
+
+def follow(stack: Stack, arn: str) -> dict[str, Any]:
+    """Wait for the end of the execution, telling each state on stderr, and return its summary.
+
+    The summary holds at least `outcome`, `execution_arn`, `dataset_version`, `rows`, `rejected_rows`,
+    `metrics`, `endpoint_name`, `report_uri`, `seconds` (by state) and, after a failure, `error` and `cause`.
+
+    Raises:
+        NotStarted: no such execution within two minutes.
+    """
+    sfn = stack.client("stepfunctions")
+    _await_start(sfn, arn)
+    progress = Progress()
+    seen = 0
+    while True:
+        status = sfn.describe_execution(executionArn=arn)
+        events = list(_history(sfn, arn))
+        for event in events[seen:]:
+            _record(progress, event)
+        seen = len(events)
+        if status["status"] != "RUNNING":
+            return _summary(arn, status, progress)
+        time.sleep(_POLL_SECONDS)
+
+
+def _await_start(sfn: Any, arn: str) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            sfn.describe_execution(executionArn=arn)
+            return
+        except sfn.exceptions.ExecutionDoesNotExist:
+            if time.monotonic() > deadline:
+                raise NotStarted(
+                    "the upload started no execution",
+                    where=arn,
+                    why=f"nothing of that name after {_START_SECONDS:.0f} s",
+                    fix="look at the intake state machine's executions and the EventBridge rule's metrics",
+                ) from None
+            time.sleep(_POLL_SECONDS)
+
+
+def _history(sfn: Any, arn: str) -> Iterator[dict[str, Any]]:
+    for page in sfn.get_paginator("get_execution_history").paginate(executionArn=arn):
+        yield from page["events"]
+
+
+def _record(progress: Progress, event: dict[str, Any]) -> None:
+    kind = event["type"]
+    if kind.endswith("StateEntered"):
+        progress.entered[event["stateEnteredEventDetails"]["name"]] = event["timestamp"]
+    elif kind.endswith("StateExited"):
+        details = event["stateExitedEventDetails"]
+        name = details["name"]
+        seconds = (event["timestamp"] - progress.entered[name]).total_seconds()
+        progress.seconds[name] = round(seconds, 3)
+        progress.outputs[name] = json.loads(details.get("output") or "null")
+        if kind.startswith("TaskState"):
+            say(f"  ✓ {name:<34} {seconds:6.1f} s  {_remark(name, progress.outputs[name])}".rstrip())
+    elif kind == "TaskFailed":
+        details = event["taskFailedEventDetails"]
+        say(f"  ✗ {details.get('error', 'failed')}")
+
+
+def _remark(state: str, output: Any) -> str:
+    payload = output.get("Payload") if isinstance(output, dict) else None
+    if state == "ValidateDataset" and isinstance(payload, dict) and "rows" in payload:
+        return (
+            f"{payload['rows']:,} rows, {payload['rejected_rows']:,} rejected → {payload['dataset_version']}"
+        )
+    if state == "DecideGate" and isinstance(payload, dict):
+        return "; ".join(payload["reasons"])
+    return ""
+
+
+def _summary(arn: str, status: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    reported = progress.outputs.get("ReportOutcome") or {}
+    payload = reported.get("Payload") if isinstance(reported, dict) else None
+    summary: dict[str, Any] = {
+        "outcome": "Failed",
+        "execution_arn": arn,
+        **dict.fromkeys(
+            ("dataset_version", "rows", "rejected_rows", "metrics", "endpoint_name", "report_uri")
+        ),
+        **((payload or {}).get("summary") or {}),
+        "seconds": progress.seconds,
+    }
+    if status["status"] != "SUCCEEDED":
+        summary["outcome"] = "Failed"
+        summary["error"] = status.get("error") or status["status"]
+        summary["cause"] = status.get("cause") or f"the execution is {status['status']}"
+    return summary

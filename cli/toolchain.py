@@ -1,0 +1,68 @@
+"""Where the project's own tools are, and how the CDK CLI is run with them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from sluice.errors import SluiceError
+
+ROOT = Path(__file__).resolve().parent.parent
+_CDK = ROOT / "node_modules" / ".bin" / "cdk"
+_INFRA_PYTHON = ROOT / ".venv-infra" / "bin" / "python"
+
+
+class ToolFailed(SluiceError):
+    """A tool that Sluice runs (make, cdk) ended with an error."""
+
+
+def ensure_installed() -> None:
+    """Install the CDK CLI and the infra environment, as `make setup` does, where they are not there yet."""
+    if not (_CDK.exists() and _INFRA_PYTHON.exists()):
+        result = subprocess.run(["make", "setup"], cwd=ROOT, check=False)
+        if result.returncode:
+            raise ToolFailed(
+                "setting up failed", where=str(ROOT), fix="run `make setup` there and read its output"
+            )
+
+
+def tool_env(aws_env: dict[str, str]) -> dict[str, str]:
+    """Return the environment for a tool: ours, the AWS in `aws_env`, and the locked Node."""
+    env = {
+        k: v for k, v in os.environ.items() if k not in {"VIRTUAL_ENV", "AWS_PROFILE", "AWS_SESSION_TOKEN"}
+    }
+    env.update(aws_env)
+    env["PATH"] = os.pathsep.join([str(ROOT / ".venv" / "bin"), env.get("PATH", os.defpath)])
+    env["CDK_DISABLE_CLI_TELEMETRY"] = "1"
+    return env
+
+
+@dataclass(frozen=True)
+class CdkRun:
+    """A started `cdk` command whose output goes to a log file."""
+
+    command: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def wait(self) -> None:
+        """Wait for the end.
+
+        Raises:
+            ToolFailed: it ended with an error; the text holds the end of its output.
+        """
+        if self.process.wait():
+            tail = "\n".join(self.log.read_text(errors="replace").strip().splitlines()[-25:])
+            raise ToolFailed(f"`{self.command}` failed", where=str(self.log), why="\n" + tail)
+
+
+def start_cdk(*arguments: str, env: dict[str, str], log: Path) -> CdkRun:
+    """Start the CDK CLI of package-lock.json in the repository; its output is appended to `log`."""
+    argv = [str(_CDK), *arguments, "--no-notices", "--ci", "true"]
+    with log.open("ab") as sink:
+        process = subprocess.Popen(
+            argv, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT
+        )
+    return CdkRun(f"cdk {arguments[0]}", process, log)

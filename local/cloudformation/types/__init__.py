@@ -1,0 +1,1 @@
+"""The resource types the local AWS can deploy, by service."""

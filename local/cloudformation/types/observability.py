@@ -1,0 +1,96 @@
+"""AWS::CloudWatch and AWS::Logs: alarms, dashboards and log groups."""
+
+from __future__ import annotations
+
+from local.cloudformation.intrinsics import Resource
+from local.cloudformation.resource_type import Operation, ResourceType, service_type
+
+_ALARM_ARN = "arn:aws:cloudwatch:{region}:{account}:alarm:{id}"
+_TAGGING = ("ResourceARN", "tag_resource", "untag_resource")
+
+ALARM = service_type(
+    "AWS::CloudWatch::Alarm",
+    service="cloudwatch",
+    properties="ActionsEnabled AlarmActions AlarmDescription AlarmName ComparisonOperator DatapointsToAlarm "
+    "Dimensions EvaluateLowSampleCountPercentile EvaluationPeriods ExtendedStatistic InsufficientDataActions "
+    "MetricName Metrics Namespace OKActions Period Statistic Tags Threshold ThresholdMetricId "
+    "TreatMissingData Unit",
+    create="put_metric_alarm",
+    update="put_metric_alarm",
+    delete="delete_alarms",
+    delete_by="AlarmNames",
+    name_property="AlarmName",
+    arn=_ALARM_ARN,
+    attributes={"Arn": _ALARM_ARN},
+    retag=_TAGGING,
+    longest_name=255,
+)
+
+COMPOSITE_ALARM = service_type(
+    "AWS::CloudWatch::CompositeAlarm",
+    service="cloudwatch",
+    properties="ActionsEnabled ActionsSuppressor ActionsSuppressorExtensionPeriod "
+    "ActionsSuppressorWaitPeriod AlarmActions AlarmDescription AlarmName AlarmRule "
+    "InsufficientDataActions OKActions Tags",
+    create="put_composite_alarm",
+    update="put_composite_alarm",
+    delete="delete_alarms",
+    delete_by="AlarmNames",
+    name_property="AlarmName",
+    arn=_ALARM_ARN,
+    attributes={"Arn": _ALARM_ARN},
+    retag=_TAGGING,
+    longest_name=255,
+)
+
+DASHBOARD = service_type(
+    "AWS::CloudWatch::Dashboard",
+    service="cloudwatch",
+    properties="DashboardBody DashboardName",
+    create="put_dashboard",
+    update="put_dashboard",
+    delete="delete_dashboards",
+    delete_by="DashboardNames",
+    name_property="DashboardName",
+    arn="arn:aws:cloudwatch::{account}:dashboard/{id}",
+    no_effect={"Tags": "moto keeps no tags of dashboards"},
+    longest_name=255,
+)
+
+
+def _create_group(operation: Operation) -> Resource:
+    name = operation.name("LogGroupName", longest=512)
+    settings = operation.pick("KmsKeyId", "LogGroupClass", "Tags")
+    operation.call("logs", "create_log_group", {"LogGroupName": name, **settings})
+    operation.exists(name)
+    return _retain(operation, name)
+
+
+def _update_group(operation: Operation) -> Resource:
+    group = _retain(operation, operation.physical_id)
+    arn = group.attributes["Arn"].removesuffix(":*")
+    operation.retag("logs", {"resourceArn": arn}, "tag_resource", "untag_resource")
+    return group
+
+
+def _retain(operation: Operation, name: str) -> Resource:
+    if operation.changed("RetentionInDays"):
+        if "RetentionInDays" in operation.properties:
+            retention = operation.pick("RetentionInDays")
+            operation.call("logs", "put_retention_policy", {"LogGroupName": name, **retention})
+        else:
+            operation.client("logs").delete_retention_policy(logGroupName=name)
+    return Resource(name, {"Arn": operation.arn("logs", f"log-group:{name}:*")})
+
+
+LOG_GROUP = ResourceType(
+    name="AWS::Logs::LogGroup",
+    create=_create_group,
+    update=_update_group,
+    delete=lambda operation: operation.client("logs").delete_log_group(logGroupName=operation.physical_id),
+    applied=frozenset({"LogGroupName", "RetentionInDays", "KmsKeyId", "LogGroupClass", "Tags"}),
+    replacement=frozenset({"LogGroupName", "KmsKeyId", "LogGroupClass"}),
+    name_property="LogGroupName",
+)
+
+TYPES = (ALARM, COMPOSITE_ALARM, DASHBOARD, LOG_GROUP)

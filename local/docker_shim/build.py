@@ -1,0 +1,224 @@
+"""`docker build` without Docker: follows a Dockerfile as far as files and metadata go."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import posixpath
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from local.docker_shim import dockerfile
+from local.docker_shim.dockerfile import Instruction
+from local.docker_shim.errors import Refused
+from local.docker_shim.requirements import check_run
+from local.images import ImageStore, Manifest
+
+
+@dataclass
+class _Build:
+    """An image in the making."""
+
+    context: Path
+    rootfs: Path
+    build_args: Mapping[str, str]
+    variables: dict[str, str] = field(default_factory=dict)
+    env: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+    entrypoint: list[str] = field(default_factory=list)
+    command: list[str] = field(default_factory=list)
+    workdir: str = "/"
+    base: str = ""
+    stage: str = ""
+
+    def directory(self, path: str) -> Path:
+        """Where an absolute path of the image lies."""
+        return self.rootfs / path.lstrip("/")
+
+    def absolute(self, path: str) -> str:
+        return posixpath.normpath(posixpath.join(self.workdir, path))
+
+
+def build(
+    store: ImageStore, context: Path, file: Path, build_args: Mapping[str, str], target: str | None
+) -> str:
+    """Builds the image a Dockerfile describes; returns its id. Raises Refused for what it cannot follow."""
+    scratch = store.scratch()
+    try:
+        making = _Build(context, scratch / "rootfs", build_args, variables={"PATH": os.environ["PATH"]})
+        making.rootfs.mkdir()
+        for instruction in dockerfile.read(file.read_text()):
+            _follow(making, instruction)
+        manifest = _manifest(making, file, target)
+        image_id = _digest(making.rootfs, manifest)
+        store.add(image_id, making.rootfs, manifest)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return image_id
+
+
+def _manifest(making: _Build, file: Path, target: str | None) -> Manifest:
+    if target is not None and target != making.stage:
+        raise Refused(f"--target {target}: {file.name} has no stage of that name")
+    if not making.base:
+        raise Refused(f"{file.name} has no FROM")
+    if not making.entrypoint:
+        raise Refused(
+            f"{file.name} has no ENTRYPOINT in exec form, which SageMaker's `train` and `serve` need"
+        )
+    return Manifest(
+        entrypoint=making.entrypoint,
+        command=making.command,
+        env=making.env,
+        workdir=making.workdir,
+        labels=making.labels,
+        base=making.base,
+    )
+
+
+def _follow(making: _Build, instruction: Instruction) -> None:
+    if instruction.name not in _INSTRUCTIONS:
+        raise Refused(f"{instruction.where}: the local image builder does not follow {instruction.name}")
+    if not making.base and instruction.name not in ("FROM", "ARG"):
+        raise Refused(f"{instruction.where} stands before FROM")
+    _INSTRUCTIONS[instruction.name](making, instruction)
+
+
+def _from(making: _Build, instruction: Instruction) -> None:
+    if making.base:
+        raise Refused(f"{instruction.where}: the local image builder follows single-stage Dockerfiles only")
+    for flag in instruction.flags:
+        if not flag.startswith("--platform="):
+            raise Refused(f"{instruction.where}: the option {flag} is not supported")
+    base, _, stage = _expanded(making, instruction).partition(" ")
+    making.base = base
+    making.stage = stage.strip()[3:].strip() if stage.strip().lower().startswith("as ") else ""
+    _say(f"FROM {base}: not pulled; the image starts empty and runs on {sys.executable}")
+
+
+def _arg(making: _Build, instruction: Instruction) -> None:
+    name, _, default = instruction.text.partition("=")
+    if name in making.build_args:
+        making.variables[name] = making.build_args[name]
+    elif default or "=" in instruction.text:
+        (pair,) = dockerfile.pairs(instruction)
+        making.variables[name] = dockerfile.expand(pair[1], making.variables, instruction.where)
+
+
+def _env(making: _Build, instruction: Instruction) -> None:
+    expanded = {
+        name: dockerfile.expand(value, making.variables, instruction.where)
+        for name, value in dockerfile.pairs(instruction)
+    }
+    making.env |= expanded
+    making.variables |= expanded
+
+
+def _label(making: _Build, instruction: Instruction) -> None:
+    for name, value in dockerfile.pairs(instruction):
+        making.labels[name] = dockerfile.expand(value, making.variables, instruction.where)
+
+
+def _workdir(making: _Build, instruction: Instruction) -> None:
+    making.workdir = making.absolute(_expanded(making, instruction))
+    making.directory(making.workdir).mkdir(parents=True, exist_ok=True)
+
+
+def _copy(making: _Build, instruction: Instruction) -> None:
+    for flag in instruction.flags:
+        if flag.split("=")[0] not in ("--chown", "--chmod", "--link"):
+            raise Refused(f"{instruction.where}: the option {flag} is not supported")
+        if not flag.startswith("--link"):
+            _say(f"{instruction.where}: {flag} has no effect; files keep their owner and mode")
+    listed = instruction.as_list() or instruction.text.split()
+    *sources, destination = [dockerfile.expand(word, making.variables, instruction.where) for word in listed]
+    if not sources:
+        raise Refused(f"{instruction.where} needs a source and a destination")
+    found = [path for source in sources for path in _matches(making.context, source, instruction)]
+    target = making.directory(making.absolute(destination))
+    into_directory = destination.endswith(("/", ".")) or len(found) > 1 or target.is_dir()
+    for path in found:
+        if path.is_dir():
+            shutil.copytree(path, target, dirs_exist_ok=True, symlinks=True)
+        else:
+            copied = target / path.name if into_directory else target
+            copied.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, copied)
+
+
+def _matches(context: Path, source: str, instruction: Instruction) -> list[Path]:
+    """What a COPY source names. The CDK has already left out of the context what .dockerignore excludes."""
+    relative = posixpath.normpath(source.lstrip("/") or ".")
+    if relative.startswith(".."):
+        raise Refused(f"{instruction.where}: {source} lies outside the build context")
+    found = [context] if relative == "." else sorted(context.glob(relative))
+    if not found:
+        raise Refused(f"{instruction.where}: {source} matches nothing in the build context {context}")
+    return found
+
+
+def _run(making: _Build, instruction: Instruction) -> None:
+    words = instruction.as_list()
+    command = " ".join(words) if words else instruction.text
+    if check_run(command, making.directory(making.workdir), instruction.where):
+        _say(f"{instruction.where}: not run; the packages it installs are present: {command}")
+    else:
+        _say(f"{instruction.where}: NOT RUN, its effect is missing from the local image: {command}")
+
+
+def _entrypoint(making: _Build, instruction: Instruction) -> None:
+    words = instruction.as_list()
+    if not words:
+        raise Refused(f'{instruction.where} must have the exec form, ["program", …]: SageMaker appends to it')
+    making.entrypoint = words
+
+
+def _cmd(making: _Build, instruction: Instruction) -> None:
+    making.command = instruction.as_list() or ["/bin/sh", "-c", instruction.text]
+
+
+def _without_effect(reason: str) -> Callable[[_Build, Instruction], None]:
+    def say(_: _Build, instruction: Instruction) -> None:
+        _say(f"{instruction.where}: no effect locally; {reason}")
+
+    return say
+
+
+_INSTRUCTIONS: dict[str, Callable[[_Build, Instruction], None]] = {
+    "ARG": _arg,
+    "CMD": _cmd,
+    "COPY": _copy,
+    "ENTRYPOINT": _entrypoint,
+    "ENV": _env,
+    "EXPOSE": _without_effect("the server is told which port to bind"),
+    "FROM": _from,
+    "HEALTHCHECK": _without_effect("SageMaker asks /ping"),
+    "LABEL": _label,
+    "RUN": _run,
+    "USER": _without_effect("the process runs as you"),
+    "WORKDIR": _workdir,
+}
+
+
+def _expanded(making: _Build, instruction: Instruction) -> str:
+    return dockerfile.expand(instruction.text, making.variables, instruction.where)
+
+
+def _digest(rootfs: Path, manifest: Manifest) -> str:
+    """SHA-256 over the metadata and every file's path and content: the same build has the same id."""
+    digest = hashlib.sha256(json.dumps(asdict(manifest), sort_keys=True).encode())
+    for path in sorted(rootfs.rglob("*")):
+        digest.update(b"\0" + path.relative_to(rootfs).as_posix().encode() + b"\0")
+        if path.is_symlink():
+            digest.update(str(path.readlink()).encode())
+        elif path.is_file():
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _say(text: str) -> None:
+    print(f"local docker: {text}", file=sys.stderr)

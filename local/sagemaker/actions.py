@@ -1,0 +1,216 @@
+"""Puts this package behind moto's SageMaker API: the seams in moto's response and backend classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from moto.core.responses import ActionResult, EmptyResult
+from moto.sagemaker.models import FakeEndpointConfig, SageMakerModelBackend
+from moto.sagemaker.responses import SageMakerResponse
+from moto.sagemakerruntime.responses import SageMakerRuntimeResponse
+
+from local.sagemaker import processing, training
+from local.sagemaker.endpoints import Endpoints
+from local.sagemaker.errors import refuse_unsupported, resource_in_use, unsupported, validation
+from local.sagemaker.jobs import Job
+from local.sagemaker.runtime import Invocation, Runtime
+from local.sagemaker.validation import check_environment, check_instance_type, check_name
+
+if TYPE_CHECKING:
+    from local.context import Context
+
+Action = Callable[[Any], Any]
+
+# Operations that moto answers with an invented success and the local AWS has no process for.
+REFUSED = {
+    "create_transform_job": "CreateTransformJob",
+    "create_hyper_parameter_tuning_job": "CreateHyperParameterTuningJob",
+    "create_auto_ml_job_v2": "CreateAutoMLJobV2",
+    "create_compilation_job": "CreateCompilationJob",
+    "start_pipeline_execution": "StartPipelineExecution",
+    "update_endpoint_weights_and_capacities": "UpdateEndpointWeightsAndCapacities",
+}
+CONFIG_UNSUPPORTED = ("AsyncInferenceConfig", "ExplainerConfig", "ShadowProductionVariants", "KmsKeyId")
+CONTAINER_UNSUPPORTED = (
+    "ModelDataSource",
+    "AdditionalModelDataSources",
+    "ModelPackageName",
+    "MultiModelConfig",
+    "ImageConfig",
+)
+
+
+def install(context: Context, endpoints: Endpoints, runtime: Runtime) -> None:
+    """Replace the actions of moto that only pretend, and add those it has not."""
+    actions: dict[str, Action] = {
+        **_job_actions(context),
+        **_endpoint_actions(endpoints),
+        **{name: _refusal(operation) for name, operation in REFUSED.items()},
+    }
+    for name, action in actions.items():
+        setattr(SageMakerResponse, name, action)
+    FakeEndpointConfig.validate_instance_type = check_instance_type
+    # CloudFormation creates and deletes endpoints through the backend, not through the API.
+    SageMakerModelBackend.create_endpoint = lambda backend, endpoint_name, endpoint_config_name, tags: (
+        endpoints.create(backend, endpoint_name, endpoint_config_name, tags)
+    )
+    SageMakerModelBackend.delete_endpoint = lambda backend, endpoint_name: endpoints.delete(
+        backend, endpoint_name
+    )
+    _install_runtime(runtime)
+
+
+def _job_actions(context: Context) -> dict[str, Action]:
+    def create_training_job(response: Any) -> Any:
+        request = dict(response.params)
+        training.check_request(request)
+        jobs = response.sagemaker_backend.training_jobs
+        job = training.TrainingJob(context, response.region, response.current_account, request)
+        _register(
+            jobs,
+            job,
+            "Training job names must be unique within an AWS account and region, and a training job",
+        )
+        return ActionResult({"TrainingJobArn": job.arn})
+
+    def describe_training_job(response: Any) -> Any:
+        return ActionResult(_find(response, "training").record)
+
+    def stop_training_job(response: Any) -> Any:
+        _find(response, "training").request_stop()
+        return EmptyResult()
+
+    def create_processing_job(response: Any) -> Any:
+        request = dict(response.params)
+        processing.check_request(request)
+        jobs = response.sagemaker_backend.processing_jobs
+        job = processing.ProcessingJob(context, response.region, response.current_account, request)
+        _register(jobs, job, "Job name must be unique within an AWS account and region, and a job")
+        return ActionResult({"ProcessingJobArn": job.arn})
+
+    def describe_processing_job(response: Any) -> Any:
+        return ActionResult(_find(response, "processing").record)
+
+    def stop_processing_job(response: Any) -> Any:
+        _find(response, "processing").request_stop()
+        return EmptyResult()
+
+    return {
+        "create_training_job": create_training_job,
+        "describe_training_job": describe_training_job,
+        "stop_training_job": stop_training_job,
+        "create_processing_job": create_processing_job,
+        "describe_processing_job": describe_processing_job,
+        "stop_processing_job": stop_processing_job,
+    }
+
+
+def _register(jobs: dict[str, Any], job: Job, rule: str) -> None:
+    # setdefault decides between two requests for one name that arrive together.
+    if jobs.setdefault(job.name, job) is not job:
+        raise resource_in_use(f"{rule} with this name already exists ({job.arn})")
+    job.start()
+
+
+def _find(response: Any, kind: str) -> Job:
+    member = f"{kind.title()}JobName"
+    name = response.params.get(member)
+    job: Job | None = getattr(response.sagemaker_backend, f"{kind}_jobs").get(name)
+    if job is None:
+        arn = f"arn:aws:sagemaker:{response.region}:{response.current_account}:{kind}-job/{name}"
+        raise validation(f'Could not find {kind} job "{arn}".')
+    return job
+
+
+def _endpoint_actions(endpoints: Endpoints) -> dict[str, Action]:
+    moto_create_model = SageMakerResponse.create_model
+    moto_create_endpoint_config = SageMakerResponse.create_endpoint_config
+    moto_create_endpoint = SageMakerResponse.create_endpoint
+
+    def create_model(response: Any) -> Any:
+        request = response.params
+        check_name(request.get("ModelName"), "modelName")
+        refuse_unsupported(request, ("Containers", "InferenceExecutionConfig"), "CreateModel")
+        container = request.get("PrimaryContainer") or {}
+        refuse_unsupported(container, CONTAINER_UNSUPPORTED, "CreateModel's PrimaryContainer")
+        if container.get("Mode", "SingleModel") != "SingleModel":
+            raise unsupported("PrimaryContainer.Mode MultiModel")
+        if not container.get("Image"):
+            raise validation("You must specify PrimaryContainer.Image.")
+        check_environment(container.get("Environment") or {})
+        backend = response.sagemaker_backend
+        existing = backend._models.get(request["ModelName"])
+        if existing is not None:
+            raise validation(f'Cannot create already existing model "{existing.arn}".')
+        return moto_create_model(response)
+
+    def create_endpoint_config(response: Any) -> Any:
+        request = response.params
+        check_name(request.get("EndpointConfigName"), "endpointConfigName")
+        refuse_unsupported(request, CONFIG_UNSUPPORTED, "CreateEndpointConfig")
+        if (request.get("DataCaptureConfig") or {}).get("EnableCapture"):
+            raise unsupported("DataCaptureConfig of CreateEndpointConfig")
+        existing = response.sagemaker_backend.endpoint_configs.get(request["EndpointConfigName"])
+        if existing is not None:
+            text = f'Cannot create already existing endpoint configuration "{existing.endpoint_config_arn}".'
+            raise validation(text)
+        for variant in request.get("ProductionVariants") or []:
+            if not variant.get("ModelName"):
+                raise unsupported(f"a production variant without ModelName ({variant.get('VariantName')})")
+        return moto_create_endpoint_config(response)
+
+    def create_endpoint(response: Any) -> Any:
+        refuse_unsupported(response.params, ("DeploymentConfig",), "CreateEndpoint")
+        return moto_create_endpoint(response)
+
+    def update_endpoint(response: Any) -> Any:
+        request = response.params
+        refuse_unsupported(request, ("DeploymentConfig", "RetainDeploymentConfig"), "UpdateEndpoint")
+        excluded = {
+            entry["VariantPropertyType"] for entry in request.get("ExcludeRetainedVariantProperties") or []
+        }
+        record = endpoints.update(
+            response.sagemaker_backend,
+            request["EndpointName"],
+            request["EndpointConfigName"],
+            retain=bool(request.get("RetainAllVariantProperties")),
+            excluded=excluded,
+        )
+        return ActionResult({"EndpointArn": record.arn})
+
+    return {
+        "create_model": create_model,
+        "create_endpoint_config": create_endpoint_config,
+        "create_endpoint": create_endpoint,
+        "update_endpoint": update_endpoint,
+    }
+
+
+def _refusal(operation: str) -> Action:
+    def refuse(_response: Any) -> Any:
+        raise unsupported(operation)
+
+    return refuse
+
+
+def _install_runtime(runtime: Runtime) -> None:
+    def invoke_endpoint(response: Any) -> Any:
+        status, headers, body = runtime.invoke(
+            Invocation(
+                account=response.current_account,
+                region=response.region,
+                endpoint=response.path.split("/")[2],
+                headers=response.headers,
+                body=response.raw_body,
+            )
+        )
+        # moto takes the status from the headers.
+        return status, {**headers, "status": status}, body
+
+    def invoke_endpoint_async(_response: Any) -> Any:
+        raise unsupported("InvokeEndpointAsync")
+
+    SageMakerRuntimeResponse.use_raw_body = True  # a body is bytes (NPY, say), not text
+    SageMakerRuntimeResponse.invoke_endpoint = invoke_endpoint
+    SageMakerRuntimeResponse.invoke_endpoint_async = invoke_endpoint_async

@@ -1,0 +1,247 @@
+"""What training and processing jobs share: the record Describe answers from, the run, the stop, the end."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import shutil
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local import images
+from local.sagemaker.container import Container
+from local.sagemaker.errors import JobFailed, validation
+from local.sagemaker.logs import LogStream
+
+if TYPE_CHECKING:
+    from local.context import Context
+
+logger = logging.getLogger(__name__)
+
+MAX_REASON = 1024
+MAX_RUNTIME_SECONDS = 86_400  # SageMaker's default
+# SageMaker: a stopped job's container has 120 seconds between SIGTERM and SIGKILL.
+STOP_GRACE_SECONDS = 120.0
+ENDED = frozenset({"Completed", "Failed", "Stopped"})
+
+
+class JobStopped(Exception):
+    """StopTrainingJob or StopProcessingJob was called."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a container ended: by itself, because it was asked to, or because its time was over."""
+
+    exit_code: int
+    stopped: bool = False
+    timed_out: bool = False
+
+
+class Job:
+    """One job: a record in AWS's own member names, and the thread that moves it from state to state.
+
+    The record is replaced as a whole and never changed in place, so Describe always sees a consistent one.
+    """
+
+    kind: str  # "training" or "processing": the log group, the folder
+    prefix: str  # what AWS's members of this kind begin with: "TrainingJob", "ProcessingJob"
+
+    def __init__(self, context: Context, region: str, account: str, request: dict[str, Any]) -> None:
+        self.context = context
+        self.region = region
+        self.account = account
+        self.request = request
+        self.name: str = request[f"{self.prefix}Name"]
+        self.arn = f"arn:aws:sagemaker:{region}:{account}:{self.kind}-job/{self.name}"
+        self.tags: list[dict[str, str]] = list(request.get("Tags") or [])
+        self.root: Path = context.state_dir / "sagemaker" / f"{self.kind}-jobs" / region / self.name
+        self.base = self.root / "opt" / "ml"
+        self.stop_grace_seconds = STOP_GRACE_SECONDS
+        condition = request.get("StoppingCondition") or {}
+        self.max_runtime_seconds: int = condition.get("MaxRuntimeInSeconds", MAX_RUNTIME_SECONDS)
+        now = datetime.now(UTC)
+        self.record: dict[str, Any] = {
+            **{key: value for key, value in request.items() if key != "Tags" and value is not None},
+            f"{self.prefix}Arn": self.arn,
+            f"{self.prefix}Status": "InProgress",
+            "CreationTime": now,
+            "LastModifiedTime": now,
+        }
+        self._stop_requested = threading.Event()
+        self._container: Container | None = None
+        self._lock = threading.Lock()
+
+    # --- what the API sees
+
+    @property
+    def status(self) -> str:
+        return str(self.record[f"{self.prefix}Status"])
+
+    @property
+    def response_object(self) -> dict[str, Any]:
+        """The answer of Describe."""
+        return self.record
+
+    @property
+    def creation_time(self) -> datetime:
+        return _naive(self.record["CreationTime"])
+
+    @property
+    def last_modified_time(self) -> datetime:
+        return _naive(self.record["LastModifiedTime"])
+
+    @property
+    def end_time(self) -> datetime | None:
+        ended = self.record.get(f"{self.prefix.removesuffix('Job')}EndTime")
+        return _naive(ended) if ended else None
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name=self.arn, daemon=True).start()
+
+    def request_stop(self) -> None:
+        """Stop as StopTrainingJob and StopProcessingJob do: Stopping at once, Stopped when it has ended."""
+        with self._lock:
+            if self.status in ENDED:
+                raise validation(
+                    f"The request was rejected because the {self.kind} job is in status {self.status}."
+                )
+            self.stopping()
+            self._stop_requested.set()
+            if self._container is not None:
+                self._container.interrupt()
+
+    # --- what a kind of job does
+
+    def work(self) -> None:
+        """Do the job up to its end, through `finish`; raise JobFailed or JobStopped to end it otherwise."""
+        raise NotImplementedError
+
+    def stopping(self) -> None:
+        """Record that a stop was asked for."""
+        self.update(**{f"{self.prefix}Status": "Stopping"})
+
+    def finish(self, status: str, **fields: Any) -> None:
+        """Record the end of the job, in one step."""
+        raise NotImplementedError
+
+    # --- what both kinds use
+
+    def update(self, **fields: Any) -> None:
+        self.record = {**self.record, "LastModifiedTime": datetime.now(UTC), **fields}
+
+    def check_stopped(self) -> None:
+        if self._stop_requested.is_set():
+            raise JobStopped
+
+    def resolve_image(self, uri: str) -> images.Image:
+        try:
+            return images.resolve(self.context.state_dir, uri)
+        except (images.ImageNotFound, images.ImageNotRunnable) as error:
+            raise JobFailed(f"ClientError: {error}") from error
+
+    def open_log(self) -> LogStream:
+        group = f"/aws/sagemaker/{self.prefix}s"
+        return LogStream(self.context, self.region, group, f"{self.name}/algo-1-{int(time.time())}")
+
+    def run(self, container: Container) -> Run:
+        """Wait for the container's end; stop it on demand, and when MaxRuntimeInSeconds is over."""
+        with self._lock:
+            self._container = container
+            if self._stop_requested.is_set():
+                container.interrupt()
+        exit_code = container.wait(self.max_runtime_seconds)
+        stopped = timed_out = False
+        if exit_code is None:
+            stopped = self._stop_requested.is_set()
+            timed_out = not stopped
+            exit_code = container.stop(self.stop_grace_seconds)
+        container.drain()
+        return Run(exit_code=exit_code, stopped=stopped, timed_out=timed_out)
+
+    def write_config(self, folder: Path, files: dict[str, Any]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            (folder / name).write_text(json.dumps(content, indent=2, default=str), encoding="utf-8")
+
+    def resource_config(self, instance_type: str) -> dict[str, Any]:
+        """resourceconfig.json of a job on one instance."""
+        return {
+            "current_host": "algo-1",
+            "current_instance_type": instance_type,
+            "current_group_name": "homogeneousCluster",
+            "hosts": ["algo-1"],
+            "instance_groups": [
+                {
+                    "instance_group_name": "homogeneousCluster",
+                    "instance_type": instance_type,
+                    "hosts": ["algo-1"],
+                }
+            ],
+            "network_interface_name": "lo",
+        }
+
+    def emit_event(self, detail_type: str) -> None:
+        """Tell EventBridge what the record now says."""
+        detail = json.dumps(self.record, default=_epoch_milliseconds)
+        entry = {
+            "Source": "aws.sagemaker",
+            "DetailType": detail_type,
+            "Resources": [self.arn],
+            "Detail": detail,
+        }
+        try:
+            self.context.client("events", self.region).put_events(Entries=[entry])
+        except (ClientError, BotoCoreError) as error:
+            if not self.context.stopping.is_set():
+                logger.error("%s: the event of its state change is lost: %s", self.arn, error)
+
+    def _run(self) -> None:
+        try:
+            if self.root.exists():  # a namesake of an earlier run of the server
+                shutil.rmtree(self.root)
+            self.root.mkdir(parents=True)
+            self.work()
+        except JobStopped:
+            self.finish("Stopped")
+        except JobFailed as error:
+            self.finish("Failed", FailureReason=str(error)[:MAX_REASON])
+        except Exception as error:
+            if self.context.stopping.is_set():
+                return  # the server goes down and its services with it
+            # A fault of the local AWS itself must not leave a job InProgress for ever.
+            logger.exception("%s failed inside the local AWS", self.arn)
+            reason = f"InternalServerError: the local AWS failed: {type(error).__name__}: {error}"
+            self.finish("Failed", FailureReason=reason[:MAX_REASON])
+        else:
+            if self.status == "Completed":
+                shutil.rmtree(self.root, ignore_errors=True)  # kept where there is something to look into
+
+
+def read_message(path: Path) -> str:
+    """The first 1,024 characters of a container's failure or message file; empty without one."""
+    if not path.is_file():
+        return ""
+    return path.read_text(encoding="utf-8", errors="replace")[:MAX_REASON].strip()
+
+
+def seconds_since(start: datetime) -> int:
+    return max(1, math.ceil((datetime.now(UTC) - start).total_seconds()))
+
+
+def _naive(moment: datetime) -> datetime:
+    """The moment as moto compares it when it filters a listing: naive, in UTC."""
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def _epoch_milliseconds(value: Any) -> int:
+    if not isinstance(value, datetime):
+        raise TypeError(f"{value!r} has no place in an event")
+    return int(value.timestamp() * 1000)

@@ -1,0 +1,237 @@
+"""Training jobs: channels in, a process, a model archive out."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from local.sagemaker import storage
+from local.sagemaker.container import Container
+from local.sagemaker.errors import JobFailed, refuse_unsupported, unsupported, validation
+from local.sagemaker.jobs import MAX_REASON, Job, JobStopped, Run, read_message, seconds_since
+from local.sagemaker.validation import (
+    check_environment,
+    check_hyperparameters,
+    check_max_runtime,
+    check_name,
+)
+
+UNSUPPORTED = (
+    "CheckpointConfig",
+    "DebugHookConfig",
+    "DebugRuleConfigurations",
+    "TensorBoardOutputConfig",
+    "ProfilerRuleConfigurations",
+    "RetryStrategy",
+    "SessionChainingConfig",
+    "ServerlessJobConfig",
+    "ModelPackageConfig",
+)
+MESSAGES = {
+    "Starting": "Preparing the instances for training",
+    "Downloading": "Downloading input data",
+    "Training": "Training image download completed. Training in progress.",
+    "Uploading": "Uploading generated training model",
+    "Stopping": "Stopping the training job",
+    "Completed": "Training job completed",
+    "Failed": "Training job failed",
+    "Stopped": "Training job stopped",
+    "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
+}
+LAST = frozenset({"Completed", "Failed", "Stopped", "MaxRuntimeExceeded"})
+
+
+class TrainingJob(Job):
+    """A training job, from Starting to Completed, Failed, Stopped or MaxRuntimeExceeded."""
+
+    kind = "training"
+    prefix = "TrainingJob"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        specification = self.request["AlgorithmSpecification"]
+        self._metrics = {
+            definition["Name"]: re.compile(definition["Regex"])
+            for definition in specification.get("MetricDefinitions") or []
+        }
+        self._metric_values: dict[str, dict[str, Any]] = {}
+        output = self.request["OutputDataConfig"]["S3OutputPath"]
+        self._output = storage.join_s3_uri(output, self.name, "output")
+        self.record["SecondaryStatusTransitions"] = []
+        self.transition("Starting")
+
+    # What moto's listing reads of a training job.
+    training_job_name = property(lambda self: self.name)
+    training_job_status = property(lambda self: self.status)
+    training_end_time = property(lambda self: self.end_time)
+
+    def transition(self, secondary: str, **fields: Any) -> None:
+        """Enter a secondary status: close the transition before it, open this one."""
+        now = datetime.now(UTC)
+        transitions = [dict(entry) for entry in self.record["SecondaryStatusTransitions"]]
+        if transitions:
+            transitions[-1].setdefault("EndTime", now)
+        entry: dict[str, Any] = {"Status": secondary, "StartTime": now, "StatusMessage": MESSAGES[secondary]}
+        transitions.append({**entry, "EndTime": now} if secondary in LAST else entry)
+        self.update(SecondaryStatus=secondary, SecondaryStatusTransitions=transitions, **fields)
+
+    def stopping(self) -> None:
+        self.transition("Stopping", TrainingJobStatus="Stopping")
+
+    def work(self) -> None:
+        self.emit_event("SageMaker Training Job State Change")
+        specification = self.request["AlgorithmSpecification"]
+        image = self.resolve_image(specification["TrainingImage"])
+        for folder in ("input/data", "model", "output/data"):
+            (self.base / folder).mkdir(parents=True)
+        self._configure()
+        self._advance("Downloading")
+        s3 = self.context.client("s3", self.region)
+        for channel in self.request.get("InputDataConfig") or []:
+            self.check_stopped()
+            uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
+            storage.download_prefix(s3, uri, self.base / "input" / "data" / channel["ChannelName"])
+        self._advance("Training", TrainingStartTime=datetime.now(UTC))
+        container = Container(
+            self.context,
+            image,
+            entrypoint=specification.get("ContainerEntrypoint"),
+            arguments=specification.get("ContainerArguments") or ["train"],
+            environment={
+                **(self.request.get("Environment") or {}),
+                "TRAINING_JOB_NAME": self.name,
+                "TRAINING_JOB_ARN": self.arn,
+            },
+            root=self.root,
+            log=self.open_log(),
+            on_line=self._read_metrics if self._metrics else None,
+        )
+        self._conclude(s3, self.run(container))
+
+    def _advance(self, secondary: str, **fields: Any) -> None:
+        with self._lock:  # not over a Stopping that came in between
+            self.check_stopped()
+            self.transition(secondary, **fields)
+        self.emit_event("SageMaker Training Job State Change")
+
+    def _conclude(self, s3: Any, run: Run) -> None:
+        if any((self.base / "output" / "data").iterdir()):
+            uri = f"{self._output}/output.tar.gz"
+            storage.upload_archive(s3, self.base / "output" / "data", uri, self.root)
+        if run.stopped or run.timed_out:
+            # What the algorithm saved in its grace is not lost.
+            artifacts = self._upload_model(s3) if any((self.base / "model").iterdir()) else {}
+            if run.stopped:
+                self.finish("Stopped", **artifacts)
+            else:
+                self.finish("Stopped", SecondaryStatus="MaxRuntimeExceeded", **artifacts)
+            return
+        if run.exit_code:
+            failure = read_message(self.base / "output" / "failure")
+            suffix = f", exit code: {run.exit_code}"
+            raise JobFailed(f"AlgorithmError: {failure}"[: MAX_REASON - len(suffix)] + suffix)
+        try:
+            self._advance("Uploading")
+        except JobStopped:
+            self.finish("Stopped", **self._upload_model(s3))
+            return
+        self.finish("Completed", **self._upload_model(s3))
+
+    def _upload_model(self, s3: Any) -> dict[str, Any]:
+        uri = f"{self._output}/model.tar.gz"
+        storage.upload_archive(s3, self.base / "model", uri, self.root)
+        return {"ModelArtifacts": {"S3ModelArtifacts": uri}}
+
+    def finish(self, status: str, **fields: Any) -> None:
+        secondary = fields.pop("SecondaryStatus", status)
+        now = datetime.now(UTC)
+        started = self.record.get("TrainingStartTime")
+        if started:
+            seconds = seconds_since(started)
+            fields = {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds, **fields}
+        if self._metric_values:
+            fields["FinalMetricDataList"] = list(self._metric_values.values())
+        with self._lock:
+            self.transition(secondary, TrainingJobStatus=status, TrainingEndTime=now, **fields)
+        self.emit_event("SageMaker Training Job State Change")
+
+    def _read_metrics(self, line: str) -> None:
+        for name, pattern in self._metrics.items():
+            match = pattern.search(line)
+            if match is None:
+                continue
+            try:
+                value = float(match[1] if pattern.groups else match[0])
+            except (TypeError, ValueError):
+                continue  # the pattern took something that is no number: no data point, as on AWS
+            self._metric_values[name] = {"MetricName": name, "Value": value, "Timestamp": datetime.now(UTC)}
+
+    def _configure(self) -> None:
+        channels = {
+            channel["ChannelName"]: {
+                "TrainingInputMode": "File",
+                "S3DistributionType": "FullyReplicated",
+                "RecordWrapperType": "None",
+                **({"ContentType": channel["ContentType"]} if channel.get("ContentType") else {}),
+            }
+            for channel in self.request.get("InputDataConfig") or []
+        }
+        instance_type = self.request["ResourceConfig"].get("InstanceType", "")
+        self.write_config(
+            self.base / "input" / "config",
+            {
+                "hyperparameters.json": self.request.get("HyperParameters") or {},
+                "inputdataconfig.json": channels,
+                "resourceconfig.json": self.resource_config(instance_type),
+            },
+        )
+
+
+def check_request(request: dict[str, Any]) -> None:
+    """Refuse what SageMaker refuses, and by name what the local AWS cannot run."""
+    check_name(request.get("TrainingJobName"), "trainingJobName")
+    check_hyperparameters(request.get("HyperParameters") or {})
+    check_environment(request.get("Environment") or {})
+    check_max_runtime(request.get("StoppingCondition") or {})
+    refuse_unsupported(request, UNSUPPORTED, "CreateTrainingJob")
+    specification = request.get("AlgorithmSpecification") or {}
+    if not specification.get("TrainingImage"):
+        raise unsupported("CreateTrainingJob without AlgorithmSpecification.TrainingImage")
+    modes = {specification.get("TrainingInputMode", "File")}
+    for definition in specification.get("MetricDefinitions") or []:
+        try:
+            re.compile(definition["Regex"])
+        except re.error as error:
+            raise validation(f"Invalid metric definition {definition['Name']}: {error}") from error
+    resources = request.get("ResourceConfig") or {}
+    request["ResourceConfig"] = resources
+    if resources.get("InstanceGroups") or resources.get("InstanceCount", 1) != 1:
+        raise unsupported("training on more than one instance", "Set ResourceConfig.InstanceCount to 1.")
+    output = request.get("OutputDataConfig") or {}
+    if output.get("CompressionType", "GZIP") != "GZIP":
+        raise unsupported("OutputDataConfig.CompressionType NONE")
+    _check_uri(output.get("S3OutputPath", ""), "outputDataConfig.s3OutputPath")
+    for channel in request.get("InputDataConfig") or []:
+        modes.add(channel.get("InputMode", "File"))
+        source = (channel.get("DataSource") or {}).get("S3DataSource")
+        where = f"channel {channel.get('ChannelName')}"
+        if source is None:
+            raise unsupported(f"a data source other than S3DataSource ({where})")
+        if source.get("S3DataType") != "S3Prefix":
+            raise unsupported(f"S3DataType {source.get('S3DataType')} ({where})", "Use S3Prefix.")
+        if (
+            channel.get("CompressionType", "None") != "None"
+            or channel.get("RecordWrapperType", "None") != "None"
+        ):
+            raise unsupported(f"CompressionType and RecordWrapperType ({where})")
+        _check_uri(source["S3Uri"], f"s3Uri of {where}")
+    if modes != {"File"}:
+        raise unsupported(f"input mode {', '.join(sorted(modes - {'File'}))}", "Use File.")
+
+
+def _check_uri(uri: str, member: str) -> None:
+    try:
+        storage.parse_s3_uri(uri)
+    except ValueError as error:
+        raise validation(f"1 validation error detected: {member}: {error}") from error

@@ -1,0 +1,77 @@
+"""What a failed AWS call is called in a state machine: the names Retry and Catch match on."""
+
+from __future__ import annotations
+
+import re
+
+from botocore.exceptions import ClientError
+
+from local.stepfunctions.shapes import service_model
+
+# Service -> (prefix, name of an error the service's model does not list, the service's name in causes).
+# https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
+_OPTIMIZED = {
+    "dynamodb": ("DynamoDB", "AmazonDynamoDBException", "AmazonDynamoDBv2"),
+    "lambda": ("Lambda", "AWSLambdaException", "AWSLambda"),
+    "sagemaker": ("SageMaker", "AmazonSageMakerException", "AmazonSageMaker"),
+    "sns": ("SNS", "AmazonSNSException", "AmazonSNS"),
+    "sqs": ("SQS", "AmazonSQSException", "AmazonSQS"),
+    "events": ("EventBridge", "AmazonEventBridgeException", "AmazonEventBridge"),
+    "stepfunctions": ("StepFunctions", "AWSStepFunctionsException", "AWSStepFunctions"),
+}
+OPTIMIZED_SERVICES = frozenset(_OPTIMIZED)
+
+
+def optimized(service: str, error: ClientError) -> tuple[str, str]:
+    """Name and cause of an optimized integration's error, as in `SageMaker.AmazonSageMakerException`."""
+    prefix, unmodelled, cause_name = _OPTIMIZED[service]
+    metadata = error.response.get("ResponseMetadata", {})
+    details = [
+        f"Service: {cause_name}",
+        f"Status Code: {metadata.get('HTTPStatusCode')}",
+        f"Error Code: {_code(error)}",
+        f"Request ID: {metadata.get('RequestId')}",
+        "Proxy: null",
+    ]
+    return f"{prefix}.{_modelled(service, _code(error)) or unmodelled}", _cause(error, "; ".join(details))
+
+
+def sdk(service: str, error: ClientError) -> tuple[str, str]:
+    """Name and cause of an `aws-sdk` integration's error, as in `SageMaker.SageMakerException`."""
+    prefix = sdk_prefix(service)
+    metadata = error.response.get("ResponseMetadata", {})
+    details = [
+        f"Service: {prefix}",
+        f"Status Code: {metadata.get('HTTPStatusCode')}",
+        f"Request ID: {metadata.get('RequestId')}",
+    ]
+    name = _modelled(service, _code(error)) or f"{prefix}Exception"
+    return f"{prefix}.{name}", _cause(error, ", ".join(details))
+
+
+def unreachable_name(service: str, *, optimized: bool) -> str:
+    """Name the failure of a call that never got an answer, as in `SageMaker.SdkClientException`."""
+    return f"{_OPTIMIZED[service][0] if optimized else sdk_prefix(service)}.SdkClientException"
+
+
+def sdk_prefix(service: str) -> str:
+    """The AWS SDK for Java's name of a service: `dynamodb` is `DynamoDb`, `stepfunctions` is `Sfn`."""
+    service_id = str(service_model(service).service_id)
+    humps = re.sub(r"([A-Z])([A-Z]+)(?![a-z])", lambda match: match[1] + match[2].lower(), service_id)
+    return humps.replace(" ", "")
+
+
+def _cause(error: ClientError, details: str) -> str:
+    return f"{error.response['Error'].get('Message', '')} ({details})"
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response["Error"].get("Code", ""))
+
+
+def _modelled(service: str, code: str) -> str | None:
+    """The exception class of a code that the service's model lists, or None."""
+    for shape in service_model(service).error_shapes:
+        if code in (shape.name, shape.metadata.get("error", {}).get("code")):
+            return shape.name if shape.name.endswith("Exception") else f"{shape.name}Exception"
+    return None

@@ -1,0 +1,194 @@
+"""Refuse a state machine definition as AWS does when it is created, instead of when it runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from moto.core.exceptions import AWSError
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser, ASLParserException
+
+from local.stepfunctions.jsonata import QueryEvaluationError, check_syntax
+
+_TERMINAL = frozenset({"Succeed", "Fail"})
+_TYPES = frozenset({"Task", "Pass", "Wait", "Map", "Parallel", "Choice"}) | _TERMINAL
+_JSONPATH_FIELDS = frozenset(
+    {
+        "InputPath",
+        "OutputPath",
+        "ResultPath",
+        "Parameters",
+        "ResultSelector",
+        "SecondsPath",
+        "TimestampPath",
+        "TimeoutSecondsPath",
+        "HeartbeatSecondsPath",
+        "ItemsPath",
+        "ErrorPath",
+        "CausePath",
+    }
+)
+_JSONATA_FIELDS = frozenset({"Arguments", "Output"})
+
+
+class InvalidDefinition(AWSError):
+    """CreateStateMachine and UpdateStateMachine answer with this; the message names the place."""
+
+    TYPE = "InvalidDefinition"
+    STATUS = 400
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong, and where, as a path into the definition."""
+
+    code: str
+    message: str
+    place: str
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message} at {self.place}"
+
+
+def check(definition: str) -> None:
+    """Check a definition's text.
+
+    Raises:
+        InvalidDefinition: with every problem found, each with its place as a JSON pointer.
+    """
+    try:
+        parsed = json.loads(definition)
+    except ValueError as error:
+        raise InvalidDefinition(
+            f"Invalid State Machine Definition: 'INVALID_JSON_DESCRIPTION: {error}'"
+        ) from error
+    if not isinstance(parsed, dict):
+        raise _invalid("INVALID_JSON_DESCRIPTION: the definition is no JSON object")
+    problems = list(find_problems(parsed))
+    if problems:
+        raise _invalid(", ".join(str(problem) for problem in problems))
+    try:
+        AmazonStateLanguageParser.parse(definition)
+    except ASLParserException as error:
+        raise _invalid(f"SCHEMA_VALIDATION_FAILED: {error!r}") from error
+    except Exception as error:
+        # moto's parser reports what it does not accept (an unknown service, a bad number) by any exception
+        raise _invalid(f"SCHEMA_VALIDATION_FAILED: {type(error).__name__}: {error}") from error
+
+
+def _invalid(problems: str) -> InvalidDefinition:
+    return InvalidDefinition(f"Invalid State Machine Definition: '{problems}'")
+
+
+def _schema(message: str, place: str) -> Problem:
+    return Problem("SCHEMA_VALIDATION_FAILED", message, place)
+
+
+def find_problems(
+    machine: Mapping[str, Any], path: str = "", language: str = "JSONPath"
+) -> Iterator[Problem]:
+    """Everything wrong with a machine or with a branch of a Parallel or Map."""
+    language = machine.get("QueryLanguage", language)
+    states = machine.get("States")
+    if not isinstance(states, dict) or not states:
+        yield _schema("The field 'States' is missing or empty", f"{path}/States")
+        return
+    start = machine.get("StartAt")
+    if not isinstance(start, str):
+        yield _schema("The field 'StartAt' is missing", f"{path}/StartAt")
+    for name, state in states.items():
+        yield from _state_problems(state, f"{path}/States/{name}", state.get("QueryLanguage", language))
+    for target, place in _edges(machine, path):
+        if target not in states:
+            field = place.rsplit("/", 1)[-1]
+            yield Problem("MISSING_TRANSITION_TARGET", f"Missing '{field}' target: {target}", place)
+    if isinstance(start, str):
+        for name in states.keys() - _reachable(start, states):
+            yield Problem(
+                "MISSING_TRANSITION_TARGET", f'State "{name}" is not reachable.', f"{path}/States/{name}"
+            )
+
+
+def _state_problems(state: Mapping[str, Any], path: str, language: str) -> Iterator[Problem]:
+    kind = state.get("Type")
+    if kind not in _TYPES:
+        yield _schema(f"The field 'Type' is {kind!r}, not a state type", f"{path}/Type")
+        return
+    if kind not in _TERMINAL and kind != "Choice" and ("Next" in state) == bool(state.get("End")):
+        yield _schema("A state needs either 'Next' or 'End'", path)
+    if kind == "Choice" and not state.get("Choices"):
+        yield _schema("The field 'Choices' is missing or empty", f"{path}/Choices")
+    foreign = _JSONPATH_FIELDS if language == "JSONata" else _JSONATA_FIELDS
+    for field in sorted(foreign & state.keys()):
+        yield _schema(
+            f"The field '{field}' is not supported with {language}",
+            f"{path}/{field}",
+        )
+    yield from _handler_problems(state, path)
+    inner = [("Branches", branch) for branch in state.get("Branches", [])]
+    inner += [(field, state[field]) for field in ("ItemProcessor", "Iterator") if field in state]
+    for field, machine in inner:
+        yield from find_problems(machine, f"{path}/{field}", language)
+    if language == "JSONata":
+        own = {
+            key: value for key, value in state.items() if key not in {"Branches", "ItemProcessor", "Iterator"}
+        }
+        yield from _expression_problems(own, path)
+
+
+def _handler_problems(state: Mapping[str, Any], path: str) -> Iterator[Problem]:
+    for field in ("Retry", "Catch"):
+        handlers = state.get(field, [])
+        for index, handler in enumerate(handlers):
+            errors = handler.get("ErrorEquals", [])
+            place = f"{path}/{field}[{index}]/ErrorEquals"
+            if not errors:
+                yield _schema("ErrorEquals is missing or empty", place)
+            if "States.ALL" in errors and (len(errors) > 1 or index < len(handlers) - 1):
+                yield _schema("States.ALL must stand alone and last", place)
+
+
+def _expression_problems(value: Any, path: str) -> Iterator[Problem]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _expression_problems(item, f"{path}/{key}")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _expression_problems(item, f"{path}[{index}]")
+    elif isinstance(value, str) and value.startswith("{%") and value.endswith("%}"):
+        try:
+            check_syntax(value[2:-2])
+        except QueryEvaluationError as error:
+            yield _schema(str(error), path)
+
+
+def _edges(machine: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:
+    """Each transition of a machine (not of its branches): its target, and where it stands."""
+    if isinstance(machine.get("StartAt"), str):
+        yield machine["StartAt"], f"{path}/StartAt"
+    for name, state in machine["States"].items():
+        for target, place in _transitions(state):
+            yield target, f"{path}/States/{name}/{place}"
+
+
+def _transitions(state: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for field in ("Next", "Default"):
+        if isinstance(state.get(field), str):
+            yield state[field], field
+    for field in ("Choices", "Catch"):
+        for index, rule in enumerate(state.get(field, [])):
+            yield str(rule.get("Next", "(none)")), f"{field}[{index}]/Next"
+
+
+def _reachable(start: str, states: Mapping[str, Any]) -> set[str]:
+    seen: set[str] = set()
+    waiting = [start]
+    while waiting:
+        name = waiting.pop()
+        if name in seen or name not in states:
+            continue
+        seen.add(name)
+        waiting += [target for target, _ in _transitions(states[name])]
+    return seen

@@ -1,0 +1,237 @@
+"""The Docker shim: what the CDK CLI asks of docker, and everything it must refuse by name."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.docker_shim.build import build
+from local.docker_shim.errors import Refused
+from local.images import ImageNotFound, ImageNotRunnable, ImageStore, resolve
+
+Shim = Callable[..., "subprocess.CompletedProcess[str]"]
+
+DOCKERFILE = """\
+# syntax=docker/dockerfile:1
+ARG VERSION=3.12
+FROM public.ecr.aws/docker/library/python:${VERSION}-slim AS base
+ARG GREETING=hello
+ENV PYTHONPATH=/opt/program:/elsewhere \\
+    GREETING="$GREETING there"
+WORKDIR /opt/program
+COPY requirements.txt ./
+RUN pip install --no-cache-dir -r requirements.txt
+COPY entry.py app/__init__.py app/
+LABEL team=churn
+EXPOSE 8080
+USER 1000
+ENTRYPOINT ["python", "-m", "app.entry"]
+"""
+ENTRY = "import os, sys; print(os.environ['GREETING'], sys.argv[1:], __file__)"
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    folder = tmp_path / "context"
+    (folder / "app").mkdir(parents=True)
+    (folder / "Dockerfile").write_text(DOCKERFILE)
+    (folder / "requirements.txt").write_text("pytest>=1  # here\nnever-there; python_version < '3'\n")
+    (folder / "entry.py").write_text(ENTRY)
+    (folder / "app" / "__init__.py").write_text("")
+    return folder
+
+
+@pytest.fixture
+def shim(local_aws: Any) -> Shim:
+    """Runs the program that CDK_DOCKER names."""
+
+    def run(*arguments: str, cwd: Path | None = None, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        env = {**os.environ, **local_aws.env}
+        return subprocess.run(
+            [env["CDK_DOCKER"], *arguments],
+            env=env,
+            cwd=cwd,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+def built(tmp_path: Path, context: Path, dockerfile: str, **build_args: str) -> ImageStore:
+    store = ImageStore(tmp_path / "state")
+    (context / "Dockerfile").write_text(dockerfile)
+    image_id = build(store, context, context / "Dockerfile", build_args, None)
+    store.publish(image_id, "repository:tag")
+    return store
+
+
+class TestPublishing:
+    def test_what_the_cdk_cli_does_with_an_asset(self, local_aws: Any, shim: Shim, context: Path) -> None:
+        ecr = local_aws.client("ecr")
+        uri = ecr.create_repository(repositoryName="assets")["repository"]["repositoryUri"] + ":abc"
+        token = ecr.get_authorization_token()["authorizationData"][0]
+        server = token["proxyEndpoint"].removeprefix("https://")
+        login = shim("login", "--username", "AWS", "--password-stdin", server, stdin="token")
+        assert login.returncode == 0
+        assert shim("inspect", "cdkasset-abc").returncode == 1
+
+        built = shim(
+            "build",
+            *("--build-arg", "GREETING=good evening", "--tag", "cdkasset-abc"),
+            *("--file", "Dockerfile", "--platform", "linux/amd64", "."),
+            cwd=context,
+        )
+        assert built.returncode == 0, built.stderr
+        assert "not run; the packages it installs are present" in built.stderr
+        assert "USER" in built.stderr
+        assert shim("inspect", "cdkasset-abc").returncode == 0
+        assert shim("tag", "cdkasset-abc", uri).returncode == 0
+        listed = shim("images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference=*/*:abc")
+        assert listed.stdout.split() == [uri]
+        with pytest.raises(ImageNotFound, match=r"cannot pull images from anywhere.*deploy again"):
+            resolve(local_aws.state_dir, uri)
+
+        pushed = shim("push", uri)
+        assert pushed.returncode == 0, pushed.stderr
+        details = ecr.describe_images(repositoryName="assets")["imageDetails"]
+        assert details[0]["imageTags"] == ["abc"]
+        assert shim("push", uri).returncode == 0
+
+        by_digest = uri.removesuffix(":abc") + "@" + details[0]["imageDigest"]
+        for name in (uri, by_digest):
+            image = resolve(local_aws.state_dir, name)
+            ran = subprocess.run(
+                [*image.argv, "train"],
+                env={**os.environ, **image.env},
+                cwd=image.cwd,
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            assert ran.stdout.startswith("good evening there ['train'] ")
+            assert str(local_aws.state_dir.resolve()) in ran.stdout
+
+    def test_push_to_a_repository_that_is_not_there(self, local_aws: Any, shim: Shim, context: Path) -> None:
+        uri = "123456789012.dkr.ecr.us-east-1.amazonaws.com/nowhere:abc"
+        shim("build", "--tag", uri, ".", cwd=context)
+        pushed = shim("push", uri)
+        assert pushed.returncode == 2
+        assert "nowhere" in pushed.stderr
+
+    @pytest.mark.parametrize(
+        ("arguments", "named"),
+        [
+            (["run", "image"], "run"),
+            (["build", "--secret", "id=x", "--tag", "t", "."], "--secret"),
+            (["build", "--cache-from", "x", "--tag", "t", "."], "--cache-from"),
+            (["buildx", "build"], "buildx"),
+            (["tag", "absent", "b"], "absent"),
+            (["push", "docker.io/absent:1"], "docker.io/absent:1"),
+        ],
+    )
+    def test_other_commands_and_options_are_refused_by_name(
+        self, shim: Shim, arguments: list[str], named: str
+    ) -> None:
+        refused = shim(*arguments)
+        assert refused.returncode == 2
+        assert named in refused.stderr
+
+    def test_without_a_local_aws(self) -> None:
+        env = {name: value for name, value in os.environ.items() if name != "SLUICE_LOCAL_STATE"}
+        refused = subprocess.run(
+            [sys.executable, "-m", "local.docker_shim", "inspect", "x"],
+            env=env,
+            cwd=Path(__file__).resolve().parents[2],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert refused.returncode == 2
+        assert "SLUICE_LOCAL_STATE" in refused.stderr
+
+
+class TestBuild:
+    def test_paths_of_the_image_lie_in_the_store(self, tmp_path: Path, context: Path) -> None:
+        built(tmp_path, context, DOCKERFILE)
+        image = resolve(tmp_path / "state", "repository:tag")
+        assert image.argv == [sys.executable, "-m", "app.entry"]
+        assert image.cwd.name == "program"
+        assert (image.cwd / "app" / "entry.py").read_text() == ENTRY
+        assert image.env["PYTHONPATH"] == f"{image.cwd}:/elsewhere"
+        assert image.env["GREETING"] == "hello there"
+
+    def test_same_content_is_the_same_image(self, tmp_path: Path, context: Path) -> None:
+        store = ImageStore(tmp_path / "state")
+        file = context / "Dockerfile"
+        first = build(store, context, file, {}, "base")
+        assert build(store, context, file, {}, None) == first
+        (context / "entry.py").write_text("print(1)")
+        assert build(store, context, file, {}, None) != first
+
+    def test_directories_and_patterns(self, tmp_path: Path, context: Path) -> None:
+        (context / "a.txt").write_text("a")
+        (context / "b.txt").write_text("b")
+        text = (
+            'FROM x\nCOPY . /all\nCOPY ["*.txt", "/texts/"]\nCOPY a.txt /one.txt\nENTRYPOINT ["/one.txt"]\n'
+        )
+        built(tmp_path, context, text)
+        image = resolve(tmp_path / "state", "repository:tag")
+        root = image.cwd
+        assert (root / "all" / "app" / "__init__.py").exists()
+        assert sorted(path.name for path in (root / "texts").iterdir()) == [
+            "a.txt",
+            "b.txt",
+            "requirements.txt",
+        ]
+        assert image.argv == [str(root / "one.txt")]
+
+    @pytest.mark.parametrize(
+        ("dockerfile", "named"),
+        [
+            ('FROM x\nFROM y\nENTRYPOINT ["python"]', "single-stage"),
+            ('FROM x\nADD a /a\nENTRYPOINT ["python"]', "line 2 (ADD)"),
+            ('FROM x\nCOPY --from=y a /a\nENTRYPOINT ["python"]', "--from=y"),
+            ('FROM x\nCOPY ../secret /a\nENTRYPOINT ["python"]', "../secret lies outside"),
+            ('FROM x\nCOPY absent /a\nENTRYPOINT ["python"]', "absent matches nothing"),
+            ('FROM x\nENV A=$UNKNOWN\nENTRYPOINT ["python"]', "$UNKNOWN"),
+            ("FROM x\nENTRYPOINT python serve.py", "exec form"),
+            ('FROM x\nCMD ["python"]', "no ENTRYPOINT"),
+            ("ENV A=1\nFROM x", "before FROM"),
+            ('FROM x\nRUN <<EOF\ntrue\nEOF\nENTRYPOINT ["python"]', "here-documents"),
+            ("FROM x\nRUN pip install never-there==1 'pytest<1'\nENTRYPOINT [\"python\"]", "never-there==1"),
+            ('FROM x\nRUN pip install -r gone.txt\nENTRYPOINT ["python"]', "gone.txt"),
+        ],
+    )
+    def test_what_it_cannot_follow_is_named(
+        self, tmp_path: Path, context: Path, dockerfile: str, named: str
+    ) -> None:
+        with pytest.raises(Refused) as refused:
+            built(tmp_path, context, dockerfile)
+        assert named in str(refused.value)
+
+    def test_unmet_requirements_are_all_named(self, tmp_path: Path, context: Path) -> None:
+        (context / "requirements.txt").write_text("-r more.txt\npytest==0.1 \\\n    --hash=sha256:00\n")
+        (context / "more.txt").write_text("never-there>=2\n")
+        text = 'FROM x\nCOPY *.txt ./\nRUN python -m pip install -r requirements.txt\nENTRYPOINT ["python"]'
+        with pytest.raises(Refused, match=r"never-there>=2: not installed\n\s+pytest==0.1: .* is installed"):
+            built(tmp_path, context, text)
+
+    def test_run_that_installs_nothing_says_it_was_not_run(
+        self, tmp_path: Path, context: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        built(tmp_path, context, 'FROM x\nRUN apt-get install -y gcc\nENTRYPOINT ["python"]')
+        assert "NOT RUN" in capsys.readouterr().err
+
+    def test_entrypoint_that_is_nowhere(self, tmp_path: Path, context: Path) -> None:
+        built(tmp_path, context, 'FROM x\nENTRYPOINT ["no-such-program"]')
+        with pytest.raises(ImageNotRunnable, match="no-such-program"):
+            resolve(tmp_path / "state", "repository:tag")

@@ -1,0 +1,240 @@
+"""Runs a state machine in this process: the local interpreter, with each task's outcomes scripted in order.
+
+Nothing waits: the seconds that Wait states and Retry would have spent are written down instead.
+"""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service
+from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
+from moto.stepfunctions.parser.asl.eval.environment import Environment
+from moto.stepfunctions.parser.asl.eval.evaluation_details import (
+    AWSExecutionDetails,
+    EvaluationDetails,
+    ExecutionDetails,
+    StateMachineDetails,
+)
+from moto.stepfunctions.parser.asl.eval.program_state import ProgramEnded
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+from moto.stepfunctions.parser.backend.execution_worker import SyncExecutionWorker
+
+from local.stepfunctions import failures, install_language, interpreter
+
+MACHINES = Path(__file__).parents[2] / "statemachines"
+ACCOUNT, REGION, ROLE = "123456789012", "us-east-1", "arn:aws:iam::123456789012:role/machine"
+EXECUTION_NAME = "bank-csv-0123456789abcdef"
+SUBSTITUTIONS = {
+    "ArtifactsBucket": "artifacts",
+    "CodeUri": "s3://assets/code.zip",
+    "DecideGateArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:DecideGate",
+    "DeploymentArn": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:deployment",
+    "EndpointName": "bank",
+    "Hyperparameters": "{'max_iter': '150'}",
+    "MaxRuntimeSeconds": 3600,
+    "PollSeconds": 15,
+    "ProcessImageUri": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/process:1",
+    "ProcessingInstanceType": "ml.m5.large",
+    "ProjectName": "bank",
+    "ReleasesTable": "releases",
+    "ReportOutcomeArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:ReportOutcome",
+    "SageMakerRoleArn": f"arn:aws:iam::{ACCOUNT}:role/sagemaker",
+    "ServeImageUri": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/serve:1",
+    "ServingInstanceCount": 1,
+    "ServingInstanceType": "ml.t2.medium",
+    "TopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:outcomes",
+    "TrainImageUri": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/train:1",
+    "TrainingArn": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:training",
+    "TrainingInstanceType": "ml.m5.large",
+    "ValidateDatasetArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:ValidateDataset",
+}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A scripted outcome: the task fails with this error."""
+
+    error: str
+    cause: str = "scripted"
+
+
+Script = Mapping[str, Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a task was asked: its state, resource and arguments."""
+
+    state: str
+    resource: str
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """How an execution went."""
+
+    succeeded: bool
+    output: Any
+    error: str | None
+    cause: str | None
+    path: list[str]
+    calls: list[Call]
+    pauses: list[tuple[str, float]] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)
+
+    def calls_of(self, state: str) -> list[dict[str, Any]]:
+        return [call.arguments for call in self.calls if call.state == state]
+
+
+@functools.cache
+def definition(machine: str) -> str:
+    """A machine's text, with stand-ins for what the deployment fills in."""
+    text = (MACHINES / f"{machine}.asl.json").read_text()
+    for name, value in SUBSTITUTIONS.items():
+        text = text.replace(f"${{{name}}}", str(value))
+    return text
+
+
+@functools.cache
+def states(machine: str) -> dict[str, Any]:
+    parsed: dict[str, Any] = json.loads(definition(machine))["States"]
+    return parsed
+
+
+def payload(value: Any) -> dict[str, Any]:
+    """What lambda:invoke gives for a function that returned `value`."""
+    return {"ExecutedVersion": "$LATEST", "Payload": value, "StatusCode": 200}
+
+
+class Harness:
+    """Runs machines. Made by the `harness` fixture."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        install_language()
+        self._script: Script = {}
+        self._taken: Counter[str] = Counter()
+        self._unscripted: list[str] = []
+        self._pauses: list[tuple[str, float]] = []
+        self._waits: list[float] = []
+        monkeypatch.setattr(Environment, "is_mocked_mode", lambda _env: True)
+        monkeypatch.setattr(Environment, "get_current_mocked_response", lambda env: env.next_state_name)
+        monkeypatch.setattr(state_task_service, "eval_mocked_response", self._outcome)
+        monkeypatch.setattr(
+            interpreter, "pause", lambda env, seconds: self._pauses.append((env.next_state_name, seconds))
+        )
+        monkeypatch.setattr(
+            WaitFunction, "_wait_interval", lambda _self, env, wait_seconds: self._waits.append(wait_seconds)
+        )
+
+    def run(self, machine: str, execution_input: Any, script: Script) -> Run:
+        """Run a machine to its end.
+
+        `script` gives each task state's outcomes: results of the task, or `Failure`s. A state that is entered
+        or retried more often than it has outcomes gets its last one again; one without any is an error.
+        """
+        self._script, self._taken = script, Counter()
+        self._unscripted, self._pauses, self._waits = [], [], []
+        worker = _Worker(
+            evaluation_details=_details(machine, execution_input),
+            exec_comm=_NoApi(),
+            cloud_watch_logging_session=None,
+            activity_store={},
+        )
+        worker.start()
+        assert not self._unscripted, f"no outcome is scripted for {self._unscripted}"
+        env = worker.env
+        assert env is not None
+        return self._result(env)
+
+    def _outcome(self, env: Any, mocked_response: str) -> None:
+        state = mocked_response
+        outcomes = self._script.get(state)
+        if not outcomes:
+            self._unscripted.append(state)
+            raise AssertionError(f"no outcome is scripted for {state}")
+        outcome = outcomes[min(self._taken[state], len(outcomes) - 1)]
+        self._taken[state] += 1
+        if isinstance(outcome, Failure):
+            raise failures.raising(failures.task_failure(env, outcome.error, outcome.cause))
+        env.stack.append(json.loads(json.dumps(outcome)))
+
+    def _result(self, env: Any) -> Run:
+        events = env.event_manager.get_event_history()
+        state = env.program_state()
+        ended = isinstance(state, ProgramEnded)
+        error = {} if ended else state.error
+        return Run(
+            succeeded=ended,
+            output=env.states.get_input() if ended else None,
+            error=error.get("error"),
+            cause=error.get("cause"),
+            path=[name for kind, name in _steps(events) if kind == "entered"],
+            calls=list(_calls(events)),
+            pauses=self._pauses,
+            waits=self._waits,
+        )
+
+
+class _Worker(SyncExecutionWorker):
+    """Parses each definition once: hundreds of executions share three of them."""
+
+    def _get_evaluation_entrypoint(self) -> Any:
+        return _program(self._evaluation_details.state_machine_details.definition)
+
+
+@functools.cache
+def _program(text: str) -> Any:
+    return AmazonStateLanguageParser.parse(text)[0]
+
+
+class _NoApi:
+    """Takes the place of the API that would be told of the execution's end."""
+
+    def terminated(self) -> None: ...
+
+
+def _details(machine: str, execution_input: Any) -> Any:
+    place = f"arn:aws:states:{REGION}:{ACCOUNT}"
+    return EvaluationDetails(
+        aws_execution_details=AWSExecutionDetails(account=ACCOUNT, region=REGION, role_arn=ROLE),
+        execution_details=ExecutionDetails(
+            arn=f"{place}:execution:{machine}:{EXECUTION_NAME}",
+            name=EXECUTION_NAME,
+            role_arn=ROLE,
+            inpt=execution_input,
+            start_time=datetime.datetime.now(tz=datetime.UTC),
+        ),
+        state_machine_details=StateMachineDetails(
+            arn=f"{place}:stateMachine:{machine}",
+            name=machine,
+            typ="STANDARD",
+            definition=definition(machine),
+        ),
+    )
+
+
+def _steps(events: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    for event in events:
+        if "stateEnteredEventDetails" in event:
+            yield "entered", event["stateEnteredEventDetails"]["name"]
+
+
+def _calls(events: list[dict[str, Any]]) -> Iterator[Call]:
+    state = ""
+    for event in events:
+        if "stateEnteredEventDetails" in event:
+            state = event["stateEnteredEventDetails"]["name"]
+        elif "taskScheduledEventDetails" in event:
+            details = event["taskScheduledEventDetails"]
+            resource = f"{details['resourceType']}:{details['resource']}"
+            yield Call(state, resource, json.loads(details["parameters"]))

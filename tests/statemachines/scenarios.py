@@ -1,0 +1,141 @@
+"""Named ways through each state machine that, together, reach every state and take every branch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tests.statemachines.harness import REGION, Failure, Script, payload
+
+SOURCE = {"bucket": "uploads", "key": "incoming/training/bank.csv", "version_id": "v1"}
+DATASET = {
+    "dataset_version": "0123456789abcdef",
+    "dataset_uri": "s3://artifacts/datasets/0123456789abcdef/data.parquet",
+    "rows": 100,
+    "rejected_rows": 2,
+    "quarantine_uri": "s3://artifacts/quarantine/x/rejected.csv",
+    "validation_report_uri": "s3://artifacts/reports/x/validation.json",
+}
+MODEL_URI = "s3://artifacts/models/bank-1/output/model.tar.gz"
+CHAMPION_URI = "s3://artifacts/models/bank-0/output/model.tar.gz"
+GATE = {"promote": True, "reasons": [], "metrics": {"roc_auc": 0.9}, "champion_metrics": None}
+SUMMARY = {"outcome": "as told"}
+REPORT = {
+    "report_uri": "s3://artifacts/reports/x/report.json",
+    "subject": "bank: done",
+    "message": "done",
+    "error": None,
+    "cause": None,
+    "summary": SUMMARY,
+}
+FAILED_REPORT = {**REPORT, "error": "TrainingFailed", "cause": "what, where, why, what to do"}
+DEPLOYMENT = {"name": "bank-1", "model_uri": MODEL_URI, "dataset_version": DATASET["dataset_version"]}
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """An input, the tasks' outcomes, and where the execution has to end."""
+
+    machine: str
+    name: str
+    input: dict[str, Any]
+    script: Script
+    ends_in: str
+
+    def __str__(self) -> str:
+        return f"{self.machine}-{self.name}"
+
+
+def endpoint(status: str, name: str = "bank") -> dict[str, Any]:
+    return {"EndpointName": name, "EndpointStatus": status}
+
+
+def described(status: str, config: str = "bank-1", **more: Any) -> dict[str, Any]:
+    return {**endpoint(status), "EndpointConfigName": config, **more}
+
+
+TRAINING: dict[str, list[Any]] = {
+    "ValidateDataset": [payload(DATASET)],
+    "FindChampion": [{}],
+    "BuildTrainingSet": [{"ProcessingJobStatus": "Completed"}],
+    "TrainModel": [{"ModelArtifacts": {"S3ModelArtifacts": MODEL_URI}}],
+    "EvaluateModel": [{"ProcessingJobStatus": "Completed"}],
+    "DecideGate": [payload(GATE)],
+    "DeployModel": [{"Status": "SUCCEEDED", "Output": {"endpoint_name": "bank"}}],
+    "ReportOutcome": [payload(REPORT)],
+    "NotifyOutcome": [{"MessageId": "1"}],
+}
+CHAMPION = {"Item": {"endpoint_name": {"S": "bank"}, "model_uri": {"S": CHAMPION_URI}}}
+REFUSED = {**GATE, "promote": False, "reasons": ["roc_auc 0.7 is below 0.8"]}
+
+ENDPOINT: dict[str, list[Any]] = {
+    "AcquireLock": [{}],
+    "CreateModel": [{"ModelArn": f"arn:aws:sagemaker:{REGION}:123456789012:model/bank-1"}],
+    "CreateEndpointConfig": [{"EndpointConfigArn": "arn"}],
+    "FindEndpoint": [{"Endpoints": []}],
+    "CreateEndpoint": [{"EndpointArn": "arn"}],
+    "UpdateEndpoint": [{"EndpointArn": "arn"}],
+    "DeleteEndpoint": [{}],
+    "DescribeEndpoint": [described("Creating"), described("InService")],
+    "RecordRelease": [{}],
+    "ReleaseLock": [{}],
+}
+
+
+def _training(name: str, ends_in: str, **outcomes: list[Any]) -> Scenario:
+    return Scenario("training", name, SOURCE, {**TRAINING, **outcomes}, ends_in)
+
+
+def _deployment(name: str, ends_in: str, **outcomes: list[Any]) -> Scenario:
+    return Scenario("deployment", name, DEPLOYMENT, {**ENDPOINT, **outcomes}, ends_in)
+
+
+SCENARIOS = [
+    Scenario("intake", "new", SOURCE, {"StartTraining": [{"ExecutionArn": "arn"}]}, "Started"),
+    Scenario(
+        "intake",
+        "again",
+        SOURCE,
+        {"StartTraining": [Failure("StepFunctions.ExecutionAlreadyExistsException")]},
+        "AlreadyStarted",
+    ),
+    _training("first-model", "Finished"),
+    _training("with-champion", "Finished", FindChampion=[CHAMPION]),
+    _training("refused", "Finished", DecideGate=[payload(REFUSED)]),
+    _training(
+        "failed", "Failed", TrainModel=[Failure("States.TaskFailed")], ReportOutcome=[payload(FAILED_REPORT)]
+    ),
+    _deployment("new-endpoint", "Deployed"),
+    _deployment(
+        "existing-endpoint",
+        "Deployed",
+        FindEndpoint=[{"Endpoints": [endpoint("InService")]}],
+        DescribeEndpoint=[described("Updating", "bank-0"), described("InService")],
+    ),
+    _deployment(
+        "busy-endpoint",
+        "Deployed",
+        FindEndpoint=[{"Endpoints": [endpoint("Updating")]}, {"Endpoints": [endpoint("InService")]}],
+    ),
+    _deployment(
+        "broken-endpoint",
+        "Deployed",
+        FindEndpoint=[
+            {"Endpoints": [endpoint("Failed")]},
+            {"Endpoints": [endpoint("Deleting")]},
+            {"Endpoints": []},
+        ],
+    ),
+    _deployment("another-name", "Deployed", FindEndpoint=[{"Endpoints": [endpoint("InService", "bank-2")]}]),
+    _deployment(
+        "rolled-back",
+        "Failed",
+        FindEndpoint=[{"Endpoints": [endpoint("InService"), endpoint("Failed", "bank-2")]}],
+        DescribeEndpoint=[described("RollingBack", "bank-0"), described("InService", "bank-0")],
+    ),
+    _deployment(
+        "never-healthy",
+        "Failed",
+        DescribeEndpoint=[described("Creating"), described("Failed", FailureReason="ping timed out")],
+    ),
+]
