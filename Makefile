@@ -11,34 +11,45 @@ PYTHON ?= python3
 UV ?= $(shell command -v uv || echo $(CURDIR)/.tools/bin/uv)
 export UV
 export UV_COMPILE_BYTECODE := 1
-# Ours come last: a machine's own Node is used where there is one.
-export PATH := $(PATH):$(CURDIR)/.venv/bin
-export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
+# The locked Node comes first: the machine's own, if it has one, may be past its end of life.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport VIRTUAL_ENV
 
-SOURCES := sluice cli local examples benchmarks tests
+SOURCES := sluice cli local lambdas containers examples benchmarks tests
 
-.PHONY: help setup test check lint types layers clean
+.PHONY: help setup demo test check lint types layers dockerfiles synth templates bench clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | column -t -s "$$(printf '\t')"
 
-setup: .venv/.ready ## install everything into this folder (nothing elsewhere)
+setup: .venv/.ready .venv-infra/.ready node_modules/.ready ## install everything into this folder (nothing elsewhere)
 
 .tools/bin/uv:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Sluice needs Python 3.11 or later")'
 	$(PYTHON) -m venv .tools
 	.tools/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9'
 
+# The two environments cannot be one: jsii (aws-cdk-lib) pins typeguard 2.13.3, feast needs 4 or later.
 .venv/.ready: pyproject.toml uv.lock | $(if $(findstring .tools,$(UV)),.tools/bin/uv)
 	$(UV) sync --frozen --quiet --python $(PYTHON)
 	touch $@
 
+.venv-infra/.ready: pyproject.toml uv.lock | $(if $(findstring .tools,$(UV)),.tools/bin/uv)
+	UV_PROJECT_ENVIRONMENT=.venv-infra $(UV) sync --frozen --quiet --python $(PYTHON) --no-default-groups --group infra
+	touch $@
+
+node_modules/.ready: package.json package-lock.json | .venv/.ready
+	npm ci --silent --no-fund --no-audit
+	touch $@
+
+demo: setup ## local AWS, cdk deploy of examples/churn, upload, training, endpoint, predictions
+	.venv/bin/sluice demo
 
 test: setup ## all tests
-	.venv/bin/python -m pytest -q
+	.venv-infra/bin/python -m pytest -q tests/infra
+	.venv/bin/python -m pytest -q --ignore=tests/infra
 
-check: setup lint types layers ## all static checks
+check: setup lint types layers dockerfiles templates ## all static checks
 
 lint: setup
 	.venv/bin/ruff check .
@@ -46,9 +57,24 @@ lint: setup
 
 types: setup
 	.venv/bin/mypy $(SOURCES)
+	.venv-infra/bin/mypy infra
 
 layers: setup
 	.venv/bin/lint-imports
 
+dockerfiles: setup
+	.venv/bin/hadolint containers/*/Dockerfile
+
+synth: setup ## the CloudFormation templates of the examples, into cdk.out/
+	for project in telco churn; do
+	  node_modules/.bin/cdk synth --quiet --no-notices -c project=examples/$$project -c environment=prod --output cdk.out/$$project
+	done
+
+templates: synth
+	.venv/bin/cfn-lint cdk.out/*/*.template.json
+
+bench: setup ## the figures of the README, as JSON
+	for script in validation lambda_latency end_to_end; do .venv/bin/python benchmarks/$$script.py; done
+
 clean: ## remove what make made in this folder
-	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-infra .tools node_modules cdk.out build .mypy_cache .ruff_cache .pytest_cache

@@ -125,9 +125,13 @@ class LocalAws:
             self._process.wait()
 
     def stop(self) -> None:
-        if self._process and self._process.poll() is None:
+        if self._process is None:
+            return
+        if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             self._process.wait(30)
+        if self._process.stdin:
+            self._process.stdin.close()
 
 
 def stop_detached(stack: Stack) -> None:
@@ -155,10 +159,8 @@ def deploy(project_folder: Path, local: LocalAws) -> Stack:
         synth = toolchain.start_cdk(
             "synth", "--quiet", *context, "--output", str(assembly), env=env, log=log.with_name("synth.log")
         )
-        # In a folder of its own, or the two would both write cdk.out.
-        bootstrap = toolchain.start_cdk(
-            "bootstrap", account, "--output", str(assembly.with_name("bootstrap.out")), env=env, log=log
-        )
+        # Where there is no cdk.json, or the CLI would synthesize the app for it as well.
+        bootstrap = toolchain.start_cdk("bootstrap", account, env=env, log=log, cwd=local.state_dir)
         bootstrap.wait()
         synth.wait()
     with step("cdk deploy"):

@@ -58,11 +58,11 @@ class CdkRun:
             raise ToolFailed(f"`{self.command}` failed", where=str(self.log), why="\n" + tail)
 
 
-def start_cdk(*arguments: str, env: dict[str, str], log: Path) -> CdkRun:
-    """Start the CDK CLI of package-lock.json in the repository; its output is appended to `log`."""
+def start_cdk(*arguments: str, env: dict[str, str], log: Path, cwd: Path = ROOT) -> CdkRun:
+    """Start the CDK CLI of package-lock.json in `cwd`; its output is appended to `log`."""
     argv = [str(_CDK), *arguments, "--no-notices", "--ci", "true"]
     with log.open("ab") as sink:
         process = subprocess.Popen(
-            argv, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT
+            argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT
         )
     return CdkRun(f"cdk {arguments[0]}", process, log)

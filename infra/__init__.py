@@ -1,0 +1,1 @@
+"""The CDK app: one project's pipeline as one stack."""

@@ -14,11 +14,13 @@ from moto.stepfunctions.parser.asl.component.common.retry.max_attempts_decl impo
 from moto.stepfunctions.parser.asl.component.common.retry.retrier_outcome import RetrierOutcome
 from moto.stepfunctions.parser.asl.component.common.string import string_expression
 from moto.stepfunctions.parser.asl.component.common.timeouts.timeout import EvalTimeoutError
+from moto.stepfunctions.parser.asl.component.program import program
 from moto.stepfunctions.parser.asl.component.state import state as state_module
 from moto.stepfunctions.parser.asl.component.state.choice import state_choice
 from moto.stepfunctions.parser.asl.component.state.exec import execute_state
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import state_task_lambda
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service
+from moto.stepfunctions.parser.asl.component.state.wait.wait_function import wait_function
 from moto.stepfunctions.parser.asl.eval import environment
 from moto.stepfunctions.parser.asl.eval.program_state import ProgramRunning
 from moto.stepfunctions.parser.asl.utils.encoding import to_json_str
@@ -35,9 +37,13 @@ _STOP_CHECK_SECONDS = 0.2
 def install() -> None:
     # It logs each failure at each level of the definition's tree; the execution's history has it once.
     logging.getLogger("moto.stepfunctions.parser.asl.component.eval_component").setLevel(logging.CRITICAL)
+    logging.getLogger(program.__name__).addFilter(
+        lambda record: failures.ExecutionStopped.__name__ not in record.getMessage()
+    )
     string_expression.StringJSONata._eval_body = _evaluate_jsonata
     error_equals_decl.ErrorEqualsDecl._eval_body = _match_error
     retrier_decl.RetrierDecl._eval_body = _retry
+    wait_function.WaitFunction._wait_interval = _wait
     state_choice.StateChoice._eval_state = _choose
     state_choice.StateChoice._eval_state_output = _leave_choice
     for module in (state_module, state_task_service, state_task_lambda):
@@ -94,8 +100,13 @@ def _retry(self: Any, env: Any) -> None:
     env.stack.append(RetrierOutcome.Executed)
 
 
+def _wait(self: Any, env: Any, wait_seconds: float) -> None:  # noqa: ARG001 - moto's signature
+    # moto's waits for a signal that is missed when the stop comes between the check and the wait.
+    pause(env, wait_seconds)
+
+
 def pause(env: Any, seconds: float) -> None:
-    """Wait between two attempts.
+    """Wait in a Wait state, or between two attempts.
 
     Raises:
         ExecutionStopped: the execution was stopped meanwhile.

@@ -134,6 +134,9 @@ SCENARIOS = [
         DescribeEndpoint=[described("RollingBack", "bank-0"), described("InService", "bank-0")],
     ),
     _deployment(
+        "rollback-failed", "Failed", FindEndpoint=[{"Endpoints": [endpoint("UpdateRollbackFailed")]}]
+    ),
+    _deployment(
         "never-healthy",
         "Failed",
         DescribeEndpoint=[described("Creating"), described("Failed", FailureReason="ping timed out")],

@@ -1,0 +1,267 @@
+"""BuildTrainingSet: the dataset through features.py, checked, cast, and split into train and held-out."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from containers.failure import report_failure
+from containers.frames import KEY_COLUMN, write_training_set
+from containers.hooks import guarded, load_hooks, unpack_project
+from containers.paths import MlPaths
+from containers.process import casting, row_keys
+from sluice.arrow import Table
+from sluice.contract import ClassLabel, Kind, ModelContract, TargetContract
+from sluice.errors import OneClassTarget, TrainingSetFailed
+from sluice.project import Project
+from sluice.splits import held_out_mask
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Both sides of the split, with the contract that describes their columns."""
+
+    train: Table
+    test: Table
+    contract: ModelContract
+    summary: dict[str, Any]
+
+
+def build(dataset: Table, folder: Path) -> TrainingSet:
+    """Make the training set of a dataset as the project in `folder` defines it.
+
+    Raises:
+        TrainingSetFailed: features.py raises or makes no usable table, or one side of the split is empty.
+        OneClassTarget: the target, or one side of the split, holds a single class.
+        ProjectError: project.toml cannot be used.
+    """
+    project = Project.load(folder)
+    frame = _built(dataset, folder)
+    _check_columns(frame, project)
+    target, classes = _target(frame, project)
+    keys = (
+        row_keys.entity_keys(frame, project.entity.key)
+        if project.entity.key
+        else row_keys.hash_keys(frame, dataset)
+    )
+    held_out = np.array(held_out_mask(keys, salt=project.split.salt, share=project.split.held_out_share))
+    _check_sides(held_out, project)
+
+    contract = _contract(frame, project, classes, target, held_out)
+    columns: dict[str, Any] = {}
+    for feature in contract.features:
+        cast = casting.numbers if feature.kind == "number" else casting.categories
+        type_ = pa.float64() if feature.kind == "number" else pa.string()
+        # from_pandas=False: NaN stays NaN in a column of numbers, as a model is given it.
+        columns[feature.name] = pa.array(cast(frame[feature.name], feature.type), type_, from_pandas=False)
+    columns[project.target.column] = pa.array(target)
+    columns[KEY_COLUMN] = pa.array(keys, pa.string())
+    table: Table = pa.table(columns)
+    return TrainingSet(
+        train=table.filter(pa.array(~held_out)),
+        test=table.filter(pa.array(held_out)),
+        contract=contract,
+        summary=_summary(dataset, keys, target, held_out, contract, project),
+    )
+
+
+def _built(dataset: Table, folder: Path) -> pd.DataFrame:
+    file = folder / "features.py"
+    if not file.is_file():
+        # Integers with nulls stay integers: as floats they would lose digits.
+        frame: pd.DataFrame = dataset.to_pandas(integer_object_nulls=True)
+        return frame
+    build_features = getattr(load_hooks(file, TrainingSetFailed), "build_features", None)
+    if not callable(build_features):
+        raise TrainingSetFailed(
+            "features.py has no build_features",
+            where="features.py",
+            fix="define build_features(table) and return a DataFrame, or remove the file",
+        )
+    _say(f"build_features of features.py, from {dataset.num_rows:,} rows")
+    made = guarded(
+        lambda: build_features(dataset.to_pandas()),
+        folder,
+        "build_features of features.py",
+        TrainingSetFailed,
+    )
+    if not isinstance(made, pd.DataFrame):
+        raise TrainingSetFailed(
+            f"build_features returned a {type(made).__name__}", where="features.py", fix="return a DataFrame"
+        )
+    categorical = made.select_dtypes("category").columns
+    return made.astype(dict.fromkeys(categorical, object))
+
+
+def _check_columns(frame: pd.DataFrame, project: Project) -> None:
+    twice = sorted({str(name) for name in frame.columns[frame.columns.duplicated()]})
+    if twice:
+        raise TrainingSetFailed(f"build_features made columns twice: {', '.join(twice)}", where="features.py")
+    wanted = dict.fromkeys(project.features.names, "features")
+    wanted[project.target.column] = "target.column"
+    if project.entity.key:
+        wanted[project.entity.key] = "entity.key"
+    missing = [name for name in wanted if name not in frame.columns]
+    if missing:
+        raise TrainingSetFailed(
+            f"the table has no column {', '.join(map(repr, missing))}",
+            where=f"project.toml: {wanted[missing[0]]}",
+            why=f"it has: {', '.join(map(str, frame.columns))}",
+            fix="let build_features of features.py return it, or change project.toml",
+        )
+    if frame.empty:
+        raise TrainingSetFailed(
+            "build_features returned no rows", where="features.py", fix="return one row per example"
+        )
+
+
+def _target(frame: pd.DataFrame, project: Project) -> tuple[Any, list[ClassLabel]]:
+    column = frame[project.target.column]
+    nulls = int(column.isna().sum())
+    if nulls:
+        raise TrainingSetFailed(
+            f"the target {column.name!r} is null in {nulls:,} of {len(column):,} rows",
+            where="project.toml: target.column",
+            why="a model can neither learn from nor be judged by such rows",
+            fix="drop them in features.py, or reject them with nullable = false",
+        )
+    if project.target.problem == "regression":
+        return casting.values_of(column), []
+    labels = casting.classes_of(column)
+    classes = sorted(set(labels), key=lambda label: (str(type(label)), label))
+    if len(classes) < 2:
+        raise _one_class("the target", classes, column.name)
+    if project.target.problem == "binary" and len(classes) > 2:
+        shown = ", ".join(map(repr, classes[:8]))
+        raise TrainingSetFailed(
+            f"the target {column.name!r} holds {len(classes)} classes",
+            where="project.toml: target.problem",
+            why=f'problem = "binary" takes two; found {shown}{" …" if len(classes) > 8 else ""}',
+            fix='set problem = "multiclass", or make two classes of them in features.py',
+        )
+    return labels, classes
+
+
+def _one_class(where: str, classes: list[ClassLabel], target: Any) -> OneClassTarget:
+    return OneClassTarget(
+        f"{where} holds only the class {classes[0]!r}",
+        where=f"column {target!r}",
+        why="a model has nothing to tell apart, and could not be judged",
+        fix="upload data with examples of every class; with few rows, raise split.held_out_share",
+    )
+
+
+def _check_sides(held_out: Any, project: Project) -> None:
+    count = int(held_out.sum())
+    if count in (0, len(held_out)):
+        raise TrainingSetFailed(
+            f"all {len(held_out):,} rows are {'held out' if count else 'for training, none is held out'}",
+            where="project.toml: split",
+            why=f"held_out_share = {project.split.held_out_share:g}, decided by a hash of each row's key",
+            fix="upload more rows (or more entities), or change split.held_out_share or split.salt",
+        )
+
+
+def _contract(
+    frame: pd.DataFrame, project: Project, classes: list[ClassLabel], target: Any, held_out: Any
+) -> ModelContract:
+    kinds: list[tuple[Kind, tuple[str, ...]]] = [
+        ("number", project.features.numeric),
+        ("category", project.features.categorical),
+    ]
+    declared = project.columns
+    features = tuple(
+        casting.feature_of(
+            frame[name],
+            kind,
+            declared[name].type if name in declared else None,
+            nullable=name in declared and declared[name].nullable,
+        )
+        for kind, names in kinds
+        for name in names
+    )
+    positive = None
+    if classes:
+        train = sorted({y for y, out in zip(target, held_out, strict=True) if not out}, key=classes.index)
+        if len(train) < 2:
+            raise _one_class("the training side of the split", train, project.target.column)
+        test = {y for y, out in zip(target, held_out, strict=True) if out}
+        if project.target.problem == "binary" and len(test) < 2:
+            raise _one_class("the held-out side of the split", list(test), project.target.column)
+        classes = train
+    if project.target.positive is not None:
+        positive = casting.find_class(project.target.positive, classes)
+        if positive is None:
+            raise TrainingSetFailed(
+                f"the target {project.target.column!r} never is {project.target.positive!r}",
+                where="project.toml: target.positive",
+                why=f"its classes are {', '.join(map(repr, classes))}",
+                fix="name one of them as `positive`",
+            )
+    return ModelContract(
+        features=features,
+        target=TargetContract(
+            name=project.target.column,
+            problem=project.target.problem,
+            classes=tuple(classes),
+            positive=positive,
+        ),
+        null_values=project.data.null_values,
+    )
+
+
+def _summary(
+    dataset: Table, keys: list[str], target: Any, held_out: Any, contract: ModelContract, project: Project
+) -> dict[str, Any]:
+    summary: dict[str, Any] = {
+        "dataset_rows": dataset.num_rows,
+        "rows": len(keys),
+        "train_rows": int((~held_out).sum()),
+        "held_out_rows": int(held_out.sum()),
+        "keys": len(set(keys)),
+        "split": {"salt": project.split.salt, "held_out_share": project.split.held_out_share},
+        "features": [feature.model_dump() for feature in contract.features],
+        "target": {"name": contract.target.name, "problem": contract.target.problem},
+    }
+    if contract.target.classes:
+        for side, out in (("train", False), ("held_out", True)):
+            counts = Counter(str(y) for y, is_out in zip(target, held_out, strict=True) if is_out == out)
+            summary["target"][side] = dict(sorted(counts.items()))
+    return summary
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def main() -> int:
+    paths = MlPaths.of(os.environ)
+    try:
+        dataset: Table = pq.read_table(paths.processing_input("dataset") / "data.parquet")
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = unpack_project(paths.processing_input("code"), Path(scratch) / "code")
+            made = build(dataset, folder)
+        write_training_set(made.train, made.contract, paths.processing_output("train") / "train.parquet")
+        write_training_set(made.test, made.contract, paths.processing_output("test") / "test.parquet")
+        summary = paths.processing_output("summary") / "training_set.json"
+        summary.write_text(json.dumps(made.summary, indent=2) + "\n", encoding="utf-8")
+        _say(f"{made.train.num_rows:,} rows to train on, {made.test.num_rows:,} held out")
+    except Exception as error:
+        report_failure(error, paths.processing_message, unforeseen=TrainingSetFailed)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,24 @@
+"""The training image's entrypoint: `python -m containers.train train`."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from containers.paths import MlPaths
+from containers.supervision import supervise
+from sluice.errors import TrainingFailed
+
+
+def main(arguments: list[str]) -> int:
+    if arguments != ["train"]:
+        print("usage: python -m containers.train train", file=sys.stderr)
+        return 2
+    paths = MlPaths.of(os.environ)
+    return supervise(
+        "containers.train.training", [], failure_file=paths.training_failure, error=TrainingFailed
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,141 @@
+"""The container images, as assets, and the project's code, as a zip that every job gets as a channel."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from pathlib import Path
+
+from aws_cdk import Aws
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_ecr_assets as ecr_assets
+from aws_cdk import aws_s3_assets as s3_assets
+from constructs import Construct
+
+from infra.build import ROOT, whole_folder
+from sluice.errors import SluiceError
+
+# What may lie beside a project's hooks and is no code: data, notebooks' and editors' leavings.
+_NOT_CODE = (
+    "*.csv",
+    "*.tsv",
+    "*.parquet",
+    "*.jsonl",
+    "*.gz",
+    "*.zip",
+    "*.ipynb",
+    "*.pyc",
+    "__pycache__",
+    ".*",
+    "data",
+)
+_ECR_IMAGE = re.compile(
+    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/"
+    r"(?P<repository>[a-z0-9._/-]+)(?::[\w.-]+|@sha256:[0-9a-f]{64})?"
+)
+
+
+class ImageError(SluiceError):
+    """`[model] image` names nothing SageMaker could run."""
+
+
+class Images(Construct):
+    """`process`, `train` and `serve` as URIs, and the repositories they are pulled from."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, project_folder: Path, model_image: str | None
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.repositories: list[ecr.IRepository] = []
+        self.process_uri = self._own("Process")
+        if model_image is None:
+            self.train_uri = self._own("Train")
+            self.serve_uri = self._own("Serve")
+        else:
+            # One image for both, as SageMaker has it: it is run with `train` and with `serve`.
+            self.train_uri = self.serve_uri = self._users(project_folder, model_image)
+        self.project_code = s3_assets.Asset(
+            self,
+            "ProjectCode",
+            path=str(project_folder),
+            exclude=list(_NOT_CODE),
+            display_name="project code",
+        )
+
+    @property
+    def code_uri(self) -> str:
+        return f"s3://{self.project_code.s3_bucket_name}/{self.project_code.s3_object_key}"
+
+    def _own(self, name: str) -> str:
+        folder = name.lower()
+        context = assemble_context(folder)
+        return self._asset(name, context, file=f"containers/{folder}/Dockerfile")
+
+    def _users(self, project_folder: Path, image: str) -> str:
+        ecr_image = _ECR_IMAGE.fullmatch(image)
+        if ecr_image:
+            account, region, name = ecr_image["account"], ecr_image["region"], ecr_image["repository"]
+            repository = ecr.Repository.from_repository_attributes(
+                self,
+                "Model",
+                repository_arn=f"arn:{Aws.PARTITION}:ecr:{region}:{account}:repository/{name}",
+                repository_name=name,
+            )
+            self.repositories.append(repository)
+            return image
+        folder = (project_folder / image).resolve()
+        if (folder / "Dockerfile").is_file():
+            return self._asset("Model", folder, file="Dockerfile")
+        raise ImageError(
+            f"[model] image = {image!r} is neither an image in ECR nor a folder with a Dockerfile",
+            where=str(project_folder / "project.toml"),
+            why=f"there is no {folder / 'Dockerfile'}, and SageMaker pulls images from ECR only",
+            fix="give <account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>, or the project's folder",
+        )
+
+    def _asset(self, name: str, folder: Path, *, file: str) -> str:
+        asset = ecr_assets.DockerImageAsset(
+            self,
+            name,
+            directory=str(folder),
+            file=file,
+            # What SageMaker's instances are, whatever machine builds.
+            platform=ecr_assets.Platform.LINUX_AMD64,
+            display_name=f"{name.lower()} image",
+        )
+        self.repositories.append(asset.repository)
+        return asset.image_uri
+
+
+def assemble_context(name: str, build_dir: Path = ROOT / "build") -> Path:
+    """Copy what the Dockerfile of `containers/<name>` may see into a folder laid out like the repository.
+
+    The image's hash covers its build context: with the repository as context every change anywhere, a test or
+    a line of the README, would be a new image and a new SageMaker model. The folder is named for its content,
+    so that two synths at once do not write to the same place.
+    """
+    files = context_files(name)
+    digest = hashlib.sha256()
+    for source in files:
+        digest.update(f"{source.relative_to(ROOT).as_posix()}\0{source.stat().st_size}\0".encode())
+        digest.update(source.read_bytes())
+    context = build_dir / "images" / f"{name}-{digest.hexdigest()[:16]}"
+    if not context.is_dir():
+        with whole_folder(context) as folder:
+            for source in files:
+                target = folder / source.relative_to(ROOT)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, target)
+    return context
+
+
+def context_files(name: str) -> list[Path]:
+    """List the files of the build context of `containers/<name>`, sorted."""
+    container = ROOT / "containers"
+    candidates = [
+        *(ROOT / "sluice").rglob("*"),
+        *container.glob("*.py"),
+        *(container / name).rglob("*"),
+    ]
+    return sorted(path for path in candidates if path.is_file() and "__pycache__" not in path.parts)

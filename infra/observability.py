@@ -1,0 +1,206 @@
+"""Who hears of what, and where people look: topics, alarms and the dashboard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+_FIVE_MINUTES = cdk.Duration.minutes(5)
+
+
+class Topics(Construct):
+    """`outcomes` gets one message for each training execution; `alarms` is for who runs the pipeline.
+
+    Two topics, or a failed training would be told twice to the same people: as an outcome and as an alarm.
+    """
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, outcome_email: str | None, alarm_email: str | None
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.outcomes = self._topic("Outcomes", outcome_email)
+        self.alarms = self._topic("Alarms", alarm_email)
+        # `enforce_ssl` brings a topic policy, and that replaces the default one, which lets alarms publish.
+        self.alarms.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="AlarmsMayPublish",
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[self.alarms.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}},
+            )
+        )
+
+    def _topic(self, name: str, email: str | None) -> sns.Topic:
+        # Not encrypted with a key: alarms cannot publish under the AWS-managed one, and the messages hold
+        # figures and S3 URIs, not rows.
+        topic = sns.Topic(self, name, enforce_ssl=True)
+        if email:
+            topic.add_subscription(subscriptions.EmailSubscription(email))
+        return topic
+
+
+class Observability(Construct):
+    """Alarms on what nobody would otherwise hear of, and one dashboard."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        alarm_topic: sns.ITopic,
+        machines: Mapping[str, sfn.StateMachine],
+        functions: Mapping[str, lambda_.Function],
+        undelivered: sqs.Queue,
+        endpoint_name: str,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._action = actions.SnsAction(alarm_topic)
+        for name, machine in machines.items():
+            self._alarm(
+                f"{name}Failed",
+                machine.metric_failed(period=_FIVE_MINUTES),
+                f"{name}: an execution failed. Its cause says what, where, why and what to do.",
+            )
+        for name, function in functions.items():
+            # ValidateDataset raises for each file it refuses. That is its answer; TrainingFailed tells of it.
+            if name != "ValidateDataset":
+                self._alarm(
+                    f"{name}Errors", function.metric_errors(period=_FIVE_MINUTES), f"{name} raised an error"
+                )
+        self._alarm(
+            "UploadsUndelivered",
+            undelivered.metric_approximate_number_of_messages_visible(
+                period=_FIVE_MINUTES, statistic="Maximum"
+            ),
+            "An upload did not start the intake; the event is in the queue UndeliveredUploads.",
+        )
+        self._dashboard(machines, functions, endpoint_name)
+
+    def _alarm(self, name: str, metric: cloudwatch.IMetric, description: str) -> None:
+        alarm = cloudwatch.Alarm(
+            self,
+            name,
+            metric=metric,
+            alarm_description=description,
+            threshold=1,
+            evaluation_periods=1,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+            # No executions, no data points: that is quiet, not broken.
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+        alarm.add_alarm_action(self._action)
+
+    def _dashboard(
+        self,
+        machines: Mapping[str, sfn.StateMachine],
+        functions: Mapping[str, lambda_.Function],
+        endpoint_name: str,
+    ) -> None:
+        """Top to bottom in the order of the questions: does it serve, does it train, why did it fail."""
+        stack = cdk.Stack.of(self).stack_name
+        cloudwatch.Dashboard(
+            self,
+            "Dashboard",
+            dashboard_name=stack,
+            default_interval=cdk.Duration.days(1),
+            widgets=[
+                _endpoint_row(endpoint_name),
+                _executions_row(machines),
+                _functions_row(functions),
+                [
+                    cloudwatch.LogQueryWidget(
+                        title="Last failures of training",
+                        log_group_names=[f"/aws/vendedlogs/states/{stack}-Training"],
+                        query_lines=[
+                            "fields @timestamp, details.error, details.cause, execution_arn",
+                            "filter type = 'ExecutionFailed' or type = 'ExecutionTimedOut'",
+                            "sort @timestamp desc",
+                            "limit 20",
+                        ],
+                        width=24,
+                        height=6,
+                    )
+                ],
+            ],
+        )
+
+
+def _endpoint_row(endpoint_name: str) -> list[cloudwatch.IWidget]:
+    def metric(name: str, statistic: str, label: str) -> cloudwatch.Metric:
+        return cloudwatch.Metric(
+            namespace="AWS/SageMaker",
+            metric_name=name,
+            dimensions_map={"EndpointName": endpoint_name, "VariantName": "AllTraffic"},
+            statistic=statistic,
+            label=label,
+            period=cdk.Duration.minutes(1),
+        )
+
+    return [
+        cloudwatch.GraphWidget(
+            title="Requests a minute",
+            left=[metric("Invocations", "Sum", "requests")],
+            right=[
+                metric("Invocation4XXErrors", "Sum", "4xx: refused"),
+                metric("Invocation5XXErrors", "Sum", "5xx: failed"),
+            ],
+            width=12,
+        ),
+        cloudwatch.GraphWidget(
+            title="Model latency (µs)",
+            left=[metric("ModelLatency", percentile, percentile) for percentile in ("p50", "p95", "p99")],
+            width=12,
+        ),
+    ]
+
+
+def _executions_row(machines: Mapping[str, sfn.StateMachine]) -> list[cloudwatch.IWidget]:
+    return [
+        cloudwatch.GraphWidget(
+            title=f"{name}: executions",
+            left=[
+                machine.metric_started(label="started", period=_FIVE_MINUTES),
+                machine.metric_succeeded(label="succeeded", period=_FIVE_MINUTES),
+                machine.metric_failed(label="failed", color=cloudwatch.Color.RED, period=_FIVE_MINUTES),
+            ],
+            right=[machine.metric_time(label="duration (ms)", statistic="Maximum", period=_FIVE_MINUTES)],
+            width=8,
+        )
+        for name, machine in machines.items()
+    ]
+
+
+def _functions_row(functions: Mapping[str, lambda_.Function]) -> list[cloudwatch.IWidget]:
+    return [
+        cloudwatch.GraphWidget(
+            title="Functions: duration (ms, p95)",
+            left=[
+                function.metric_duration(label=name, statistic="p95", period=_FIVE_MINUTES)
+                for name, function in functions.items()
+            ],
+            width=12,
+        ),
+        cloudwatch.GraphWidget(
+            title="Functions: errors and throttles",
+            left=[
+                function.metric_errors(label=f"{name} errors", period=_FIVE_MINUTES)
+                for name, function in functions.items()
+            ],
+            right=[
+                function.metric_throttles(label=f"{name} throttles", period=_FIVE_MINUTES)
+                for name, function in functions.items()
+            ],
+            width=12,
+        ),
+    ]

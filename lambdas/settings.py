@@ -1,0 +1,35 @@
+"""What a function is told by its environment, and the project it belongs to."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from sluice.project import Project
+
+
+class Settings(BaseModel):
+    """A function's environment variables. `PROJECT_FILE` is relative to the function's code."""
+
+    model_config = ConfigDict(frozen=True)
+
+    artifacts_bucket: str
+    project_file: Path
+
+
+@cache
+def settings() -> Settings:
+    """Read once a process, at the first event: importing a handler reads nothing."""
+    return Settings(
+        artifacts_bucket=os.environ["ARTIFACTS_BUCKET"],
+        project_file=Path(os.environ.get("LAMBDA_TASK_ROOT", ".")) / os.environ["PROJECT_FILE"],
+    )
+
+
+@cache
+def project() -> Project:
+    """The project that was deployed with the function."""
+    return Project.load_file(settings().project_file)

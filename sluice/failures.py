@@ -1,0 +1,152 @@
+"""From what a Catch was given to what a person is told: an error name and a text that stands on its own."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from sluice import errors
+from sluice.errors import (
+    DeploymentFailed,
+    EvaluationFailed,
+    PipelineFailed,
+    SluiceError,
+    TrainingFailed,
+    TrainingSetFailed,
+    TrainingTimedOut,
+)
+from sluice.events import StateFailure
+
+# What a job of this state is called when it fails, and when its time is over.
+_JOBS: dict[str, tuple[type[SluiceError], type[SluiceError]]] = {
+    "BuildTrainingSet": (TrainingSetFailed, TrainingSetFailed),
+    "TrainModel": (TrainingFailed, TrainingTimedOut),
+    "EvaluateModel": (EvaluationFailed, EvaluationFailed),
+}
+_KINDS = ("Training", "Processing", "Transform")
+_ALGORITHM_ERROR = re.compile(r"AlgorithmError:\s*(.*?)(?:, exit code: -?\d+)?", re.DOTALL)
+_QUOTA = re.compile(r"LimitExceeded|service limit|quota", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Explained:
+    """The error an execution ends with: its name, and what, where, why and what to do as text."""
+
+    name: str
+    text: str
+
+    @classmethod
+    def of(cls, error: SluiceError) -> Explained:
+        return cls(error.name, str(error))
+
+
+def explain(failure: StateFailure) -> Explained:
+    """Explain a failure by what it came from.
+
+    A Lambda function's error is a JSON object with `errorType` and `errorMessage`; a job's or a child execution's
+    is the answer that describes it; an AWS call's is a text.
+    https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
+    """
+    cause = _parse(failure.cause)
+    if "errorMessage" in cause or "errorType" in cause:
+        return _function(failure, cause)
+    kind = next((kind for kind in _KINDS if f"{kind}JobStatus" in cause), None)
+    if kind and failure.state in _JOBS:
+        return _job(failure, cause, kind)
+    if "ExecutionArn" in cause:
+        return _child_execution(cause)
+    return Explained.of(_unforeseen(failure.state, failure.error, failure.cause))
+
+
+def _parse(cause: str) -> dict[str, Any]:
+    try:
+        parsed = json.loads(cause)
+    except ValueError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def _error_class(name: str) -> bool:
+    found = getattr(errors, name, None)
+    return isinstance(found, type) and issubclass(found, SluiceError)
+
+
+def _function(failure: StateFailure, cause: dict[str, Any]) -> Explained:
+    name = str(cause.get("errorType") or failure.error)
+    message = str(cause.get("errorMessage") or "it left no message")
+    if _error_class(name):
+        return Explained(name, message)
+    fix = f"see the log of the function {failure.state}; if it is no matter of permissions, this is a bug"
+    if "Timedout" in name or "timed out" in message:
+        fix = "upload less at once: a Lambda function has 15 minutes"
+    elif name.startswith("Runtime."):
+        fix = f"it probably ran out of memory: give {failure.state} more in infra/functions.py"
+    return Explained.of(
+        PipelineFailed(
+            f"{failure.state} failed: {name}", where=f"the function {failure.state}", why=message, fix=fix
+        )
+    )
+
+
+def _job(failure: StateFailure, cause: dict[str, Any], kind: str) -> Explained:
+    failed, timed_out = _JOBS[failure.state]
+    name = str(cause.get(f"{kind}JobName", ""))
+    where = f"{kind.lower()} job {name}"
+    limit = cause.get("StoppingCondition", {}).get("MaxRuntimeInSeconds")
+    reason = str(cause.get("FailureReason") or cause.get("ExitMessage") or "")
+    if cause.get(f"{kind}JobStatus") == "Stopped":
+        if cause.get("SecondaryStatus") == "MaxRuntimeExceeded" or "MaxRuntime" in reason:
+            return Explained.of(
+                timed_out(
+                    f"{failure.state} ran into its limit of {limit} seconds and was stopped",
+                    where=where,
+                    why=f"the log /aws/sagemaker/{kind}Jobs/{name} shows how far it came",
+                    fix="raise model.max_runtime_seconds in project.toml, or let the job do less",
+                )
+            )
+        return Explained.of(
+            failed(
+                f"{failure.state} was stopped",
+                where=where,
+                why="somebody stopped the job",
+                fix="upload again",
+            )
+        )
+    told = _ALGORITHM_ERROR.fullmatch(reason)
+    text = told[1].strip() if told else ""
+    # Our containers write `Name: text` (containers/failure.py); SageMaker puts its prefix and exit code around it.
+    head, _, rest = text.partition(": ")
+    if _error_class(head):
+        return Explained(head, rest)
+    fix = f"the log /aws/sagemaker/{kind}Jobs/{name} holds what the container printed"
+    if _QUOTA.search(reason) or reason.startswith(("CapacityError", "ClientError: Insufficient")):
+        fix = "choose another instance type in project.toml, or ask AWS for a higher quota"
+    return Explained.of(
+        failed(f"{failure.state} failed", where=where, why=text or reason or "it left no reason", fix=fix)
+    )
+
+
+def _child_execution(cause: dict[str, Any]) -> Explained:
+    return Explained.of(
+        DeploymentFailed(
+            "the model was not deployed",
+            where=f"execution {cause['ExecutionArn']}",
+            why=str(cause.get("Cause") or cause.get("Error") or f"it is {cause.get('Status')}"),
+            fix="the endpoint's own log and the execution's history say more; upload again when it is mended",
+        )
+    )
+
+
+def _unforeseen(state: str, error: str, cause: str) -> SluiceError:
+    fix = (
+        "if it is no matter of permissions or quotas, start the execution again: every state can be repeated"
+    )
+    if _QUOTA.search(error) or _QUOTA.search(cause):
+        fix = "choose another instance type in project.toml, or ask AWS for a higher quota"
+    elif "AccessDenied" in error or "AccessDenied" in cause or "not authorized" in cause:
+        fix = "deploy the stack again: a role lacks a permission it was given there"
+    return PipelineFailed(
+        f"{state} failed: {error}", where=f"state {state}", why=cause or "no cause", fix=fix
+    )

@@ -1,0 +1,115 @@
+"""From an upload to a serving endpoint, with templates, machines, handlers and containers as they are."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from cli import executions, prediction
+from sluice import naming
+
+from .conftest import Bank, bank_rows, write_csv
+
+
+@pytest.fixture(scope="module")
+def trained(bank: Bank, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    rows = bank_rows(600)
+    rows[10][1] = "old"  # one cell that is no integer
+    return bank.train(write_csv(tmp_path_factory.mktemp("data") / "good.csv", rows))
+
+
+def test_an_upload_becomes_an_endpoint(bank: Bank, trained: dict[str, Any]) -> None:
+    assert trained["outcome"] == "Deployed", trained
+    assert (trained["rows"], trained["rejected_rows"]) == (599, 1)
+    assert trained["metrics"]["roc_auc"] > 0.9
+    assert {"ValidateDataset", "BuildTrainingSet", "TrainModel", "EvaluateModel", "DeployModel"} <= set(
+        trained["seconds"]
+    )
+    described = bank.stack.client("sagemaker").describe_endpoint(EndpointName=trained["endpoint_name"])
+    assert described["EndpointStatus"] == "InService"
+
+
+def test_the_dataset_version_is_the_hash_of_its_file(bank: Bank, trained: dict[str, Any]) -> None:
+    import hashlib
+
+    s3, bucket = bank.stack.client("s3"), bank.stack.outputs["ArtifactsBucketName"]
+    key = naming.dataset_key(trained["dataset_version"])
+    body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    assert hashlib.sha256(body).hexdigest()[:16] == trained["dataset_version"]
+    assert pq.read_table(io.BytesIO(body)).num_rows == 599
+
+
+def test_a_rejected_row_is_in_quarantine_with_its_reason(bank: Bank, trained: dict[str, Any]) -> None:
+    execution = trained["execution_arn"].rsplit(":", 1)[-1]
+    s3, bucket = bank.stack.client("s3"), bank.stack.outputs["ArtifactsBucketName"]
+    text = s3.get_object(Bucket=bucket, Key=naming.quarantine_key(execution))["Body"].read().decode()
+    (rejected,) = csv.DictReader(io.StringIO(text))
+    assert (rejected["row"], rejected["column"], rejected["value"]) == ("11", "age", "old")
+    assert rejected["reason"]
+
+
+def test_the_endpoint_serves_the_probabilities_of_the_artifact(
+    bank: Bank, trained: dict[str, Any], tmp_path: Path
+) -> None:
+    execution = trained["execution_arn"].rsplit(":", 1)[-1]
+    s3, bucket = bank.stack.client("s3"), bank.stack.outputs["ArtifactsBucketName"]
+    test = s3.get_object(Bucket=bucket, Key=f"training-sets/{execution}/test/test.parquet")["Body"].read()
+    features = pq.read_table(io.BytesIO(test)).drop_columns(["y", "__key"])
+    source, key = naming.split_uri(trained["model_uri"])
+    with tarfile.open(fileobj=io.BytesIO(s3.get_object(Bucket=source, Key=key)["Body"].read())) as archive:
+        archive.extractall(tmp_path, filter="data")
+    pq.write_table(features, tmp_path / "features.parquet")
+    program = (
+        "import joblib, json, pandas as pd, sys; sys.path.insert(0, 'code');"
+        "model = joblib.load('model.joblib'); X = pd.read_parquet('features.parquet');"
+        "print(json.dumps(model.predict_proba(X)[:, list(model.classes_).index('yes')].tolist()))"
+    )
+    expected = json.loads(subprocess.check_output([sys.executable, "-c", program], cwd=tmp_path))
+    served = prediction.invoke(bank.stack, json.dumps(features.to_pylist()).encode(), "application/json")
+    assert len(expected) > 50
+    assert [each["probability"] for each in served] == pytest.approx(expected, rel=0, abs=1e-9)
+
+
+def test_the_same_event_twice_starts_nothing(bank: Bank, trained: dict[str, Any]) -> None:
+    execution = trained["execution_arn"]
+    sfn = bank.stack.client("stepfunctions")
+    source = json.loads(sfn.describe_execution(executionArn=execution)["input"])
+    intake = sfn.start_execution(stateMachineArn=bank.stack.outputs["IntakeArn"], input=json.dumps(source))
+    status = _await_end(bank, intake["executionArn"])
+    assert status["status"] == "SUCCEEDED"
+    entered = [
+        event["stateEnteredEventDetails"]["name"]
+        for event in sfn.get_execution_history(executionArn=intake["executionArn"])["events"]
+        if event["type"].endswith("StateEntered")
+    ]
+    assert entered == ["StartTraining", "AlreadyStarted"]
+
+
+def test_one_notification_an_execution(bank: Bank, trained: dict[str, Any]) -> None:
+    assert len(bank.notifications(trained["execution_arn"])) == 1
+
+
+def test_a_worse_challenger_leaves_the_champion_in_place(
+    bank: Bank, trained: dict[str, Any], tmp_path: Path
+) -> None:
+    before = bank.endpoint_config()
+    summary = bank.train(write_csv(tmp_path / "noise.csv", bank_rows(600, seed=2, noise=1.0)))
+    assert summary["outcome"] == "GateRejected", summary
+    assert summary["champion_metrics"]
+    assert any("roc_auc" in reason for reason in summary["reasons"])
+    assert bank.endpoint_config() == before
+
+
+def _await_end(bank: Bank, arn: str) -> dict[str, Any]:
+    executions.follow(bank.stack, arn)
+    status: dict[str, Any] = bank.stack.client("stepfunctions").describe_execution(executionArn=arn)
+    return status

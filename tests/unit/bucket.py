@@ -1,0 +1,48 @@
+"""An artifacts bucket in memory, as the domain's `Store` protocols want it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass
+class Bucket:
+    """Keeps objects by key and the order they were written in.
+
+    `fails_on` breaks the writing of keys that end so; keys in `hidden` are there, but not seen by `exists`.
+    """
+
+    objects: dict[str, bytes] = field(default_factory=dict)
+    writes: list[str] = field(default_factory=list)
+    hidden: set[str] = field(default_factory=set)
+    fails_on: str | None = None
+
+    def uri(self, key: str) -> str:
+        return f"s3://artifacts/{key}"
+
+    def exists(self, key: str) -> bool:
+        return key in self.objects and key not in self.hidden
+
+    def upload(self, file: Path, key: str) -> None:
+        self._put(key, file.read_bytes())
+
+    def write(self, key: str, body: bytes, media_type: str) -> None:
+        self._put(key, body)
+
+    def create(self, key: str, body: bytes, media_type: str) -> bool:
+        if key in self.objects:
+            return False
+        self._put(key, body)
+        return True
+
+    def read_json(self, key: str) -> Any:
+        return json.loads(self.objects[key]) if key in self.objects else None
+
+    def _put(self, key: str, body: bytes) -> None:
+        if self.fails_on is not None and key.endswith(self.fails_on):
+            raise ConnectionError(key)
+        self.objects[key] = body
+        self.writes.append(key)

@@ -1,0 +1,140 @@
+"""What a project's train.py can get wrong, and what it is told."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from containers.failure import failure_text, report_failure
+from containers.hooks import unpack_project
+from containers.paths import MlPaths
+from containers.train.hyperparameters import from_text, load_hyperparameters
+from containers.train.training import train
+from sluice.errors import ProjectError, SluiceError, TrainingFailed
+
+from .conftest import Job, Trained
+
+SCIKIT = "from sklearn.linear_model import *\nfrom sklearn.svm import SVC\n"
+
+
+@pytest.mark.usefixtures("own_imports")
+@pytest.mark.parametrize(
+    ("hook", "text"),
+    [
+        ("raise ValueError('no such thing')", "importing train.py raised ValueError"),
+        ("x = 1", "no build_model"),
+        ("def build_model(h):\n    return 1 / 0", "build_model of train.py raised ZeroDivisionError"),
+        ("def build_model(h):\n    return 1 / 0", "train.py:4 in build_model"),
+        ("def build_model(h):\n    raise SystemExit(1)", "build_model of train.py called sys.exit(1)"),
+        ("def build_model(h): pass", "build_model returned None"),
+        ("def build_model(h): return 3", "returned a int, which has no fit"),
+        ("def build_model(h): return SVC()", "fitting the model raised"),
+        (
+            "def build_model(h): return 3\ndef fit_model(model, X, y): return None",
+            "fit_model returned None",
+        ),
+        (
+            "def build_model(h): return SVC()\ndef fit_model(model, X, y): return model.fit(X[['size']], y)",
+            "the model (SVC) has no predict_proba",
+        ),
+        (
+            "def build_model(h): return LogisticRegression()\n"
+            "def fit_model(model, X, y): return model.fit(X[['size']], y == 'yes')",
+            "the model knows the classes [False, True], the training data ['no', 'yes']",
+        ),
+        (
+            "def build_model(h): return LogisticRegression()\n"
+            "def fit_model(model, X, y):\n"
+            "    model.later = lambda: 1\n"
+            "    return model.fit(X[['size']], y)",
+            "the model cannot be saved",
+        ),
+    ],
+)
+def test_a_training_hook_that_goes_wrong_is_told_where(
+    binary: Trained, tmp_path: Path, hook: str, text: str
+) -> None:
+    job = Job(tmp_path, hooks={"train.py": SCIKIT + hook + "\n"})
+    job.put("input/data/code/project.zip", job.code_zip())
+    job.put("input/data/train/train.parquet", binary.train_set)
+    with pytest.raises(TrainingFailed) as caught:
+        train(MlPaths(tmp_path), {}, tmp_path / "scratch")
+    assert text in str(caught.value)
+    assert caught.value.fix
+
+
+def test_a_project_without_a_train_py(binary: Trained, tmp_path: Path) -> None:
+    job = Job(tmp_path, hooks={})
+    job.put("input/data/code/project.zip", job.code_zip())
+    job.put("input/data/train/train.parquet", binary.train_set)
+    with pytest.raises(TrainingFailed, match=r"no train\.py"):
+        train(MlPaths(tmp_path), {}, tmp_path / "scratch")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("150", 150),
+        ("0.03", 0.03),
+        ("1e-3", 1e-3),
+        ("true", True),
+        ("False", False),
+        ("null", None),
+        ("[1, 2]", [1, 2]),
+        ('"150"', "150"),
+        ("lbfgs", "lbfgs"),
+        ("007", "007"),
+        ("NaN", "NaN"),
+        ("", ""),
+    ],
+)
+def test_hyperparameters_are_read_by_value(text: str, value: Any) -> None:
+    found = from_text(text)
+    assert (type(found), found) == (type(value), value)
+
+
+def test_hyperparameters_may_be_absent_but_not_broken(tmp_path: Path) -> None:
+    file = tmp_path / "hyperparameters.json"
+    assert load_hyperparameters(file) == {}
+    file.write_text(json.dumps({"a": "1"}))
+    assert load_hyperparameters(file) == {"a": 1}
+    file.write_text("[")
+    with pytest.raises(TrainingFailed, match="no JSON"):
+        load_hyperparameters(file)
+
+
+def test_a_zip_that_reaches_outside_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "project.zip", "w") as archive:
+        archive.writestr("../evil.py", "")
+    with pytest.raises(ProjectError, match="evil"):
+        unpack_project(tmp_path, tmp_path / "out")
+    assert not (tmp_path / "evil.py").exists()
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_there_is_one_zip(tmp_path: Path, count: int) -> None:
+    for i in range(count):
+        (tmp_path / f"{i}.zip").write_bytes(b"")
+    with pytest.raises(ProjectError, match=f"found {count}"):
+        unpack_project(tmp_path, tmp_path / "out")
+
+
+def test_a_long_reason_keeps_what_to_do() -> None:
+    text = failure_text(TrainingFailed("what", where="where", why="x" * 5000, fix="mend it"))
+    assert len(text) <= 980
+    assert text.endswith("mend it")
+    assert len(failure_text(SluiceError("x" * 5000))) == 980
+
+
+def test_a_bug_is_called_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "output" / "failure"
+    try:
+        raise ZeroDivisionError("oops")
+    except ZeroDivisionError as error:
+        report_failure(error, file, unforeseen=TrainingFailed)
+    assert "Sluice itself failed: ZeroDivisionError" in file.read_text()
+    assert "Traceback" in capsys.readouterr().err

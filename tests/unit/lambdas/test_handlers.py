@@ -1,0 +1,138 @@
+"""The handlers as Lambda calls them: raw events in, payloads or errors out."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lambdas import decide_gate, report_outcome, settings, validate_dataset
+from lambdas.uploads import Upload
+from sluice.errors import DataRejected, GateFailed, UploadMisplaced
+from sluice.events import GateDecision, ReportedOutcome, ValidatedDataset
+from tests.unit.bucket import Bucket
+
+from .s3 import FakeS3
+
+KEY = "incoming/training/a.csv"
+GOOD = b"age,y\n1,yes\n2,no\n3,yes\n"
+EVENT = {"execution": "run", "bucket": "uploads", "key": KEY, "version_id": "v1"}
+_PROJECT = """\
+[project]
+name = "bank"
+[data]
+max_rejected_share = 0.3
+[target]
+column = "y"
+problem = "binary"
+positive = "yes"
+[columns.age]
+type = "integer"
+[columns.y]
+type = "string"
+[features]
+numeric = ["age"]
+[gates]
+minimum = { roc_auc = 0.8 }
+"""
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bucket:
+    """The artifacts bucket of a function that was deployed with a small project."""
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "project.toml").write_text(_PROJECT)
+    monkeypatch.setenv("LAMBDA_TASK_ROOT", str(tmp_path))
+    monkeypatch.setenv("PROJECT_FILE", "project/project.toml")
+    monkeypatch.setenv("ARTIFACTS_BUCKET", "artifacts")
+    settings.settings.cache_clear()
+    settings.project.cache_clear()
+    made = Bucket()
+    for module in (validate_dataset, decide_gate, report_outcome):
+        monkeypatch.setattr(module, "Artifacts", lambda _name: made)
+    return made
+
+
+def uploaded(monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
+    monkeypatch.setattr(Upload, "_s3", FakeS3({(KEY, "v1"): body}))
+
+
+def test_a_good_file_becomes_a_dataset_version(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    uploaded(monkeypatch, GOOD)
+    answer = ValidatedDataset.model_validate(validate_dataset.handler(EVENT, None))
+    assert (answer.rows, answer.rejected_rows) == (3, 0)
+    assert f"datasets/{answer.dataset_version}/manifest.json" in bucket.objects
+    json.dumps(answer.model_dump())
+
+
+def test_a_refused_file_leaves_its_report_and_quarantine_and_no_dataset(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uploaded(monkeypatch, GOOD + b"old,no\nolder,no\n")
+    with pytest.raises(DataRejected):
+        validate_dataset.handler(EVENT, None)
+    assert sorted(bucket.objects) == ["quarantine/run/rejected.csv", "reports/run/validation.json"]
+    report = json.loads(bucket.objects["reports/run/validation.json"])
+    assert report["error"]["name"] == "DataRejected"
+    assert report["rejected_rows"] == 2
+    assert report["source"]["version_id"] == "v1"
+
+
+@pytest.mark.parametrize(
+    "given", [{"bucket": None, "key": None}, {"bucket": "uploads"}, {"bucket": "uploads", "key": 3}]
+)
+@pytest.mark.usefixtures("bucket")
+def test_an_execution_started_without_an_object_is_told_what_to_give(given: dict[str, Any]) -> None:
+    with pytest.raises(UploadMisplaced) as caught:
+        validate_dataset.handler({"execution": "run", "version_id": None, **given}, None)
+    assert '{"bucket": "…", "key": "incoming/training/FILE.csv"}' in str(caught.value)
+
+
+def test_the_gate_decides_by_the_projects_gates(bucket: Bucket) -> None:
+    def decision(roc_auc: float) -> GateDecision:
+        evaluation = {
+            "problem": "binary",
+            "held_out_rows": 100,
+            "challenger": {"metrics": {"roc_auc": roc_auc}, "model_uri": "s3://a/m"},
+            "champion": None,
+        }
+        bucket.write("reports/run/evaluation/evaluation.json", json.dumps(evaluation).encode(), "")
+        event = {"evaluation_uri": "s3://artifacts/reports/run/evaluation/evaluation.json"}
+        return GateDecision.model_validate(decide_gate.handler(event, None))
+
+    assert decision(0.9).promote
+    assert not decision(0.7).promote
+
+
+@pytest.mark.usefixtures("bucket")
+def test_without_an_evaluation_there_is_no_decision() -> None:
+    with pytest.raises(GateFailed, match="no evaluation"):
+        decide_gate.handler({"evaluation_uri": "s3://artifacts/reports/run/evaluation.json"}, None)
+
+
+def test_an_outcome_is_reported(bucket: Bucket) -> None:
+    event = {
+        "execution": "run",
+        "execution_arn": "arn",
+        "outcome": "Failed",
+        "source": {"bucket": "uploads", "key": KEY, "version_id": None},
+        "failure": {"state": "TrainModel", "error": "States.TaskFailed", "cause": "{}"},
+    }
+    answer = ReportedOutcome.model_validate(report_outcome.handler(event, None))
+    assert answer.error == "PipelineFailed"
+    assert {"reports/run/report.json", "reports/run/report.html"} <= bucket.objects.keys()
+
+
+@pytest.mark.parametrize("module", ["decide_gate", "report_outcome"])
+def test_a_handler_that_reads_no_table_loads_no_table_library(module: str) -> None:
+    program = (
+        f"import sys, lambdas.{module};"
+        "print([name for name in ('pyarrow', 'pandas', 'numpy', 'boto3') if name in sys.modules])"
+    )
+    root = Path(__file__).parents[3]
+    printed = subprocess.check_output([sys.executable, "-c", program], cwd=root, text=True)
+    assert printed.strip() == "[]"

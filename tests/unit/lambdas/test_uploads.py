@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import pytest
+from botocore.exceptions import IncompleteReadError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lambdas import uploads
+from lambdas.uploads import Upload
+from sluice.errors import ObjectNotFound, UploadMisplaced
+
+from .s3 import FakeS3
+
+KEY = "incoming/training/a.csv"
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> FakeS3:
+    fake = FakeS3({(KEY, "v1"): b"first", (KEY, "v2"): b"second version"})
+    monkeypatch.setattr(Upload, "_s3", fake)
+    return fake
+
+
+@pytest.mark.usefixtures("s3")
+def test_the_version_that_was_asked_for_is_read() -> None:
+    upload = Upload("uploads", KEY, "v1")
+    assert upload.open().read() == b"first"
+    assert (upload.where, upload.suffix) == ("s3://uploads/incoming/training/a.csv", ".csv")
+
+
+def test_the_newest_version_is_pinned_when_none_is_asked_for(s3: FakeS3) -> None:
+    upload = Upload("uploads", KEY, None)
+    s3.versions[KEY, "v3"] = b"a later one"
+    assert upload.version_id == "v2"
+    assert upload.open().read() == b"second version"
+
+
+@given(body=st.binary(max_size=100), part=st.integers(1, 40), chunk=st.integers(1, 50))
+def test_parts_add_up_to_the_object(body: bytes, part: int, chunk: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Upload, "_s3", FakeS3({(KEY, "v1"): body}))
+        patch.setattr(uploads, "_PART_BYTES", part)
+        stream = Upload("uploads", KEY, "v1").open()
+        assert b"".join(iter(lambda: stream.read(chunk), b"")) == body
+
+
+def test_a_connection_that_breaks_off_is_made_anew(s3: FakeS3) -> None:
+    upload = Upload("uploads", KEY, "v1")
+    s3.broken_reads = 2
+    assert upload.open().read() == b"first"
+    assert len(s3.reads) == 3
+
+
+def test_a_connection_that_always_breaks_is_an_error(s3: FakeS3) -> None:
+    upload = Upload("uploads", KEY, "v1")
+    s3.broken_reads = 100
+    with pytest.raises(IncompleteReadError):
+        upload.open().read()
+    assert len(s3.reads) == 5
+
+
+@pytest.mark.usefixtures("s3")
+def test_an_object_that_is_not_there_is_named() -> None:
+    with pytest.raises(ObjectNotFound) as caught:
+        Upload("uploads", KEY, "v9")
+    assert "v9" in str(caught.value)
+    assert "s3://uploads/incoming/training/a.csv" in str(caught.value)
+    assert "upload the file again" in str(caught.value)
+
+
+def test_an_object_deleted_while_it_is_read_is_named(s3: FakeS3) -> None:
+    stream = Upload("uploads", KEY, "v1").open()
+    del s3.versions[KEY, "v1"]
+    with pytest.raises(ObjectNotFound, match="deleted"):
+        stream.read()
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("a.csv", "does not begin with incoming/training/"),
+        ("incoming/a.csv", "does not begin with incoming/training/"),
+        ("incoming/training/a.xlsx", ".xlsx"),
+        ("incoming/training/a", "no ending"),
+    ],
+)
+@pytest.mark.usefixtures("s3")
+def test_a_misplaced_upload_is_told_where_it_belongs(key: str, text: str) -> None:
+    with pytest.raises(UploadMisplaced) as caught:
+        Upload("uploads", key, "v1")
+    assert text in str(caught.value)
+    assert "incoming/training/<name>{.csv" in str(caught.value)

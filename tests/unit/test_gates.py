@@ -1,0 +1,115 @@
+import math
+from typing import Any
+
+import pytest
+
+from sluice.errors import GateFailed
+from sluice.events import Evaluation, ModelEvaluation
+from sluice.gates import decide
+from sluice.project import Gates
+
+
+def evaluation(
+    challenger: dict[str, float],
+    champion: dict[str, float] | None = None,
+    *,
+    champion_error: str | None = None,
+    rows: int = 1_000,
+    problem: Any = "binary",
+) -> Evaluation:
+    current = None
+    if champion is not None or champion_error:
+        current = ModelEvaluation(metrics=champion or {}, error=champion_error, model_uri="s3://b/champion")
+    return Evaluation(
+        problem=problem,
+        held_out_rows=rows,
+        challenger=ModelEvaluation(metrics=challenger, model_uri="s3://b/challenger"),
+        champion=current,
+    )
+
+
+GATES = Gates(minimum={"roc_auc": 0.8}, compare="roc_auc")
+
+
+def test_a_first_model_above_the_minimum_is_promoted() -> None:
+    decision = decide(evaluation({"roc_auc": 0.8421}), GATES)
+    assert decision.promote
+    assert decision.champion_metrics is None
+    assert decision.reasons == [
+        "Judged on 1,000 held-out rows; at least 50 are needed.",
+        "roc_auc is 0.8421, and at least 0.8 was asked for.",
+        "There is no champion yet: only the minimums apply.",
+    ]
+
+
+def test_below_the_minimum_is_refused_with_both_figures() -> None:
+    decision = decide(evaluation({"roc_auc": 0.79996}), GATES)
+    assert not decision.promote
+    assert "roc_auc is 0.79996, below the 0.8 that was asked for." in decision.reasons
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "best", "tolerance", "promoted"),
+    [
+        ("roc_auc", 0.85, 0.85, 0.0, True),
+        ("roc_auc", 0.86, 0.85, 0.0, True),
+        ("roc_auc", 0.84, 0.85, 0.0, False),
+        ("roc_auc", 0.84, 0.85, 0.01, True),
+        ("roc_auc", 0.83, 0.85, 0.01, False),
+        ("log_loss", 0.3, 0.4, 0.0, True),
+        ("log_loss", 0.4, 0.3, 0.0, False),
+        ("log_loss", 0.4, 0.3, 0.1, True),
+        ("roc_auc", math.nan, 0.85, 0.0, False),
+    ],
+)
+def test_the_champion_is_not_to_be_beaten_by_less(
+    metric: str, value: float, best: float, tolerance: float, promoted: bool
+) -> None:
+    gates = Gates(compare=metric, tolerance=tolerance)
+    decision = decide(evaluation({metric: value}, {metric: best}), gates)
+    assert decision.promote is promoted
+    assert decision.champion_metrics == {metric: best}
+
+
+@pytest.mark.parametrize(("value", "promoted"), [(1.9, True), (2.0, True), (2.1, False)])
+def test_the_minimum_of_an_error_metric_is_a_maximum(value: float, promoted: bool) -> None:
+    gates = Gates(minimum={"rmse": 2.0}, compare="rmse")
+    decision = decide(evaluation({"rmse": value}, problem="regression"), gates)
+    assert decision.promote is promoted
+    assert ("at most 2" if promoted else "above the 2") in decision.reasons[1]
+
+
+def test_too_few_held_out_rows_refuse() -> None:
+    decision = decide(evaluation({"roc_auc": 0.9}, rows=49), GATES)
+    assert not decision.promote
+    assert decision.reasons[0] == "Only 49 held-out rows; at least 50 are needed to judge a model."
+
+
+@pytest.mark.parametrize("metric", ["roc_auc", "f1"])
+def test_a_metric_that_is_no_figure_refuses_and_does_not_travel(metric: str) -> None:
+    decision = decide(evaluation({"roc_auc": 0.9, metric: math.nan}), GATES)
+    assert not decision.promote
+    assert metric not in decision.metrics
+    assert any(f"{metric} is nan, which is no figure" in reason for reason in decision.reasons)
+
+
+def test_a_champion_that_could_not_score_is_told_and_does_not_stand_in_the_way() -> None:
+    told = evaluation({"roc_auc": 0.9}, champion_error="it takes 'age', which is no feature any more")
+    decision = decide(told, GATES)
+    assert decision.promote
+    assert decision.champion_metrics is None
+    assert "only the minimums apply: it takes 'age'" in decision.reasons[-1]
+
+
+def test_a_challenger_that_could_not_score_is_refused() -> None:
+    broken = evaluation({}).model_copy(
+        update={"challenger": ModelEvaluation(model_uri="s3://b/c", error="it raised")}
+    )
+    decision = decide(broken, GATES)
+    assert not decision.promote
+    assert "it raised" in decision.reasons[-1]
+
+
+def test_a_gate_on_a_metric_that_was_not_computed_is_a_failure() -> None:
+    with pytest.raises(GateFailed, match="the evaluation has no roc_auc"):
+        decide(evaluation({"rmse": 1.0}, problem="regression"), GATES)

@@ -1,0 +1,257 @@
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from sluice.events import GateDecision, ReportOutcomeInput, StateFailure, ValidatedDataset
+from sluice.outcome import report_outcome
+from sluice.project import Project
+from tests.unit.bucket import Bucket
+
+PROJECT = Project.model_validate(
+    {
+        "project": {"name": "bank", "description": "who says yes & who <does not>"},
+        "target": {"column": "y", "problem": "binary", "positive": "yes"},
+        "columns": {"age": {"type": "integer"}, "y": {"type": "string"}},
+        "features": {"numeric": ["age"]},
+        "gates": {"minimum": {"roc_auc": 0.7}},
+    }
+)
+DATASET = ValidatedDataset(
+    dataset_version="0123456789abcdef",
+    dataset_uri="s3://artifacts/datasets/0123456789abcdef/data.parquet",
+    rows=98,
+    rejected_rows=2,
+    quarantine_uri="s3://artifacts/quarantine/run/rejected.csv",
+    validation_report_uri="s3://artifacts/reports/run/validation.json",
+)
+VALIDATION = {
+    "rows": 98,
+    "rejected_rows": 2,
+    "rejected_share": 0.02,
+    "reasons": {"age: not an integer": 2, "<b>: odd": 1},
+    "classes": {"no": 60, "yes": 38},
+    "columns": {"age": {"type": "integer", "nulls": 0, "rejected": 2, "min": 18, "max": 90.5}},
+}
+TRAINING_SET = {
+    "train_rows": 80,
+    "held_out_rows": 18,
+    "keys": 98,
+    "split": {"held_out_share": 0.2, "salt": "bank"},
+}
+CURVES = {
+    "roc": [[0, 0], [0.2, 0.9], [1, 1]],
+    "precision_recall": [[0, 1], [1, 0.4]],
+    "calibration": [[0.1, 0.2, 10], [0.9, 0.8, 8]],
+}
+GATE = GateDecision(
+    promote=True,
+    reasons=["roc_auc is 0.9, and at least 0.7 was asked for."],
+    metrics={"roc_auc": 0.9, "log_loss": 0.3},
+    champion_metrics={"roc_auc": 0.85, "log_loss": 0.35},
+)
+
+
+def evaluation(curves: dict[str, Any]) -> dict[str, Any]:
+    model = {"metrics": GATE.metrics, "model_uri": "s3://artifacts/models/m"}
+    return {
+        "problem": "binary",
+        "held_out_rows": 18,
+        "challenger": model,
+        "champion": {"metrics": GATE.champion_metrics, "model_uri": "s3://artifacts/models/n"},
+        "curves": {"challenger": curves, "champion": curves},
+    }
+
+
+def told(**more: Any) -> ReportOutcomeInput:
+    return ReportOutcomeInput.model_validate(
+        {
+            "execution": "run",
+            "execution_arn": "arn:aws:states:execution:run",
+            "outcome": "Deployed",
+            "source": {"bucket": "uploads", "key": "incoming/training/a&b.csv", "version_id": "v1"},
+            "dataset": DATASET,
+            "gate": GATE,
+            "evaluation_uri": "s3://artifacts/reports/run/evaluation/evaluation.json",
+            "model_uri": "s3://artifacts/models/m",
+            "endpoint_name": "bank-endpoint",
+            **more,
+        }
+    )
+
+
+def bucket(curves: dict[str, Any] = CURVES, **more: Any) -> Bucket:
+    documents = {
+        "reports/run/validation.json": VALIDATION,
+        "training-sets/run/summary/training_set.json": TRAINING_SET,
+        "reports/run/evaluation/evaluation.json": evaluation(curves),
+        **more,
+    }
+    return Bucket({key: json.dumps(each).encode() for key, each in documents.items()})
+
+
+FAILED = {
+    "outcome": "Failed",
+    "gate": None,
+    "evaluation_uri": None,
+    "model_uri": None,
+    "failure": StateFailure(
+        state="ValidateDataset",
+        error="DataRejected",
+        cause=json.dumps(
+            {"errorType": "DataRejected", "errorMessage": "<9> of 10 rows\n  why    bad\n  to do  mend"}
+        ),
+    ),
+}
+
+
+class Page(HTMLParser):
+    """Reads a page's text, and refuses tags that are not closed in order."""
+
+    _VOID = frozenset({"meta", "path", "circle", "polyline"})
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(html)
+        assert not self._open
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        assert tag != "b", "text of the data was not escaped"
+        if tag not in self._VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: Any) -> None: ...
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self._open and self._open[-1] != "style":
+            self.text += data + " "
+
+
+def page_of(store: Bucket) -> Page:
+    return Page(store.objects["reports/run/report.html"].decode())
+
+
+def test_a_deployed_models_summary_has_what_a_program_asks_for() -> None:
+    reported = report_outcome(told(), PROJECT, bucket())
+    assert reported.summary == {
+        "outcome": "Deployed",
+        "execution_arn": "arn:aws:states:execution:run",
+        "dataset_version": "0123456789abcdef",
+        "rows": 98,
+        "rejected_rows": 2,
+        "quarantine_uri": "s3://artifacts/quarantine/run/rejected.csv",
+        "metrics": GATE.metrics,
+        "champion_metrics": GATE.champion_metrics,
+        "reasons": GATE.reasons,
+        "model_uri": "s3://artifacts/models/m",
+        "endpoint_name": "bank-endpoint",
+        "report_uri": "s3://artifacts/reports/run/report.json",
+    }
+    assert (reported.error, reported.cause) == (None, None)
+
+
+def test_the_report_is_the_summary_and_all_that_was_found() -> None:
+    store = bucket()
+    reported = report_outcome(told(), PROJECT, store)
+    report = json.loads(store.objects["reports/run/report.json"])
+    assert report.items() >= reported.summary.items()
+    assert report["validation"] == VALIDATION
+    assert report["evaluation"]["held_out_rows"] == 18
+    assert report["source"]["uri"] == "s3://uploads/incoming/training/a&b.csv"
+
+
+def test_the_message_says_how_good_the_model_is_and_where_the_report_lies() -> None:
+    reported = report_outcome(told(), PROJECT, bucket())
+    assert reported.subject == "Sluice bank: Deployed, roc_auc 0.9000"
+    for text in ("98 accepted, 2 rejected", "roc_auc 0.9000", "reports/run/report.html", *GATE.reasons):
+        assert text in reported.message
+
+
+def test_a_refused_model_names_no_endpoint() -> None:
+    reported = report_outcome(told(outcome="GateRejected"), PROJECT, bucket())
+    assert reported.summary["endpoint_name"] is None
+    assert "bank-endpoint" not in reported.message
+
+
+def test_a_failure_is_told_in_its_own_words_everywhere() -> None:
+    store = bucket()
+    reported = report_outcome(told(**FAILED, dataset=None), PROJECT, store)
+    assert reported.error == "DataRejected"
+    assert reported.cause is not None
+    assert reported.cause.startswith("<9> of 10 rows\n  why    bad\n  to do  mend")
+    assert "report s3://artifacts/reports/run/report.html" in reported.cause
+    assert "<9> of 10 rows" in reported.message
+    assert reported.subject == "Sluice bank: DataRejected"
+    assert reported.summary["error"] == "DataRejected"
+    assert (reported.summary["rows"], reported.summary["rejected_rows"]) == (98, 2)
+    assert reported.summary["quarantine_uri"] == "s3://artifacts/quarantine/run/rejected.csv"
+    assert "<9> of 10 rows" in page_of(store).text
+
+
+def test_a_failure_before_anything_was_stored_is_told_too() -> None:
+    store = Bucket()
+    source = {"bucket": None, "key": None, "version_id": None}
+    reported = report_outcome(told(**FAILED, dataset=None, source=source), PROJECT, store)
+    assert reported.summary["rows"] is None
+    assert reported.summary["quarantine_uri"] is None
+    assert "went wrong, in ValidateDataset" in page_of(store).text
+
+
+def test_subjects_are_ascii_and_short_enough_for_sns() -> None:
+    failure = StateFailure(state="X", error="Ä" * 200, cause="")
+    reported = report_outcome(told(**{**FAILED, "failure": failure}), PROJECT, Bucket())
+    assert reported.subject.isascii()
+    assert len(reported.subject) <= 100
+
+
+def test_a_cause_keeps_within_what_step_functions_takes() -> None:
+    cause = json.dumps({"errorType": "DataRejected", "errorMessage": "x" * 60_000})
+    failure = StateFailure(state="ValidateDataset", error="DataRejected", cause=cause)
+    reported = report_outcome(told(**{**FAILED, "failure": failure}), PROJECT, Bucket())
+    assert reported.cause is not None
+    assert len(reported.cause) <= 32_768
+    assert "report.html" in reported.cause
+
+
+def test_the_page_shows_figures_plots_data_and_places() -> None:
+    store = bucket()
+    report_outcome(told(), PROJECT, store)
+    page = page_of(store)
+    for text in ("deployed", "0.9000", "0.8500", "at least 0.7", "ROC", "Calibration", "98 rows accepted"):
+        assert text in page.text
+    for text in (
+        "age: not an integer",
+        "<b>: odd",
+        "who <does not>",
+        "90.5",
+        "80 rows to train on",
+        "a&b.csv",
+    ):
+        assert text in page.text
+    html = store.objects["reports/run/report.html"].decode()
+    assert html.count("<polyline") == 6
+    assert not re.search(r"(src|href)=", html), "the page has to stand alone"
+
+
+@pytest.mark.parametrize(
+    ("curves", "shown"),
+    [
+        ({"confusion": {"classes": ["a", "<b>"], "counts": [[5, 1], [0, 4]]}}, "<b>"),
+        ({"confusion": {"classes": list(range(30)), "counts": [[0] * 30] * 30}}, "30 classes, too many"),
+        ({"predicted_actual": [[1.0, 1.5], [2.0, 2.5]]}, "Predicted and actual"),
+        ({"predicted_actual": [[1.0, 1.0]]}, "Predicted and actual"),
+    ],
+)
+def test_other_problems_have_their_own_plots(curves: dict[str, Any], shown: str) -> None:
+    store = bucket(curves)
+    report_outcome(told(), PROJECT, store)
+    assert shown in page_of(store).text

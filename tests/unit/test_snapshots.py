@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from sluice.errors import DataRejected
+from sluice.project import Project
+from sluice.reading import LocalFile
+from sluice.snapshots import Provenance, store_dataset, store_quarantine, store_report
+from sluice.validation import ValidationReport, ValidationResult, validate
+from tests.unit.bucket import Bucket
+
+PROJECT = Project.model_validate(
+    {
+        "project": {"name": "bank"},
+        "data": {"max_rejected_share": 0.5},
+        "target": {"column": "y", "problem": "binary", "positive": "yes"},
+        "columns": {"age": {"type": "integer"}, "y": {"type": "string"}},
+        "features": {"numeric": ["age"]},
+    }
+)
+PROVENANCE = Provenance("run-1", "s3://uploads/incoming/training/a.csv", "v1", "etag")
+GOOD = "age,y\n1,yes\n2,no\n"
+
+
+def result_of(folder: Path, text: str = GOOD) -> ValidationResult:
+    (folder / "a.csv").write_text(text)
+    work = folder / "work"
+    work.mkdir()
+    return validate(LocalFile(folder / "a.csv"), PROJECT, work, ValidationReport())
+
+
+def test_a_version_is_its_files_hash_and_its_manifest_says_where_it_came_from(tmp_path: Path) -> None:
+    bucket = Bucket()
+    stored = store_dataset(result_of(tmp_path), PROJECT, PROVENANCE, bucket)
+
+    body = bucket.objects[f"datasets/{stored.dataset_version}/data.parquet"]
+    digest = hashlib.sha256(body).hexdigest()
+    assert stored.dataset_version == digest[:16]
+    assert stored.dataset_uri == f"s3://artifacts/datasets/{digest[:16]}/data.parquet"
+    manifest = json.loads(bucket.objects[f"datasets/{digest[:16]}/manifest.json"])
+    assert (manifest["sha256"], manifest["rows"], manifest["bytes"]) == (digest, 2, len(body))
+    assert manifest["source"] == {
+        "uri": "s3://uploads/incoming/training/a.csv",
+        "version_id": "v1",
+        "etag": "etag",
+        "execution": "run-1",
+    }
+
+
+def test_without_rejected_rows_there_is_no_quarantine(tmp_path: Path) -> None:
+    bucket = Bucket()
+    stored = store_dataset(result_of(tmp_path), PROJECT, PROVENANCE, bucket)
+    assert stored.quarantine_uri is None
+    assert not [key for key in bucket.objects if key.startswith("quarantine/")]
+
+
+def test_rejected_cells_and_the_report_are_the_executions(tmp_path: Path) -> None:
+    bucket = Bucket()
+    stored = store_dataset(result_of(tmp_path, GOOD + "old,no\n"), PROJECT, PROVENANCE, bucket)
+    assert stored.quarantine_uri == "s3://artifacts/quarantine/run-1/rejected.csv"
+    assert bucket.objects["quarantine/run-1/rejected.csv"].decode().splitlines() == [
+        "row,column,value,reason",
+        "3,age,old,not an integer",
+    ]
+    report = json.loads(bucket.objects["reports/run-1/validation.json"])
+    assert (report["rows"], report["rejected_rows"]) == (2, 1)
+    assert report["dataset_version"] == stored.dataset_version
+    assert report["error"] is None
+
+
+def test_the_same_rows_again_leave_the_version_as_it_is(tmp_path: Path) -> None:
+    bucket = Bucket()
+    first = store_dataset(result_of(tmp_path), PROJECT, PROVENANCE, bucket)
+    written = list(bucket.writes)
+    (tmp_path / "again").mkdir()
+    again = Provenance("run-2", "s3://uploads/incoming/training/b.csv", "v2", "etag")
+    second = store_dataset(result_of(tmp_path / "again"), PROJECT, again, bucket)
+
+    assert first.dataset_version == second.dataset_version
+    assert bucket.writes[len(written) :] == ["reports/run-2/validation.json"]
+
+
+def test_a_store_that_dies_before_the_manifest_leaves_no_version(tmp_path: Path) -> None:
+    bucket = Bucket(fails_on="manifest.json")
+    with pytest.raises(ConnectionError):
+        store_dataset(result_of(tmp_path), PROJECT, PROVENANCE, bucket)
+    assert not [key for key in bucket.objects if key.endswith("manifest.json")]
+
+    bucket.fails_on = None
+    (tmp_path / "again").mkdir()
+    stored = store_dataset(result_of(tmp_path / "again"), PROJECT, PROVENANCE, bucket)
+    assert f"datasets/{stored.dataset_version}/manifest.json" in bucket.objects
+
+
+def test_whoever_is_second_to_write_the_manifest_has_the_same_version(tmp_path: Path) -> None:
+    bucket = Bucket()
+    stored = store_dataset(result_of(tmp_path), PROJECT, PROVENANCE, bucket)
+    key = f"datasets/{stored.dataset_version}/manifest.json"
+    before = bucket.objects[key]
+    bucket.hidden.add(key)  # the other one wrote it after we looked
+    (tmp_path / "again").mkdir()
+    store_dataset(result_of(tmp_path / "again"), PROJECT, Provenance("run-2", "s3://u/b", "v2", "e"), bucket)
+    assert bucket.objects[key] == before
+
+
+def test_a_refused_files_report_says_why(tmp_path: Path) -> None:
+    bucket = Bucket()
+    report = ValidationReport(rows=1, rejected_rows=1)
+    error = DataRejected("too many", where="a.csv", fix="mend it")
+    store_report(report, PROVENANCE, bucket, error=error)
+    told = json.loads(bucket.objects["reports/run-1/validation.json"])
+    assert told["error"] == {"name": "DataRejected", "text": str(error)}
+    assert told["dataset_version"] is None
+
+
+def test_the_quarantine_of_a_refused_file_is_stored(tmp_path: Path) -> None:
+    bucket = Bucket()
+    (tmp_path / "rejected.csv").write_text("row,column,value,reason\n")
+    report = ValidationReport(rejected_rows=1)
+    assert store_quarantine(tmp_path / "rejected.csv", report, "run-1", bucket)
+    assert store_quarantine(tmp_path / "absent.csv", ValidationReport(), "run-1", bucket) is None
