@@ -17,6 +17,7 @@ from cli.progress import say, step
 from cli.toolchain import ROOT
 from sluice import naming
 from sluice.errors import SluiceError
+from sluice.project import Project
 
 
 def up(arguments: argparse.Namespace) -> int:
@@ -55,7 +56,8 @@ def upload(arguments: argparse.Namespace) -> int:
     if not arguments.wait:
         return 0
     summary = executions.follow(target, arn)
-    return _finish(summary, as_json=arguments.json)
+    _show(summary, as_json=arguments.json)
+    return 1 if summary["outcome"] == "Failed" else 0
 
 
 def predict(arguments: argparse.Namespace) -> int:
@@ -77,15 +79,21 @@ def predict(arguments: argparse.Namespace) -> int:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Everything once, unattended, in a local AWS of its own: deploy, upload, follow, predict, stop."""
+    """Everything once, unattended, in a local AWS of its own: deploy, upload, follow, predict, stop.
+
+    Exits with 0 if the model was deployed and predicted, with 1 if it failed or did not pass its gates.
+    """
+    project = Project.load(arguments.project)
+    reports = arguments.reports or stack.data_folder() / "runs" / project.name
     with tempfile.TemporaryDirectory(prefix="sluice-run-") as folder:
         local = stack.LocalAws(Path(folder) / "local")
         try:
             deployed = stack.deploy(arguments.project, local)
-            summary = _train_and_predict(deployed, arguments.data, arguments.keep_reports)
+            summary = _train_and_predict(deployed, arguments.data, reports)
         finally:
             local.stop()
-    return _finish(summary, as_json=arguments.json)
+    _show(summary, as_json=arguments.json)
+    return 0 if summary["outcome"] == "Deployed" else 1
 
 
 def demo(arguments: argparse.Namespace) -> int:
@@ -101,20 +109,24 @@ def demo(arguments: argparse.Namespace) -> int:
     try:
         deployed = stack.deploy(project, local)
         summary = _train_and_predict(deployed, data, folder)
-        say("\n".join(["", "the stack:", *stack.describe(deployed)]))
+        _show(summary, as_json=arguments.json)
     except BaseException:
         local.stop()
         raise
+    say(f"\nwhere to look:\n  {folder / 'report.html'}  the report, as it also lies in S3")
     if arguments.keep:
         deployed.save()
-        say("\nit stays up: try `sluice upload`, `sluice predict`; stop it with `sluice down`")
+        say("\n".join([*stack.describe(deployed), "", "it stays up until `sluice down`"]))
     else:
         local.stop()
-        say("\nstopped; `sluice demo --keep` or `sluice up examples/churn --detach` keeps it running")
-    return _finish(summary, as_json=arguments.json)
+        say(
+            f"  {stack.data_folder() / 'local'}  logs of the local AWS and of the CDK CLI\n"
+            "stopped; `sluice demo --keep` leaves it running, for the aws CLI, `sluice upload`, `sluice predict`"
+        )
+    return 0 if summary["outcome"] == "Deployed" else 1
 
 
-def _train_and_predict(deployed: stack.Stack, data: Path, reports: Path | None) -> dict[str, Any]:
+def _train_and_predict(deployed: stack.Stack, data: Path, reports: Path) -> dict[str, Any]:
     done = executions.upload(deployed, data)
     say(f"  ↑ {done.uri}")
     summary = executions.follow(deployed, executions.execution_arn(deployed, done))
@@ -123,13 +135,20 @@ def _train_and_predict(deployed: stack.Stack, data: Path, reports: Path | None) 
             summary["predictions"] = _predict_held_out(deployed, summary)
         for line in map(json.dumps, summary["predictions"]):
             say(f"      {line}")
-    if reports and summary.get("report_uri"):
-        reports.mkdir(parents=True, exist_ok=True)
-        for name in ("report.html", "report.json"):
-            bucket, key = naming.split_uri(summary["report_uri"].rsplit("/", 1)[0] + "/" + name)
-            deployed.client("s3").download_file(bucket, key, str(reports / name))
-        say(f"  report: {reports / 'report.html'}")
+    _keep_reports(deployed, summary, reports)
     return summary
+
+
+def _keep_reports(deployed: stack.Stack, summary: dict[str, Any], folder: Path) -> None:
+    """Copy what a person wants to read out of the local S3, which is gone when the command ends."""
+    if not summary.get("report_uri"):
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    page_uri = summary["report_uri"].removesuffix(".json") + ".html"
+    for uri in filter(None, (page_uri, summary["report_uri"], summary.get("quarantine_uri"))):
+        bucket, key = naming.split_uri(uri)
+        deployed.client("s3").download_file(bucket, key, str(folder / key.rsplit("/", 1)[-1]))
+    summary["report_file"] = str(folder / "report.html")
 
 
 def _predict_held_out(deployed: stack.Stack, summary: dict[str, Any], rows: int = 3) -> list[dict[str, Any]]:
@@ -145,17 +164,12 @@ def _predict_held_out(deployed: stack.Stack, summary: dict[str, Any], rows: int 
     return prediction.invoke(deployed, json.dumps(records).encode(), "application/json")
 
 
-def _finish(summary: dict[str, Any], *, as_json: bool) -> int:
+def _show(summary: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(summary, indent=2, default=str))
-    else:
-        _print_summary(summary)
-    return 0 if summary["outcome"] in {"Deployed", "GateRejected"} else 1
-
-
-def _print_summary(summary: dict[str, Any]) -> None:
+        return
     say(f"\n{summary['outcome']}")
-    for key in ("dataset_version", "rows", "rejected_rows", "endpoint_name", "report_uri"):
+    for key in ("dataset_version", "rows", "rejected_rows", "endpoint_name", "report_uri", "report_file"):
         if summary.get(key) is not None:
             say(f"  {key.replace('_', ' '):<16} {summary[key]}")
     for name, value in (summary.get("metrics") or {}).items():
@@ -166,6 +180,9 @@ def _print_summary(summary: dict[str, Any]) -> None:
         say(f"  {summary['error']}: {summary['cause']}")
 
 
-def guard(error: SluiceError) -> int:
+def fail(error: SluiceError, *, as_json: bool) -> int:
+    """Say what went wrong before, or outside of, an execution."""
+    if as_json:
+        print(json.dumps({"outcome": "Failed", "error": error.name, "cause": str(error)}, indent=2))
     say(f"{error.name}: {error}")
     return 1

@@ -52,7 +52,7 @@ def upload(stack: Stack, file: Path, key: str | None = None) -> Upload:
         raise SluiceError("there is no such file", where=str(file), fix="name a CSV or Parquet file")
     s3 = stack.client("s3")
     bucket = stack.outputs["UploadsBucketName"]
-    key = key or naming.INCOMING_TRAINING + file.name
+    key = key or naming.INCOMING_TRAINING + _name_with_format(file)
     if file.stat().st_size < _PUT_LIMIT:
         with file.open("rb") as body:
             version_id = s3.put_object(Bucket=bucket, Key=key, Body=body)["VersionId"]
@@ -60,6 +60,14 @@ def upload(stack: Stack, file: Path, key: str | None = None) -> Upload:
         s3.upload_file(str(file), bucket, key)
         version_id = s3.head_object(Bucket=bucket, Key=key)["VersionId"]
     return Upload(bucket, key, version_id)
+
+
+def _name_with_format(file: Path) -> str:
+    """The file's name; where its ending says nothing (`adult.data`), one that says how it is read is added."""
+    if file.suffix.lower() in naming.TRAINING_SUFFIXES:
+        return file.name
+    with file.open("rb") as body:
+        return file.name + (".parquet" if body.read(4) == b"PAR1" else ".csv")
 
 
 def execution_arn(stack: Stack, upload: Upload) -> str:
@@ -139,7 +147,7 @@ def _remark(state: str, output: Any) -> str:
             f"{payload['rows']:,} rows, {payload['rejected_rows']:,} rejected → {payload['dataset_version']}"
         )
     if state == "DecideGate" and isinstance(payload, dict):
-        return "; ".join(payload["reasons"])
+        return "promoted" if payload["promote"] else "refused"
     return ""
 
 

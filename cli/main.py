@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return command(arguments)
     except SluiceError as error:
-        return commands.guard(error)
+        return commands.fail(error, as_json=getattr(arguments, "json", False))
     except KeyboardInterrupt:
         return 130
 
@@ -83,7 +83,10 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("project", type=Path, help="the project's folder")
     run.add_argument("--data", type=Path, required=True, help="the file to upload")
     run.add_argument(
-        "--keep-reports", type=Path, metavar="FOLDER", help="copy report.html and report.json here"
+        "--reports",
+        type=Path,
+        metavar="FOLDER",
+        help="where the report and the rejected rows are kept (default: .sluice/runs/PROJECT)",
     )
     run.add_argument("--json", action="store_true", help="the summary as JSON on stdout")
 

@@ -130,6 +130,12 @@ def write_csv(path: Path, rows: list[list[str]], header: list[str] = HEADER) -> 
     return path
 
 
+def write_project(folder: Path, name: str = "bank") -> None:
+    folder.mkdir()
+    (folder / "project.toml").write_text(_PROJECT.replace('name = "bank"', f'name = "{name}"'))
+    (folder / "train.py").write_text(_TRAIN)
+
+
 @dataclass(frozen=True)
 class Bank:
     """The deployed project, with what its notifications say."""
@@ -175,9 +181,7 @@ class Bank:
 def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bank]:
     folder = tmp_path_factory.mktemp("bank")
     project = folder / "project"
-    project.mkdir()
-    (project / "project.toml").write_text(_PROJECT)
-    (project / "train.py").write_text(_TRAIN)
+    write_project(project)
     local = stack.LocalAws(folder / "local")
     try:
         deployed = stack.deploy(project, local)
