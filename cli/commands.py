@@ -21,13 +21,16 @@ from sluice.project import Project
 
 
 def up(arguments: argparse.Namespace) -> int:
-    """Start the local AWS with the project deployed, and stay until interrupted unless detached."""
+    """Start the local AWS with the project deployed, and stay until interrupted unless detached.
+
+    Where the local AWS of this folder runs already, the project as it now is gets deployed to it.
+    """
     local = stack.LocalAws(stack.data_folder() / "local", detach=arguments.detach)
     try:
         deployed = stack.deploy(arguments.project, local)
         deployed.save()
         say("\n".join(["", f"{arguments.project} is up:", *stack.describe(deployed)]))
-        if arguments.detach:
+        if arguments.detach or not local.is_ours:
             say("\nstop it with `sluice down`")
             return 0
         say("\nit stays up until you press Ctrl-C")
@@ -105,7 +108,9 @@ def demo(arguments: argparse.Namespace) -> int:
     with step("generating transactions"):
         argv = [sys.executable, str(project / "generate.py"), "--out", str(data)]
         subprocess.run(argv, check=True, stdout=sys.stderr)
-    local = stack.LocalAws(stack.data_folder() / "local", detach=arguments.keep)
+    local = stack.LocalAws(
+        (stack.data_folder() if arguments.keep else folder) / "local", detach=arguments.keep
+    )
     try:
         deployed = stack.deploy(project, local)
         summary = _train_and_predict(deployed, data, folder)
@@ -120,7 +125,7 @@ def demo(arguments: argparse.Namespace) -> int:
     else:
         local.stop()
         say(
-            f"  {stack.data_folder() / 'local'}  logs of the local AWS and of the CDK CLI\n"
+            f"  {folder / 'local'}  logs of the local AWS and of the CDK CLI\n"
             "stopped; `sluice demo --keep` leaves it running, for the aws CLI, `sluice upload`, `sluice predict`"
         )
     return 0 if summary["outcome"] == "Deployed" else 1
@@ -178,9 +183,9 @@ def _show(summary: dict[str, Any], *, as_json: bool) -> None:
     say(f"\n{summary['outcome']}")
     for key in ("dataset_version", "rows", "rejected_rows", "endpoint_name", "report_uri", "report_file"):
         if summary.get(key) is not None:
-            say(f"  {key.replace('_', ' '):<16} {summary[key]}")
+            say(f"  {key.replace('_', ' '):<17} {summary[key]}")
     for name, value in (summary.get("metrics") or {}).items():
-        say(f"  {name:<16} {value:.4f}")
+        say(f"  {name:<17} {value:.4f}")
     for reason in summary.get("reasons") or []:
         say(f"  - {reason}")
     if "error" in summary:

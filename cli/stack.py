@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from cli import toolchain
 from cli.progress import step
@@ -83,21 +85,29 @@ def _on_aws(stack_name: str) -> Stack:
 
 
 class LocalAws:
-    """The local AWS as a process of ours, with a project deployed to it by the CDK CLI."""
+    """The local AWS of a state folder: one that runs there already, or a process of ours."""
 
     def __init__(self, state_dir: Path, *, detach: bool = False) -> None:
         self.state_dir = state_dir.resolve()
         self._detach = detach
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether `start` started it, and `stop` will stop it."""
+        return self._process is not None
+
     def start(self) -> dict[str, str]:
-        """Start the server and return the environment its clients need.
+        """Start the server, unless one runs already, and return the environment its clients need.
 
         Raises:
             ToolFailed: it did not come up.
         """
         self.state_dir.mkdir(parents=True, exist_ok=True)
         ready = self.state_dir / "ready.json"
+        if ready.exists() and _answers(json.loads(ready.read_text())["endpoint_url"]):
+            running: dict[str, str] = json.loads(ready.read_text())["env"]
+            return running
         ready.unlink(missing_ok=True)
         log = self.state_dir / "local-aws.log"
         argv = [sys.executable, "-m", "local", "serve", "--state-dir", str(self.state_dir)]
@@ -134,6 +144,15 @@ class LocalAws:
             self._process.stdin.close()
 
 
+def _answers(endpoint_url: str) -> bool:
+    address = urlsplit(endpoint_url)
+    try:
+        socket.create_connection((address.hostname or "", address.port or 0), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
 def stop_detached(stack: Stack) -> None:
     """Stop the local AWS that `sluice up --detach` left running, and forget it."""
     argv = [sys.executable, "-m", "local", "stop", "--state-dir", str(stack.state_dir)]
@@ -150,6 +169,7 @@ def deploy(project_folder: Path, local: LocalAws) -> Stack:
     log = local.state_dir / "cdk.log"
     assembly = local.state_dir / "cdk.out"
     outputs_file = local.state_dir / "outputs.json"
+    outputs_file.unlink(missing_ok=True)
     context = ["-c", f"project={project_folder.resolve()}", "-c", "environment=local"]
     with step("local AWS"):
         aws_env = local.start()

@@ -1,0 +1,97 @@
+"""`sluice up`, `upload`, `predict`, `down` as a person types them, one process each, in one folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from cli.toolchain import ROOT
+
+from .conftest import bank_rows, write_csv, write_project
+
+
+@dataclass(frozen=True)
+class Shell:
+    """A folder to type commands in."""
+
+    folder: Path
+
+    def sluice(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "cli.main", *arguments],
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def endpoint(self) -> tuple[str, int]:
+        ready = json.loads((self.folder / ".sluice" / "local" / "ready.json").read_text())
+        address = urlsplit(ready["endpoint_url"])
+        assert address.hostname
+        assert address.port
+        return address.hostname, address.port
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    made = Shell(tmp_path_factory.mktemp("shell"))
+    write_project(made.folder / "bank")
+    write_csv(made.folder / "bank.csv", bank_rows(400))
+    up = made.sluice("up", "bank", "--detach")
+    assert up.returncode == 0, up.stderr
+    yield made
+    made.sluice("down")
+
+
+def test_an_upload_is_followed_to_its_end(shell: Shell) -> None:
+    done = shell.sluice("upload", "bank.csv", "--wait", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["outcome"] == "Deployed"
+
+
+def test_up_again_deploys_to_what_runs(shell: Shell) -> None:
+    before = shell.endpoint()
+    again = shell.sluice("up", "bank")
+    assert again.returncode == 0, again.stderr
+    assert shell.endpoint() == before
+
+
+def test_rows_of_a_file_are_predicted(shell: Shell) -> None:
+    write_csv(shell.folder / "rows.csv", bank_rows(1200, seed=9))
+    done = shell.sluice("predict", "--file", "rows.csv")
+    assert done.returncode == 0, done.stderr
+    header, *lines = done.stdout.splitlines()
+    assert header == "label,probability"
+    assert len(lines) == 1200
+    assert "left out, being no features of the model: id, y" in done.stderr
+    (shell.folder / "one.json").write_text('{"age": 3, "balance": null, "job": "clerk", "mode": "ok"}')
+    (answer,) = map(json.loads, shell.sluice("predict", "--file", "one.json", "--json").stdout.splitlines())
+    assert answer.keys() == {"label", "probability"}
+
+
+def test_a_refused_row_is_told_in_the_containers_words(shell: Shell) -> None:
+    (shell.folder / "bad.json").write_text('{"age": "old", "balance": 1, "job": "clerk", "mode": "ok"}')
+    done = shell.sluice("predict", "--file", "bad.json")
+    assert done.returncode == 1
+    assert "column 'age': found the string 'old', expected a whole number" in done.stderr
+
+
+def test_down_stops_it_and_says_so_when_there_is_nothing(shell: Shell) -> None:
+    endpoint = shell.endpoint()
+    assert shell.sluice("down").returncode == 0
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(endpoint)
+    again = shell.sluice("down")
+    assert again.returncode == 1
+    assert "sluice up PROJECT" in again.stderr
