@@ -25,6 +25,7 @@ _RETENTION = {
 # https://docs.aws.amazon.com/step-functions/latest/dg/connect-sagemaker.html
 _TRAINING_EVENTS = "StepFunctionsGetEventsForSageMakerTrainingJobsRule"
 _PROCESSING_EVENTS = "StepFunctionsGetEventsForSageMakerProcessingJobsRule"
+_TRANSFORM_EVENTS = "StepFunctionsGetEventsForSageMakerTransformJobsRule"
 _EXECUTION_EVENTS = "StepFunctionsGetEventsForStepFunctionsExecutionRule"
 
 
@@ -107,6 +108,7 @@ class PipelineStack(cdk.Stack):
             "ProcessImageUri": self.images.process_uri,
             "TrainImageUri": self.images.train_uri,
             "ServeImageUri": self.images.serve_uri,
+            "HasOwnImage": "false" if project.model.image is None else "true",
             "CodeUri": self.images.code_uri,
             "Hyperparameters": hyperparameters_literal(project.model.hyperparameters),
             "MaxRuntimeSeconds": str(project.model.max_runtime_seconds),
@@ -200,7 +202,11 @@ class PipelineStack(cdk.Stack):
         )
         _allow(machine, ["dynamodb:GetItem"], [self.storage.releases.table_arn])
         _allow(machine, ["sns:Publish"], [self.topics.outcomes.topic_arn])
-        for kind, resource in (("TrainingJob", "training-job"), ("ProcessingJob", "processing-job")):
+        for kind, resource in (
+            ("TrainingJob", "training-job"),
+            ("ProcessingJob", "processing-job"),
+            ("TransformJob", "transform-job"),
+        ):
             _allow(
                 machine,
                 [
@@ -211,6 +217,9 @@ class PipelineStack(cdk.Stack):
                 ],
                 [self._arn("sagemaker", resource, f"{self.project_name}-*")],
             )
+        _allow(
+            machine, ["sagemaker:CreateModel"], [self._arn("sagemaker", "model", f"{self.project_name}-*")]
+        )
         self._pass_sagemaker_role(machine)
         _allow(machine, ["states:StartExecution"], [deployment.state_machine_arn])
         _allow(
@@ -223,7 +232,7 @@ class PipelineStack(cdk.Stack):
             ["events:PutTargets", "events:PutRule", "events:DescribeRule"],
             [
                 self._arn("events", "rule", rule)
-                for rule in (_TRAINING_EVENTS, _PROCESSING_EVENTS, _EXECUTION_EVENTS)
+                for rule in (_TRAINING_EVENTS, _PROCESSING_EVENTS, _TRANSFORM_EVENTS, _EXECUTION_EVENTS)
             ],
         )
 

@@ -32,7 +32,8 @@ _EXPECTED = {
     "string": "a string",
 }
 _NUMBER_TEXT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_BOOLEAN_TEXT = {"true": True, "1": True, "false": False, "0": False}
+# A column of booleans with nulls is one of floats in pandas, and written so.
+_BOOLEAN_TEXT = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
 _SHOWN = 60
 _LONGEST_WHOLE = 40
 

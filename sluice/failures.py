@@ -23,6 +23,7 @@ from sluice.events import StateFailure
 _JOBS: dict[str, tuple[type[SluiceError], type[SluiceError]]] = {
     "BuildTrainingSet": (TrainingSetFailed, TrainingSetFailed),
     "TrainModel": (TrainingFailed, TrainingTimedOut),
+    "PredictChallenger": (EvaluationFailed, EvaluationFailed),
     "EvaluateModel": (EvaluationFailed, EvaluationFailed),
 }
 _KINDS = ("Training", "Processing", "Transform")

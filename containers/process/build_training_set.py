@@ -20,7 +20,7 @@ from containers.failure import report_failure
 from containers.frames import KEY_COLUMN, write_training_set
 from containers.hooks import guarded, load_hooks, unpack_project
 from containers.paths import MlPaths
-from containers.process import casting, row_keys
+from containers.process import casting, row_keys, transform
 from sluice.arrow import Table
 from sluice.contract import ClassLabel, Kind, ModelContract, TargetContract
 from sluice.errors import OneClassTarget, TrainingSetFailed
@@ -36,6 +36,7 @@ class TrainingSet:
     test: Table
     contract: ModelContract
     summary: dict[str, Any]
+    own_image: bool
 
 
 def build(dataset: Table, folder: Path) -> TrainingSet:
@@ -73,6 +74,7 @@ def build(dataset: Table, folder: Path) -> TrainingSet:
         test=table.filter(pa.array(held_out)),
         contract=contract,
         summary=_summary(dataset, keys, target, held_out, contract, project),
+        own_image=project.model.image is not None,
     )
 
 
@@ -254,6 +256,8 @@ def main() -> int:
             made = build(dataset, folder)
         write_training_set(made.train, made.contract, paths.processing_output("train") / "train.parquet")
         write_training_set(made.test, made.contract, paths.processing_output("test") / "test.parquet")
+        if made.own_image:
+            transform.write_rows(made.test, made.contract, paths.processing_output("test") / transform.ROWS)
         summary = paths.processing_output("summary") / "training_set.json"
         summary.write_text(json.dumps(made.summary, indent=2) + "\n", encoding="utf-8")
         _say(f"{made.train.num_rows:,} rows to train on, {made.test.num_rows:,} held out")

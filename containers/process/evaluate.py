@@ -20,7 +20,7 @@ from containers.failure import report_failure
 from containers.frames import read_training_set, target_of
 from containers.model import Predictions
 from containers.paths import MlPaths
-from containers.process import curves, metrics
+from containers.process import curves, metrics, transform
 from sluice.arrow import Table
 from sluice.contract import ModelContract
 from sluice.errors import EvaluationFailed
@@ -30,6 +30,8 @@ from sluice.events import Evaluation, ModelEvaluation
 def evaluate(paths: MlPaths, environment: Mapping[str, str], scratch: Path) -> Evaluation:
     """Judge the challenger, and the champion if CHAMPION_URI names one.
 
+    A model is given as its archive, or as what its own container has answered to the held-out rows.
+
     Raises:
         EvaluationFailed: the challenger does not load, does not predict, or predicts no figures. Of a
             champion that is told in its `error` instead.
@@ -38,10 +40,17 @@ def evaluate(paths: MlPaths, environment: Mapping[str, str], scratch: Path) -> E
     table, contract = read_training_set(test)
     challenger_uri = environment.get("CHALLENGER_URI", "")
     champion_uri = environment.get("CHAMPION_URI")
-    challenger = _Scoring("challenger", paths.processing_input("challenger"), test, scratch)
-    champion = (
-        _Scoring("champion", paths.processing_input("champion"), test, scratch) if champion_uri else None
-    )
+
+    def candidate(role: str) -> _Scoring | _Answered:
+        folder = paths.processing_input(role)
+        answers = folder / transform.ANSWERS
+        if answers.exists():
+            return _Answered(role, answers, contract, table.num_rows)
+        return _Scoring(role, folder, test, scratch)
+
+    unanswered = environment.get("CHAMPION_ERROR")
+    challenger = candidate("challenger")
+    champion = candidate("champion") if champion_uri and not unanswered else None
 
     try:
         judged = {"challenger": _judge(challenger.wait(), table)}
@@ -50,8 +59,10 @@ def evaluate(paths: MlPaths, environment: Mapping[str, str], scratch: Path) -> E
             champion.stop()
         raise
     champion_evaluation = None
-    if champion is not None and champion_uri:
+    if champion_uri:
         try:
+            if champion is None:
+                raise _unanswered(unanswered or "")
             judged["champion"] = _judge(champion.wait(), table)
             champion_evaluation = judged["champion"].evaluation(champion_uri)
         except EvaluationFailed as error:
@@ -122,6 +133,40 @@ class _Scoring:
             + (": it was killed, perhaps for want of memory" if code == -9 else ""),
             "fix": "see the last lines of the job's log",
         }
+
+
+class _Answered:
+    """One model whose own container has answered to the held-out rows, in a batch transform job."""
+
+    def __init__(self, role: str, file: Path, contract: ModelContract, rows: int) -> None:
+        self._role = role
+        self._file = file
+        self._contract = contract
+        self._rows = rows
+
+    def wait(self) -> tuple[Predictions, ModelContract]:
+        """Give the predictions.
+
+        Raises:
+            EvaluationFailed: the answers are none.
+        """
+        try:
+            return transform.read_answers(self._file, self._contract, self._rows), self._contract
+        except EvaluationFailed as error:
+            told = f"{self._role}: {error.what}"
+            raise EvaluationFailed(told, where=error.where, why=error.why, fix=error.fix) from error
+
+    def stop(self) -> None:
+        """There is nothing to stop."""
+
+
+def _unanswered(reason: str) -> EvaluationFailed:
+    return EvaluationFailed(
+        "champion: its container did not answer to the held-out rows",
+        where="the champion's transform job",
+        why=reason,
+        fix="see the job's log; a champion of other features cannot be judged on these rows",
+    )
 
 
 def _unpack(archive: Path, folder: Path) -> dict[str, str]:

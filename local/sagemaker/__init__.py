@@ -1,4 +1,4 @@
-"""SageMaker's training and processing jobs and endpoints, as real processes of this machine."""
+"""SageMaker's training, processing and transform jobs and endpoints, as real processes of this machine."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ from moto.sagemaker.models import FakeEndpointConfig, SageMakerModelBackend
 from moto.sagemaker.responses import SageMakerResponse
 from moto.sagemakerruntime.responses import SageMakerRuntimeResponse
 
-from local.sagemaker import processing, training
-from local.sagemaker.endpoints import Endpoints
+from local.sagemaker import processing, training, transform
+from local.sagemaker.endpoints import Endpoints, model_container
 from local.sagemaker.errors import refuse_unsupported, resource_in_use, unsupported, validation
 from local.sagemaker.jobs import Job
 from local.sagemaker.runtime import Invocation, Runtime
@@ -24,13 +24,13 @@ Action = Callable[[Any], Any]
 
 # Operations that moto answers with an invented success and the local AWS has no process for.
 REFUSED = {
-    "create_transform_job": "CreateTransformJob",
     "create_hyper_parameter_tuning_job": "CreateHyperParameterTuningJob",
     "create_auto_ml_job_v2": "CreateAutoMLJobV2",
     "create_compilation_job": "CreateCompilationJob",
     "start_pipeline_execution": "StartPipelineExecution",
     "update_endpoint_weights_and_capacities": "UpdateEndpointWeightsAndCapacities",
 }
+_UNIQUE_JOB_NAME = "Job name must be unique within an AWS account and region, and a job"
 CONFIG_UNSUPPORTED = ("AsyncInferenceConfig", "ExplainerConfig", "ShadowProductionVariants", "KmsKeyId")
 CONTAINER_UNSUPPORTED = (
     "ModelDataSource",
@@ -86,7 +86,7 @@ def _job_actions(context: Context) -> dict[str, Action]:
         processing.check_request(request)
         jobs = response.sagemaker_backend.processing_jobs
         job = processing.ProcessingJob(context, response.region, response.current_account, request)
-        _register(jobs, job, "Job name must be unique within an AWS account and region, and a job")
+        _register(jobs, job, _UNIQUE_JOB_NAME)
         return ActionResult({"ProcessingJobArn": job.arn})
 
     def describe_processing_job(response: Any) -> Any:
@@ -96,6 +96,22 @@ def _job_actions(context: Context) -> dict[str, Action]:
         _find(response, "processing").request_stop()
         return EmptyResult()
 
+    def create_transform_job(response: Any) -> Any:
+        request = dict(response.params)
+        transform.check_request(request)
+        backend, region, account = response.sagemaker_backend, response.region, response.current_account
+        model = model_container(backend, request["ModelName"])
+        job = transform.TransformJob(context, region, account, request, model)
+        _register(backend.transform_jobs, job, _UNIQUE_JOB_NAME)
+        return ActionResult({"TransformJobArn": job.arn})
+
+    def describe_transform_job(response: Any) -> Any:
+        return ActionResult(_find(response, "transform").record)
+
+    def stop_transform_job(response: Any) -> Any:
+        _find(response, "transform").request_stop()
+        return EmptyResult()
+
     return {
         "create_training_job": create_training_job,
         "describe_training_job": describe_training_job,
@@ -103,6 +119,9 @@ def _job_actions(context: Context) -> dict[str, Action]:
         "create_processing_job": create_processing_job,
         "describe_processing_job": describe_processing_job,
         "stop_processing_job": stop_processing_job,
+        "create_transform_job": create_transform_job,
+        "describe_transform_job": describe_transform_job,
+        "stop_transform_job": stop_transform_job,
     }
 
 

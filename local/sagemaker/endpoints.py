@@ -222,13 +222,7 @@ def _record(backend: Any, name: str) -> Any:
 
 
 def _plan(backend: Any, variant: dict[str, Any], kept: Fleet | None, excluded: Set[str]) -> VariantPlan:
-    model = backend._models.get(variant["ModelName"])
-    if model is None:
-        arn = f"arn:aws:sagemaker:{backend.region_name}:{backend.account_id}:model/{variant['ModelName']}"
-        raise validation(f'Could not find model "{arn}".')
-    container = model.primary_container
-    if not container.get("Image"):
-        raise unsupported(f"the model {variant['ModelName']} without PrimaryContainer.Image")
+    container = model_container(backend, variant["ModelName"])
     name = variant["VariantName"]
     count = int(variant.get("InitialInstanceCount") or 1)
     weight = float(variant.get("InitialVariantWeight", 1.0))
@@ -249,3 +243,15 @@ def _plan(backend: Any, variant: dict[str, Any], kept: Fleet | None, excluded: S
         ),
         serverless=serverless,
     )
+
+
+def model_container(backend: Any, name: str) -> dict[str, Any]:
+    """The PrimaryContainer of a model; the API's error where there is no such model, or it names no image."""
+    model = backend._models.get(name)
+    if model is None:
+        arn = f"arn:aws:sagemaker:{backend.region_name}:{backend.account_id}:model/{name}"
+        raise validation(f'Could not find model "{arn}".')
+    container: dict[str, Any] = model.primary_container
+    if not container.get("Image"):
+        raise unsupported(f"the model {name} without PrimaryContainer.Image")
+    return container

@@ -130,8 +130,7 @@ class Fleet:
         if plan.model_data_url:
             storage.download_model(self._context.client("s3", self._region), plan.model_data_url, model)
         serving = Serving(
-            endpoint_name=self._endpoint_name,
-            variant_name=plan.name,
+            subject=f"production variant {plan.name}",
             image=image,
             environment=plan.environment,
             root=root,

@@ -1,4 +1,4 @@
-"""One instance of a production variant: a serving process, its health check, its replacement when it dies."""
+"""One instance of a variant or a transform job: a serving process, its health check, its replacement when it dies."""
 
 from __future__ import annotations
 
@@ -33,8 +33,7 @@ MAX_RESTART_PAUSE_SECONDS = 30.0
 class Serving:
     """What an instance runs."""
 
-    endpoint_name: str
-    variant_name: str
+    subject: str  # what it runs for, as AWS's failure reasons name it: "production variant AllTraffic"
     image: images.Image
     environment: dict[str, str]
     root: Path
@@ -144,8 +143,8 @@ class Instance:
 
     def _unhealthy(self, why: str) -> str:
         text = (
-            f"The primary container for production variant {self._serving.variant_name} did not pass the "
-            f"ping health check. Please check CloudWatch logs for this endpoint. ({why})"
+            f"The primary container for {self._serving.subject} did not pass the ping health check. Please "
+            f"check its CloudWatch logs. ({why})"
         )
         tail = self._log.tail
         return f"{text} Last output: {tail[-1]}" if tail else text

@@ -1,4 +1,4 @@
-"""What training and processing jobs share: the record Describe answers from, the run, the stop, the end."""
+"""What all jobs share: the record Describe answers from, the run, the stop, the end."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ENDED = frozenset({"Completed", "Failed", "Stopped"})
 
 
 class JobStopped(Exception):
-    """StopTrainingJob or StopProcessingJob was called."""
+    """Stop…Job was called."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class Job:
     The record is replaced as a whole and never changed in place, so Describe always sees a consistent one.
     """
 
-    kind: str  # "training" or "processing": the log group, the folder
-    prefix: str  # what AWS's members of this kind begin with: "TrainingJob", "ProcessingJob"
+    kind: str  # "training", "processing" or "transform": the ARN, the folder
+    prefix: str  # what AWS's members of this kind begin with: "TrainingJob" and so on
 
     def __init__(self, context: Context, region: str, account: str, request: dict[str, Any]) -> None:
         self.context = context
@@ -107,7 +107,7 @@ class Job:
         threading.Thread(target=self._run, name=self.arn, daemon=True).start()
 
     def request_stop(self) -> None:
-        """Stop as StopTrainingJob and StopProcessingJob do: Stopping at once, Stopped when it has ended."""
+        """Stop as StopTrainingJob and its like do: Stopping at once, Stopped when it has ended."""
         with self._lock:
             if self.status in ENDED:
                 raise validation(
@@ -132,7 +132,7 @@ class Job:
         """Record the end of the job, in one step."""
         raise NotImplementedError
 
-    # --- what both kinds use
+    # --- what all kinds use
 
     def update(self, **fields: Any) -> None:
         self.record = {**self.record, "LastModifiedTime": datetime.now(UTC), **fields}

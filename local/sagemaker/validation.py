@@ -77,14 +77,19 @@ def check_instance_type(_config: Any, instance_type: str) -> None:
 
     Stands in for `FakeEndpointConfig.validate_instance_type`, hence the unused first argument.
     """
-    if instance_type not in _endpoint_instance_types():
-        raise _violation(repr(instance_type), "instanceType", "Member must satisfy enum value set")
+    check_enum(instance_type, "instanceType", "ProductionVariantInstanceType")
+
+
+def check_enum(value: Any, member: str, shape: str) -> None:
+    """Refuse a value that is none of those the API's own model lists for `shape`."""
+    if value not in _enum(shape):
+        raise _violation(repr(value), member, "Member must satisfy enum value set")
 
 
 @cache
-def _endpoint_instance_types() -> frozenset[str]:
+def _enum(shape: str) -> frozenset[str]:
     model = botocore.session.get_session().get_service_model("sagemaker")
-    return frozenset(model.shape_for("ProductionVariantInstanceType").metadata["enum"])
+    return frozenset(model.shape_for(shape).metadata["enum"])
 
 
 def _violation(found: str, member: str, constraint: str) -> Exception:

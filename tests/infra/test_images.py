@@ -77,12 +77,18 @@ def test_an_image_of_the_users_own_trains_and_serves(tmp_path: Path) -> None:
     stack = synthesize_with(ECR, tmp_path)
     assert stack.properties("Pipeline/Training")["DefinitionSubstitutions"]["TrainImageUri"] == ECR
     assert stack.properties("Pipeline/Deployment")["DefinitionSubstitutions"]["ServeImageUri"] == ECR
+    assert stack.properties("Pipeline/Training")["DefinitionSubstitutions"]["ServeImageUri"] == ECR
+    assert stack.properties("Pipeline/Training")["DefinitionSubstitutions"]["HasOwnImage"] == "true"
     pulls = [
         flat(each["Resource"])
         for each in stack.statements("SageMakerRole")
         if "ecr:BatchGetImage" in each["Action"]
     ]
     assert "repository/models/mine" in "".join(pulls)
+
+
+def test_a_project_with_training_code_has_none(prod: Synthesized) -> None:
+    assert prod.properties("Pipeline/Training")["DefinitionSubstitutions"]["HasOwnImage"] == "false"
 
 
 def test_a_folder_with_a_dockerfile_is_built(tmp_path: Path) -> None:

@@ -31,6 +31,10 @@ SYNC = {
         "sagemaker:DescribeProcessingJob sagemaker:StopProcessingJob sagemaker:AddTags",
         "StepFunctionsGetEventsForSageMakerProcessingJobsRule",
     ),
+    "sagemaker:createTransformJob.sync": (
+        "sagemaker:DescribeTransformJob sagemaker:StopTransformJob sagemaker:AddTags",
+        "StepFunctionsGetEventsForSageMakerTransformJobsRule",
+    ),
     "states:startExecution.sync:2": (
         "states:DescribeExecution states:StopExecution",
         "StepFunctionsGetEventsForStepFunctionsExecutionRule",

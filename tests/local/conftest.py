@@ -20,6 +20,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from tests.local.in_process import aws  # noqa: F401 - a fixture
+
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60.0
 

@@ -238,6 +238,17 @@ class TestSageMakerJobs:
             "FailureReason": "why",
         }
 
+    @pytest.mark.parametrize("action", sorted(JOBS))
+    def test_the_api_has_what_is_asked_of_every_kind_of_job(self, action: str) -> None:
+        job = JOBS[action]
+        described: Any = operation_model("sagemaker", job.method("describe")).output_shape
+        stopped: Any = operation_model("sagemaker", job.method("stop")).input_shape
+        created: Any = operation_model("sagemaker", action).input_shape
+
+        assert {job.name_field, job.status_field, "FailureReason"} <= described.members.keys()
+        assert job.name_field in stopped.members
+        assert "Tags" in created.members
+
     def test_a_stopped_execution_stops_its_job(self) -> None:
         jobs = Jobs()
 

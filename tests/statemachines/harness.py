@@ -97,10 +97,10 @@ class Run:
 
 
 @functools.cache
-def definition(machine: str) -> str:
+def definition(machine: str, *, own_image: bool = False) -> str:
     """A machine's text, with stand-ins for what the deployment fills in."""
     text = (MACHINES / f"{machine}.asl.json").read_text()
-    for name, value in SUBSTITUTIONS.items():
+    for name, value in {**SUBSTITUTIONS, "HasOwnImage": json.dumps(own_image)}.items():
         text = text.replace(f"${{{name}}}", str(value))
     return text
 
@@ -136,8 +136,8 @@ class Harness:
             WaitFunction, "_wait_interval", lambda _self, env, wait_seconds: self._waits.append(wait_seconds)
         )
 
-    def run(self, machine: str, execution_input: Any, script: Script) -> Run:
-        """Run a machine to its end.
+    def run(self, machine: str, execution_input: Any, script: Script, *, own_image: bool = False) -> Run:
+        """Run a machine to its end, as deployed for a project with training code or with its own image.
 
         `script` gives each task state's outcomes: results of the task, or `Failure`s. A state that is entered
         or retried more often than it has outcomes gets its last one again; one without any is an error.
@@ -145,7 +145,7 @@ class Harness:
         self._script, self._taken = script, Counter()
         self._unscripted, self._pauses, self._waits = [], [], []
         worker = _Worker(
-            evaluation_details=_details(machine, execution_input),
+            evaluation_details=_details(machine, execution_input, definition(machine, own_image=own_image)),
             exec_comm=_NoApi(),
             cloud_watch_logging_session=None,
             activity_store={},
@@ -186,7 +186,7 @@ class Harness:
 
 
 class _Worker(SyncExecutionWorker):
-    """Parses each definition once: hundreds of executions share three of them."""
+    """Parses each definition once: hundreds of executions share a few of them."""
 
     def _get_evaluation_entrypoint(self) -> Any:
         return _program(self._evaluation_details.state_machine_details.definition)
@@ -203,7 +203,7 @@ class _NoApi:
     def terminated(self) -> None: ...
 
 
-def _details(machine: str, execution_input: Any) -> Any:
+def _details(machine: str, execution_input: Any, text: str) -> Any:
     place = f"arn:aws:states:{REGION}:{ACCOUNT}"
     return EvaluationDetails(
         aws_execution_details=AWSExecutionDetails(account=ACCOUNT, region=REGION, role_arn=ROLE),
@@ -218,7 +218,7 @@ def _details(machine: str, execution_input: Any) -> Any:
             arn=f"{place}:stateMachine:{machine}",
             name=machine,
             typ="STANDARD",
-            definition=definition(machine),
+            definition=text,
         ),
     )
 

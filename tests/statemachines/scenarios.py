@@ -41,6 +41,7 @@ class Scenario:
     input: dict[str, Any]
     script: Script
     ends_in: str
+    own_image: bool = False
 
     def __str__(self) -> str:
         return f"{self.machine}-{self.name}"
@@ -54,18 +55,29 @@ def described(status: str, config: str = "bank-1", **more: Any) -> dict[str, Any
     return {**endpoint(status), "EndpointConfigName": config, **more}
 
 
+def predictions(role: str) -> dict[str, Any]:
+    """What DescribeTransformJob answers for a job that has ended well."""
+    output = {"S3OutputPath": f"s3://artifacts/reports/x/predictions/{role}"}
+    return {"TransformJobStatus": "Completed", "TransformOutput": output}
+
+
 TRAINING: dict[str, list[Any]] = {
     "ValidateDataset": [payload(DATASET)],
     "FindChampion": [{}],
     "BuildTrainingSet": [{"ProcessingJobStatus": "Completed"}],
     "TrainModel": [{"ModelArtifacts": {"S3ModelArtifacts": MODEL_URI}}],
+    "CreateChallenger": [{"ModelArn": f"arn:aws:sagemaker:{REGION}:123456789012:model/bank-1"}],
+    "PredictChallenger": [predictions("challenger")],
+    "PredictChampion": [predictions("champion")],
     "EvaluateModel": [{"ProcessingJobStatus": "Completed"}],
     "DecideGate": [payload(GATE)],
     "DeployModel": [{"Status": "SUCCEEDED", "Output": {"endpoint_name": "bank"}}],
     "ReportOutcome": [payload(REPORT)],
     "NotifyOutcome": [{"MessageId": "1"}],
 }
-CHAMPION = {"Item": {"endpoint_name": {"S": "bank"}, "model_uri": {"S": CHAMPION_URI}}}
+CHAMPION = {
+    "Item": {"endpoint_name": {"S": "bank"}, "model_uri": {"S": CHAMPION_URI}, "model_name": {"S": "bank-0"}}
+}
 REFUSED = {**GATE, "promote": False, "reasons": ["roc_auc 0.7 is below 0.8"]}
 
 ENDPOINT: dict[str, list[Any]] = {
@@ -82,8 +94,8 @@ ENDPOINT: dict[str, list[Any]] = {
 }
 
 
-def _training(name: str, ends_in: str, **outcomes: list[Any]) -> Scenario:
-    return Scenario("training", name, SOURCE, {**TRAINING, **outcomes}, ends_in)
+def _training(name: str, ends_in: str, /, *, own_image: bool = False, **outcomes: list[Any]) -> Scenario:
+    return Scenario("training", name, SOURCE, {**TRAINING, **outcomes}, ends_in, own_image)
 
 
 def _deployment(name: str, ends_in: str, **outcomes: list[Any]) -> Scenario:
@@ -105,7 +117,17 @@ SCENARIOS = [
     _training(
         "failed", "Failed", TrainModel=[Failure("States.TaskFailed")], ReportOutcome=[payload(FAILED_REPORT)]
     ),
+    _training("own-image", "Finished", own_image=True),
+    _training("own-image-with-champion", "Finished", own_image=True, FindChampion=[CHAMPION]),
+    _training(
+        "own-image-champion-does-not-answer",
+        "Finished",
+        own_image=True,
+        FindChampion=[CHAMPION],
+        PredictChampion=[Failure("States.TaskFailed", '{"FailureReason":"AlgorithmError"}')],
+    ),
     _deployment("new-endpoint", "Deployed"),
+    Scenario("deployment", "model-made-already", {**DEPLOYMENT, "has_model": True}, ENDPOINT, "Deployed"),
     _deployment(
         "existing-endpoint",
         "Deployed",

@@ -39,6 +39,7 @@ def test_a_first_deployment_creates_the_endpoint_and_records_the_release(harness
     assert result.path == [
         "Begin",
         "AcquireLock",
+        "HasModel",
         "CreateModel",
         "CreateEndpointConfig",
         "FindEndpoint",
@@ -63,6 +64,15 @@ def test_a_first_deployment_creates_the_endpoint_and_records_the_release(harness
     assert values[":model_uri"] == {"S": MODEL_URI}
     assert values[":name"] == {"S": "bank-1"}
     assert values[":dataset_version"] == {"S": DEPLOYMENT["dataset_version"]}
+
+
+def test_a_model_that_was_made_to_be_judged_is_not_made_again(harness: Harness) -> None:
+    result = harness.run("deployment", {**DEPLOYMENT, "has_model": True}, ENDPOINT)
+
+    assert result.output == {"endpoint_name": "bank", "endpoint_config_name": "bank-1"}
+    assert "CreateModel" not in result.path
+    [config] = result.calls_of("CreateEndpointConfig")
+    assert config["ProductionVariants"][0]["ModelName"] == "bank-1"
 
 
 def test_an_endpoint_in_service_is_updated(harness: Harness) -> None:

@@ -24,7 +24,8 @@ _reached: dict[tuple[str, str], tuple[Scenario, Run]] = {}
 
 
 def run(harness: Harness, scenario: Scenario, **outcomes: list[Any]) -> Run:
-    return harness.run(scenario.machine, scenario.input, {**scenario.script, **outcomes})
+    script = {**scenario.script, **outcomes}
+    return harness.run(scenario.machine, scenario.input, script, own_image=scenario.own_image)
 
 
 def scenario_through(harness: Harness, machine: str, state: str) -> tuple[Scenario, Run]:

@@ -22,17 +22,24 @@ from tests.statemachines.scenarios import (
     TRAINING,
 )
 
-# The states between Begin and ReportOutcome whose failure is reported.
+# The states between Begin and ReportOutcome any failure of which is reported.
 WORK = [
     name
     for name, state in states("training").items()
     for catcher in state.get("Catch", [])
-    if catcher["Next"] == "ReportOutcome"
+    if catcher["Next"] == "ReportOutcome" and catcher["ErrorEquals"] == ["States.ALL"]
 ]
+OWN_IMAGE = {"CreateChallenger", "PredictChallenger"}
 
 
 def train(harness: Harness, /, **outcomes: Sequence[Any]) -> Run:
-    return harness.run("training", SOURCE, {**TRAINING, **outcomes})
+    """Run training; as for a project with its own image where an outcome is of a state that only it has."""
+    own_image = bool(OWN_IMAGE & outcomes.keys())
+    return harness.run("training", SOURCE, {**TRAINING, **outcomes}, own_image=own_image)
+
+
+def train_image(harness: Harness, /, **outcomes: Sequence[Any]) -> Run:
+    return harness.run("training", SOURCE, {**TRAINING, **outcomes}, own_image=True)
 
 
 def report(result: Run) -> ReportOutcomeInput:
@@ -108,14 +115,89 @@ def test_a_lock_without_a_release_is_no_champion(harness: Harness) -> None:
     assert "champion" not in inputs(train(harness, FindChampion=[locked]))
 
 
+def test_a_model_of_an_own_image_is_judged_by_its_containers_answers(harness: Harness) -> None:
+    result = train_image(harness)
+
+    [made] = result.calls_of("CreateChallenger")
+    assert made["PrimaryContainer"] == {"Image": SUBSTITUTIONS["ServeImageUri"], "ModelDataUrl": MODEL_URI}
+    [job] = result.calls_of("PredictChallenger")
+    assert job["ModelName"] == made["ModelName"]
+    source = job["TransformInput"]["DataSource"]["S3DataSource"]
+    assert source["S3Uri"] == f"s3://artifacts/training-sets/{EXECUTION_NAME}/test/test.csv"
+    output = job["TransformOutput"]["S3OutputPath"]
+    assert output == f"s3://artifacts/reports/{EXECUTION_NAME}/predictions/challenger"
+    assert inputs(result)["challenger"] == "s3://artifacts/reports/x/predictions/challenger/"
+    assert set(inputs(result)) == {"test", "code", "challenger"}
+    assert "PredictChampion" not in result.path
+    [deployment] = result.calls_of("DeployModel")
+    assert deployment["Input"]["name"] == made["ModelName"]
+    assert deployment["Input"]["has_model"] is True
+
+
+def test_a_model_of_training_code_is_judged_by_its_archive(harness: Harness) -> None:
+    result = train(harness, FindChampion=[CHAMPION])
+
+    assert not (OWN_IMAGE | {"PredictChampion"}) & set(result.path)
+    [deployment] = result.calls_of("DeployModel")
+    assert deployment["Input"]["has_model"] is False
+
+
+def test_the_champion_of_an_own_image_answers_to_the_same_rows(harness: Harness) -> None:
+    result = train_image(harness, FindChampion=[CHAMPION])
+
+    [challenger], [champion] = result.calls_of("PredictChallenger"), result.calls_of("PredictChampion")
+    assert champion["ModelName"] == "bank-0"
+    assert champion["TransformInput"] == challenger["TransformInput"]
+    assert champion["TransformOutput"]["S3OutputPath"].endswith("/predictions/champion")
+    [evaluation] = result.calls_of("EvaluateModel")
+    assert evaluation["Environment"] == {"CHALLENGER_URI": MODEL_URI, "CHAMPION_URI": CHAMPION_URI}
+    assert inputs(result)["champion"] == "s3://artifacts/reports/x/predictions/champion/"
+
+
+@pytest.mark.parametrize(
+    ("cause", "told"),
+    [
+        (
+            '{"TransformJobStatus":"Failed","FailureReason":"ClientError: it takes 4 columns","ModelName":"b"}',
+            "ClientError: it takes 4 columns",
+        ),
+        ("x" * 1000, "x" * 256),  # as much as a processing job's environment takes
+        ("", "States.TaskFailed"),
+    ],
+)
+def test_a_champion_that_does_not_answer_cannot_be_judged(harness: Harness, cause: str, told: str) -> None:
+    failed = Failure("States.TaskFailed", cause)
+    result = train_image(harness, FindChampion=[CHAMPION], PredictChampion=[failed])
+
+    [evaluation] = result.calls_of("EvaluateModel")
+    assert evaluation["Environment"]["CHAMPION_URI"] == CHAMPION_URI
+    assert evaluation["Environment"]["CHAMPION_ERROR"] == told
+    assert "champion" not in inputs(result)
+
+
+def test_an_api_that_fails_does_not_spare_the_challenger_the_comparison(harness: Harness) -> None:
+    denied = Failure("SageMaker.AmazonSageMakerException", "AccessDenied")
+    result = train_image(
+        harness, FindChampion=[CHAMPION], PredictChampion=[denied], ReportOutcome=[payload(FAILED_REPORT)]
+    )
+
+    assert "EvaluateModel" not in result.path
+    failure = report(result).failure
+    assert failure is not None
+    assert (failure.state, failure.cause) == ("PredictChampion", "AccessDenied")
+
+
 def test_jobs_of_one_execution_share_a_name_that_fits_sagemaker(harness: Harness) -> None:
-    result = train(harness)
+    result = train_image(harness, FindChampion=[CHAMPION])
 
     names = [
         result.calls_of(state)[0][field]
         for state, field in [
             ("BuildTrainingSet", "ProcessingJobName"),
             ("TrainModel", "TrainingJobName"),
+            ("CreateChallenger", "ModelName"),
+            ("PredictChallenger", "TransformJobName"),
+            ("PredictChampion", "TransformJobName"),
             ("EvaluateModel", "ProcessingJobName"),
         ]
     ]

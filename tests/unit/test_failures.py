@@ -19,6 +19,7 @@ PROCESSING = {
     "ProcessingJobStatus": "Failed",
     "StoppingCondition": {"MaxRuntimeInSeconds": 60},
 }
+TRANSFORM = {"TransformJobName": "bank-1-challenger", "TransformJobStatus": "Failed"}
 
 
 def told(state: str, cause: Any, error: str = "States.TaskFailed") -> Explained:
@@ -63,6 +64,7 @@ def test_what_our_container_wrote_is_told_under_its_own_name() -> None:
     [
         ("BuildTrainingSet", PROCESSING, "TrainingSetFailed"),
         ("TrainModel", TRAINING, "TrainingFailed"),
+        ("PredictChallenger", TRANSFORM, "EvaluationFailed"),
         ("EvaluateModel", PROCESSING, "EvaluationFailed"),
     ],
 )

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -22,10 +23,18 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        if body == b"die":
+        if body.strip() == b"die":
             os._exit(5)
+        if body.strip() == b"hang":
+            print("hanging", flush=True)
+            time.sleep(600)
         if body.startswith(b"status "):
             self.answer(int(body[7:10]), b"bad request: column x")
+            return
+        if "SAGEMAKER_BATCH" in os.environ:
+            strategy = os.environ["SAGEMAKER_BATCH_STRATEGY"]
+            kinds = f"{strategy} {self.headers['Content-Type']} {self.headers['Accept']}"
+            self.answer(200, body.upper().strip() + f" [{kinds}]".encode())
             return
         if body == b"raw":
             self.answer(200, bytes(range(256)))
