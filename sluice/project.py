@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import re
 import string
 import tomllib
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -13,6 +14,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    FiniteFloat,
     StringConstraints,
     ValidationError,
     field_validator,
@@ -36,6 +38,8 @@ _DEFAULT_COMPARE = {"binary": "roc_auc", "multiclass": "accuracy", "regression":
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html
 _MAX_HYPERPARAMETERS = 100
 _MAX_HYPERPARAMETER_LENGTH = 2_500
+
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 
 _Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -85,8 +89,8 @@ class Column(_Table):
 
     type: ColumnType
     nullable: bool = False
-    min: float | None = None
-    max: float | None = None
+    min: FiniteFloat | None = None
+    max: FiniteFloat | None = None
     categories: tuple[str | int, ...] | None = None
     format: str | None = None
 
@@ -98,6 +102,10 @@ class Column(_Table):
             raise ValueError(f"`min` ({self.min}) is above `max` ({self.max})")
         if self.categories is not None and self.type not in {"string", "integer"}:
             raise ValueError(f"`categories` are for string and integer columns, not for {self.type}")
+        if self.type == "integer":
+            strange = [each for each in self.categories or () if not _INTEGER.fullmatch(str(each))]
+            if strange:
+                raise ValueError(f"`categories` of an integer column: {strange[0]!r} is no integer")
         if self.format is not None:
             if self.type != "timestamp":
                 raise ValueError(f"`format` is for timestamp columns, not for {self.type}")
@@ -338,7 +346,7 @@ def _check_timestamp_format(text: str) -> None:
     codes = [text[i + 1 : i + 2] for i in range(len(text)) if text[i] == "%"]
     if not codes or any(code not in string.ascii_letters + "%" for code in codes):
         raise ValueError(f'`format` {text!r} is no strptime format, such as "%d/%m/%Y %H:%M"')
-    sample = datetime(2001, 2, 3, 4, 5, 6)
+    sample = datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC)
     try:
         datetime.strptime(sample.strftime(text), text)
     except ValueError as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sluice.errors import ProjectError
-from sluice.project import Project
+from sluice.project import Column, Project
 
 GOOD = """\
 [project]
@@ -68,6 +68,10 @@ def test_what_is_left_out_has_a_sane_default(tmp_path: Path) -> None:
             '[model]\nhyperparameters = { a = "%}" }\n[features]',
             "mean something in a state machine",
         ),
+        ('categories = ["no", "yes"]', "min = 1", "`min` and `max` are for integer and number columns"),
+        ("min = 0", "min = nan", "columns.age.min: found nan"),
+        ("min = 0", 'categories = [1, "two"]', "`categories` of an integer column: 'two' is no integer"),
+        ("min = 0", 'format = "%d"', "`format` is for timestamp columns, not for integer"),
         ("[features]", "[features", "not valid TOML"),
     ],
 )
@@ -98,3 +102,14 @@ def test_training_code_is_needed_unless_there_is_an_image(tmp_path: Path) -> Non
     image = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/mine:1"
     (tmp_path / "project.toml").write_text(GOOD + f'[model]\nimage = "{image}"\n')
     assert Project.load(tmp_path).model.image == image
+
+
+@pytest.mark.parametrize("layout", ["%d/%m/%Y", "%Y-%m-%d %H:%M:%S %z", "%d.%m.%y", "%b %d, %Y %I:%M %p"])
+def test_a_format_strptime_knows_is_taken(layout: str) -> None:
+    assert Column(type="timestamp", format=layout).format == layout
+
+
+@pytest.mark.parametrize("layout", ["", "DD/MM/YYYY", "%Q", "%d/%m/%Y %"])
+def test_a_format_strptime_does_not_know_is_refused(layout: str) -> None:
+    with pytest.raises(ValueError, match="is no strptime format"):
+        Column(type="timestamp", format=layout)
