@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +24,8 @@ _ARROW_TYPES: dict[str, pa.DataType] = {
 _TRUE = pa.array(["true", "t", "yes", "y", "1"])
 _FALSE = pa.array(["false", "f", "no", "n", "0"])
 _EXACT_INTEGERS = 2.0**53
+_INT64 = range(-(2**63), 2**63)
+_FIRST_MOMENT, _LAST_MOMENT = (pa.scalar(each, pa.timestamp("us")) for each in (datetime.min, datetime.max))
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Checked:
     """One column of a batch: typed values (null where rejected), and per reason a mask of the rejected rows."""
 
     values: Array
+    nulls: int
     rejections: list[tuple[str, Array]]
 
 
@@ -41,57 +45,116 @@ def arrow_type(column: Column) -> pa.DataType:
 def check(column: Column, cells: Array, *, null_values: tuple[str, ...], required: bool) -> Checked:
     """Convert a column's cells and find those that break its contract.
 
-    `cells` are strings (of a CSV) or typed values (of a Parquet file); null values of a CSV are null already.
-    `required` refuses nulls though the column be nullable, as for keys and the target.
+    `cells` are strings, or typed values of a Parquet file; `null_values` are null already, except for those with
+    blanks around them. `required` refuses nulls though the column be nullable, as for keys and the target.
+
+    What comes of a cell depends on the cell alone, never on those it is checked with.
     """
-    values = _convert(column, cells, null_values)
-    unreadable = pc.and_(pc.is_null(values.cells), pc.is_valid(values.text))
-    rejections = [(_expected(column), unreadable)]
-    if required or not column.nullable:
-        rejections.append(("empty, and the column is not nullable", pc.is_null(values.text)))
-    rejections += _constraints(column, values.cells)
-    return Checked(values.cells, [(reason, mask) for reason, mask in rejections if _any(mask)])
+    values, cells = _convert(column, cells, null_values)
+    null = pc.is_null(cells)
+    rejections = [(_expected(column), pc.and_(pc.is_null(values), pc.invert(null)))]
+    if not column.nullable:
+        rejections.append(("empty, and the column is not nullable", null))
+    elif required:
+        rejections.append(("empty, and neither the target nor the key or timestamp may be", null))
+    rejections += _constraints(column, values)
+    return Checked(values, pc.sum(null).as_py() or 0, [each for each in rejections if _any(each[1])])
 
 
-@dataclass(frozen=True)
-class _Converted:
-    cells: Array  # typed; null where the text is null or unreadable
-    text: Array  # what was to be converted; null where there was nothing
-
-
-def _convert(column: Column, cells: Array, null_values: tuple[str, ...]) -> _Converted:
-    target = arrow_type(column)
-    if pa.types.is_dictionary(cells.type):
-        cells = cells.dictionary_decode()
-    if not _is_text(cells.type):
-        typed = _cast_typed(cells, target)
-        if typed is not None:
-            return _Converted(typed, typed)
+def _convert(column: Column, cells: Array, null_values: tuple[str, ...]) -> tuple[Array, Array]:
+    """Give the typed values (null where a cell is null or unreadable) and the cells they were made of."""
+    if not pa.types.is_string(cells.type):
+        values = _CAST[column.type](cells)
+        if values is not None:
+            return values, cells
         cells = cells.cast(pa.string())
     if column.type == "string":
-        text = cells.cast(pa.string())
-        return _Converted(text, text)
-    if column.type in {"integer", "number"}:
-        try:
-            return _Converted(cells.cast(target), cells)
-        except pa.ArrowInvalid:
-            pass  # some cell is no number as it stands: find out which
+        return cells, cells
+    values = _cast_plain(column, cells)
+    if values is not None:
+        return values, cells
     text = _trimmed(cells, null_values)
-    return _Converted(_FROM_TEXT[column.type](column, text), text)
+    return _FROM_TEXT[column.type](column, text), text
 
 
-def _cast_typed(cells: Array, target: pa.DataType) -> Array | None:
-    """Cast values of a Parquet file where no value changes; None where text has to be looked at."""
-    if target == pa.timestamp("us"):
-        if pa.types.is_timestamp(cells.type):
-            return cells.cast(pa.timestamp("us", cells.type.tz), safe=False).cast(target)
-        return cells.cast(target) if pa.types.is_date(cells.type) else None
-    if target == pa.bool_() and not pa.types.is_boolean(cells.type):
+def _cast_plain(column: Column, cells: Array) -> Array | None:
+    """Cast in one go, the quick way for what is written plainly; None where cells have to be looked at."""
+    if column.format is not None:
+        return None
+    try:
+        values = cells.cast(arrow_type(column))
+    except pa.ArrowInvalid:
+        return None
+    # Arrow also takes hexadecimal integers for one, and `nan` and `inf` for numbers.
+    if column.type == "number":
+        return values if pc.all(pc.is_finite(values)).as_py() is not False else None
+    if column.type != "integer":
+        return _within_calendar(values) if column.type == "timestamp" else values
+    data = cells.buffers()[2]
+    written = data.to_pybytes() if data else b""
+    return None if b"x" in written or b"X" in written else values
+
+
+# How typed cells of a Parquet file become a column's type; None where their text has to be looked at.
+
+
+def _cast_to_string(cells: Array) -> Array:
+    return cells.cast(pa.string())
+
+
+def _cast_to_integer(cells: Array) -> Array | None:
+    if pa.types.is_floating(cells.type):
+        numbers = cells.cast(pa.float64())
+        whole = pc.and_(pc.equal(pc.floor(numbers), numbers), pc.less(pc.abs(numbers), _EXACT_INTEGERS))
+        return pc.if_else(whole, numbers, None).cast(pa.int64())
+    return _cast_exactly(cells, pa.int64())
+
+
+def _cast_to_number(cells: Array) -> Array | None:
+    return (
+        cells.cast(pa.float64()) if pa.types.is_floating(cells.type) else _cast_exactly(cells, pa.float64())
+    )
+
+
+def _cast_exactly(cells: Array, target: pa.DataType) -> Array | None:
+    if not (pa.types.is_integer(cells.type) or pa.types.is_boolean(cells.type)):
         return None
     try:
         return cells.cast(target)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+    except pa.ArrowInvalid:
         return None
+
+
+def _cast_to_boolean(cells: Array) -> Array | None:
+    return cells if pa.types.is_boolean(cells.type) else None
+
+
+def _cast_to_timestamp(cells: Array) -> Array | None:
+    zone, finer = None, False
+    if pa.types.is_timestamp(cells.type):
+        zone, finer = cells.type.tz, cells.type.unit == "ns"
+    elif not pa.types.is_date(cells.type):
+        return None
+    try:
+        moments = cells.cast(pa.timestamp("us", zone), safe=not finer)
+    except pa.ArrowInvalid:
+        return None  # microseconds do not reach that far
+    return _within_calendar(moments.cast(pa.timestamp("us")))
+
+
+_CAST: dict[str, Callable[[Array], Array | None]] = {
+    "string": _cast_to_string,
+    "integer": _cast_to_integer,
+    "number": _cast_to_number,
+    "boolean": _cast_to_boolean,
+    "timestamp": _cast_to_timestamp,
+}
+
+
+def _within_calendar(moments: Array) -> Array:
+    """Null for what Python's calendar, of the years 1 to 9999, cannot show."""
+    outside = pc.or_(pc.less(moments, _FIRST_MOMENT), pc.greater(moments, _LAST_MOMENT))
+    return pc.if_else(outside, None, moments) if _any(outside) else moments
 
 
 def _trimmed(cells: Array, null_values: tuple[str, ...]) -> Array:
@@ -102,15 +165,28 @@ def _trimmed(cells: Array, null_values: tuple[str, ...]) -> Array:
 
 
 def _integers(_: Column, text: Array) -> Array:
-    whole = pc.match_substring_regex(text, r"^[+-]?[0-9]{1,18}$")
-    integers = pc.if_else(whole, pc.replace_substring_regex(text, r"^\+", ""), None).cast(pa.int64())
+    short = pc.match_substring_regex(text, r"^[+-]?[0-9]{1,18}$")
+    values = pc.if_else(short, pc.replace_substring_regex(text, r"^\+", ""), None).cast(pa.int64())
     # What a spreadsheet or pandas makes of integers with gaps: 3.0
-    decimal = pc.match_substring_regex(text, r"^[+-]?[0-9]{1,16}\.0+$")
-    if not _any(decimal):
-        return integers
-    numbers = pc.if_else(decimal, text, None).cast(pa.float64())
-    exact = pc.if_else(pc.less(pc.abs(numbers), _EXACT_INTEGERS), numbers, None)
-    return pc.coalesce(integers, exact.cast(pa.int64()))
+    decimal = pc.match_substring_regex(text, r"^[+-]?0*[0-9]{1,16}\.0+$")
+    if _any(decimal):
+        numbers = pc.if_else(decimal, text, None).cast(pa.float64())
+        exact = pc.if_else(pc.less(pc.abs(numbers), _EXACT_INTEGERS), numbers, None)
+        values = pc.coalesce(values, exact.cast(pa.int64()))
+    long = pc.match_substring_regex(text, r"^[+-]?[0-9]{19,}$")
+    if _any(long):
+        each = pc.if_else(long, text, None).to_pylist()
+        values = pc.coalesce(values, pa.array(map(_long_integer, each), pa.int64()))
+    return values
+
+
+def _long_integer(text: str | None) -> int | None:
+    # Beyond 4,300 digits Python refuses to read an integer; leading zeros do not count.
+    digits = (text or "").lstrip("+-").lstrip("0")
+    if text is None or len(digits) > 19:
+        return None
+    number = int(digits or "0") * (-1 if text.startswith("-") else 1)
+    return number if number in _INT64 else None
 
 
 def _numbers(_: Column, text: Array) -> Array:
@@ -127,21 +203,22 @@ def _booleans(_: Column, text: Array) -> Array:
 
 def _timestamps(column: Column, text: Array) -> Array:
     if column.format is None:
-        try:
-            return text.cast(pa.timestamp("us"))
-        except pa.ArrowInvalid:
-            pass  # a time zone, a fraction of odd length, or no timestamp: one by one
-    return pa.array([_timestamp(each, column.format) for each in text.to_pylist()], pa.timestamp("us"))
+        for zone in (None, "UTC"):
+            try:
+                return _within_calendar(text.cast(pa.timestamp("us", zone)).cast(pa.timestamp("us")))
+            except pa.ArrowInvalid:
+                pass  # some have a zone and some have none, a fraction is of odd length, or it is no timestamp
+    encoded = text.dictionary_encode()
+    moments = [_timestamp(each, column.format) for each in encoded.dictionary.to_pylist()]
+    return pa.array(moments, pa.timestamp("us")).take(encoded.indices)
 
 
-def _timestamp(text: str | None, layout: str | None) -> datetime | None:
-    if text is None:
-        return None
+def _timestamp(text: str, layout: str | None) -> datetime | None:
     try:
         moment = datetime.strptime(text, layout) if layout else datetime.fromisoformat(text)
-    except ValueError:
+        return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    except (ValueError, OverflowError):  # the latter where the zone leads out of the years 1 to 9999
         return None
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
 _FROM_TEXT: dict[str, Callable[[Column, Array], Array]] = {
@@ -167,14 +244,21 @@ def _constraints(column: Column, values: Array) -> list[tuple[str, Array]]:
     if column.type == "number":
         found.append(("not a finite number", pc.invert(pc.is_finite(values))))
     if column.min is not None:
-        found.append((f"below the minimum {column.min:g}", pc.less(values, column.min)))
+        least = _whole(math.ceil, column.min) if column.type == "integer" else column.min
+        found.append((f"below the minimum {column.min:.15g}", pc.less(values, least)))
     if column.max is not None:
-        found.append((f"above the maximum {column.max:g}", pc.greater(values, column.max)))
+        most = _whole(math.floor, column.max) if column.type == "integer" else column.max
+        found.append((f"above the maximum {column.max:.15g}", pc.greater(values, most)))
     if column.categories is not None:
         allowed = pa.array([_category(column, each) for each in column.categories], values.type)
         outside = pc.and_(pc.is_valid(values), pc.invert(pc.is_in(values, allowed)))
         found.append((f"not one of {_shown(column.categories)}", outside))
     return found
+
+
+def _whole(rounded: Callable[[float], int], bound: float) -> int:
+    """The bound among integers: compared with a float, Arrow refuses those that no float can tell apart."""
+    return min(max(rounded(min(max(bound, -(2.0**63)), 2.0**63)), _INT64[0]), _INT64[-1])
 
 
 def _category(column: Column, value: Any) -> Any:
@@ -184,10 +268,6 @@ def _category(column: Column, value: Any) -> Any:
 def _shown(categories: tuple[str | int, ...], most: int = 8) -> str:
     more = f" and {len(categories) - most} more" if len(categories) > most else ""
     return ", ".join(map(str, categories[:most])) + more
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _any(mask: Array) -> bool:
