@@ -6,22 +6,27 @@ import codecs
 import csv
 import difflib
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, Protocol
+from typing import Any, BinaryIO, Literal, Protocol, cast
 
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from sluice.arrow import Array
+from sluice.arrow import compute as pc
 from sluice.errors import EmptyFile, SchemaMismatch, UnreadableFile
 from sluice.project import Project
 
-_BLOCK_BYTES = 4 * 1024**2
-_HEAD_BYTES = 64 * 1024
+_BLOCK_BYTES = 1024**2  # also what a row may take up, at most
+_HEAD_BYTES = _BLOCK_BYTES
 _BATCH_ROWS = 64 * 1024
 _COPY_BYTES = 8 * 1024**2
+_LONGEST_NAME = 80
 
 _MAGIC = {
     b"\x1f\x8b": ("a gzip file", "unpack it (gunzip)"),
@@ -29,6 +34,7 @@ _MAGIC = {
     b"BZh": ("a bzip2 file", "unpack it (bunzip2)"),
     b"\xfd7zXZ": ("an xz file", "unpack it (unxz)"),
     b"\x28\xb5\x2f\xfd": ("a zstd file", "unpack it (zstd -d)"),
+    b"\xd0\xcf\x11\xe0": ("an old Excel workbook", "export the sheet as CSV"),
     b"PAR1": ("a Parquet file", "name it .parquet"),
     b"\xff\xfe": ("UTF-16 text", "save it as UTF-8"),
     b"\xfe\xff": ("UTF-16 text", "save it as UTF-8"),
@@ -65,7 +71,10 @@ class LocalFile:
 
 @dataclass(frozen=True)
 class RaggedRow:
-    """A row whose number of fields is not the header's; `number` 1 is the first row under the header."""
+    """A row whose number of fields is not the header's; `number` 1 is the first row under the header.
+
+    Rows are counted, not lines: a quoted line break is part of its row, and a blank line is none.
+    """
 
     number: int
     fields: int
@@ -80,7 +89,9 @@ class RaggedRows(Exception):
 def read_batches(
     source: Source, project: Project, spool: Path, ragged: list[RaggedRow] | None
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the file's rows with the project's columns, in its order. CSV cells are strings or null.
+    """Yield the file's rows. CSV cells are strings or null; those of a Parquet file are of its types.
+
+    Both have null for the project's null values, and for what a Parquet file holds as NaN.
 
     With a list for `ragged`, a CSV is read in order and rows with too few or too many fields are put there instead
     of among the batches, no later than the batch that follows them. With None it is read in parallel.
@@ -92,9 +103,9 @@ def read_batches(
     """
     with source.open() as stream:
         head = stream.read(_HEAD_BYTES)
-    if not head.strip():
+    if len(head) < _HEAD_BYTES and not head.removeprefix(codecs.BOM_UTF8).strip():
         raise EmptyFile(
-            f"the file holds {len(head)} bytes" + (" of white space" if head else ""),
+            "the file holds nothing but white space" if head else "the file holds 0 bytes",
             where=source.where,
             why="nothing was written, or the upload was cut off",
             fix="check the file where it was made and upload it again",
@@ -115,6 +126,13 @@ def _refuse_other_formats(head: bytes, source: Source) -> None:
                 why=f"it begins with the bytes {magic.hex(' ')}",
                 fix=f"{fix} and upload it again",
             )
+    if b"\0" in head:
+        raise UnreadableFile(
+            "the file is binary or UTF-16, not CSV",
+            where=f"{source.where}, byte {head.index(0):,}",
+            why="it holds zero bytes, which UTF-8 text does not",
+            fix="export it as CSV in UTF-8 and upload it again",
+        )
 
 
 def _csv_header(head: bytes, source: Source, project: Project) -> list[str]:
@@ -123,14 +141,28 @@ def _csv_header(head: bytes, source: Source, project: Project) -> list[str]:
         text = codecs.getincrementaldecoder("utf-8-sig")().decode(head)
     except UnicodeDecodeError as error:
         raise _not_utf8(source, error.start, head[error.start]) from error
-    return next(csv.reader(io.StringIO(text, newline=""), delimiter=project.data.delimiter))
+    lines = io.StringIO(text, newline="")
+    try:
+        header = next((row for row in csv.reader(lines, delimiter=project.data.delimiter) if row), [])
+        complete = len(head) < _HEAD_BYTES or lines.tell() < len(text)
+    except csv.Error:  # a field beyond the module's limit of 128 KB
+        complete = False
+    if not complete:
+        raise UnreadableFile(
+            "the first line is no header",
+            where=f"{source.where}, line 1",
+            why=f"it goes on for more than {min(len(head), _HEAD_BYTES):,} bytes",
+            fix="look for a quotation mark in it that is never closed, or for line breaks that got lost",
+        )
+    return header
 
 
 def _check_header(found: Sequence[str], source: Source, project: Project) -> None:
     expected = list(project.columns)
-    twice = sorted({name for name in found if found.count(name) > 1})
-    missing = [name for name in expected if name not in found]
-    extra = [name for name in found if name not in expected]
+    times = Counter(found)
+    twice = sorted(name for name, count in times.items() if count > 1)
+    missing = [name for name in expected if name not in times]
+    extra = [name for name in found if name not in project.columns]
     if not (twice or missing or extra):
         return
     faults = []
@@ -141,6 +173,8 @@ def _check_header(found: Sequence[str], source: Source, project: Project) -> Non
     if extra:
         faults.append(f"not in project.toml: {_names(extra, missing)}")
     fix = "rename or remove columns in the file, or describe them under [columns] in project.toml"
+    if any("\n" in name for name in extra):
+        fix = "look for a quotation mark in the header that is never closed"
     if len(found) == 1 and len(expected) > 1 and source.suffix != ".parquet":
         others = [mark for mark in ",;\t|" if mark in found[0] and mark != project.data.delimiter]
         if others:
@@ -157,7 +191,8 @@ def _names(names: Sequence[str], candidates: Sequence[str] = (), most: int = 12)
     shown = []
     for name in names[:most]:
         close = difflib.get_close_matches(name, candidates, n=1, cutoff=0.8)
-        shown.append(f"{name!r} (is it {close[0]!r}?)" if close else repr(name))
+        clipped = repr(name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "…")
+        shown.append(f"{clipped} (is it {close[0]!r}?)" if close else clipped)
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(shown) + more
 
@@ -168,15 +203,16 @@ def _csv_batches(
     def on_ragged(row: Any) -> Literal["skip", "error"]:
         if ragged is None:
             return "error"
-        # pyarrow numbers physical rows from 1, the header being the first.
+        # pyarrow numbers rows from 1, the header being the first.
         ragged.append(RaggedRow(row.number - 1, row.actual_columns, row.expected_columns, row.text))
         return "skip"
 
     columns = list(project.columns)
-    with source.open() as stream:
+    with source.open() as file:
+        text = _Utf8(file, source)
         try:
-            reader = pa.csv.open_csv(
-                stream,
+            yield from pa.csv.open_csv(
+                cast("Any", text),
                 read_options=pa.csv.ReadOptions(block_size=_BLOCK_BYTES, use_threads=ragged is None),
                 parse_options=pa.csv.ParseOptions(
                     delimiter=project.data.delimiter,
@@ -184,46 +220,79 @@ def _csv_batches(
                     invalid_row_handler=on_ragged,
                 ),
                 convert_options=pa.csv.ConvertOptions(
+                    check_utf8=False,
                     column_types=dict.fromkeys(columns, pa.string()),
                     include_columns=columns,
                     null_values=list(project.data.null_values),
                     strings_can_be_null=True,
                 ),
             )
-            yield from reader
         except pa.ArrowInvalid as error:
-            raise _explain_csv(error, source, ragged) from error
+            reason = str(error)
+            if ragged is None and "columns, got" in reason:
+                raise RaggedRows from error
+            if reason.startswith("CSV parse error: Empty CSV file"):
+                return  # a header that no line break follows
+            why = f"{reason}; a row may take up {_BLOCK_BYTES:,} bytes at most"
+            raise _unparsable(source, _line_of_unclosed_quote(source, project), why) from error
+    # pyarrow takes the end of the file for the closing mark: all rows after the opening one would be one cell.
+    if text.quotes % 2 and (line := _line_of_unclosed_quote(source, project)):
+        raise _unparsable(source, line)
 
 
-def _explain_csv(error: pa.ArrowInvalid, source: Source, ragged: list[RaggedRow] | None) -> Exception:
-    text = str(error)
-    if "Expected" in text and "columns, got" in text and ragged is None:
-        return RaggedRows()
-    if "invalid UTF8" in text:
-        offset, value = _first_bad_byte(source.open)
-        return _not_utf8(source, offset, value)
+class _Utf8(io.RawIOBase):
+    """Passes a file on, counts its quotation marks, and ends it with an error where it is not UTF-8."""
+
+    def __init__(self, file: BinaryIO, source: Source) -> None:
+        self.quotes = 0
+        self._file = file
+        self._source = source
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._offset = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        chunk = self._file.read(len(buffer))
+        held = self._decoder.getstate()[0]
+        if held or not chunk.isascii():
+            try:
+                self._decoder.decode(chunk, final=not chunk)
+            except UnicodeDecodeError as error:
+                offset = self._offset - len(held) + error.start
+                raise _not_utf8(self._source, offset, error.object[error.start]) from error
+        self._offset += len(chunk)
+        self.quotes += chunk.count(b'"')
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
+
+
+def _line_of_unclosed_quote(source: Source, project: Project) -> int | None:
+    """The line (from 1) that opens a quoted field which is still open at the end of the file."""
+    with source.open() as file:
+        text = _Utf8(file, source)
+        lines = io.TextIOWrapper(io.BufferedReader(text), "utf-8-sig", newline="")
+        # The line added is a row of its own unless it ends up within quotation marks.
+        rows = csv.reader(chain(lines, ["end"]), delimiter=project.data.delimiter)
+        first = last = 0
+        try:
+            for _ in rows:
+                first, last = last + 1, rows.line_num
+        except csv.Error:  # a field beyond the module's limit of 128 KB: too long, or the rest of the file
+            while text.read(_COPY_BYTES):
+                pass
+            return last + 1 if text.quotes % 2 else None
+    return first if first < last else None
+
+
+def _unparsable(source: Source, unclosed: int | None, why: str = "") -> UnreadableFile:
     return UnreadableFile(
         "the file cannot be parsed as CSV",
-        where=source.where,
-        why=text,
+        where=f"{source.where}, line {unclosed:,}" if unclosed else source.where,
+        why="a quotation mark is opened there and never closed" if unclosed else why,
         fix='look for a quotation mark that is never closed; inside quotes it is written twice ("")',
     )
-
-
-def _first_bad_byte(open_source: Callable[[], BinaryIO]) -> tuple[int, int]:
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    offset = 0
-    with open_source() as stream:
-        while True:
-            chunk = stream.read(_COPY_BYTES)
-            held = decoder.getstate()[0]
-            try:
-                decoder.decode(chunk, final=not chunk)
-            except UnicodeDecodeError as error:
-                return offset - len(held) + error.start, error.object[error.start]
-            if not chunk:
-                raise AssertionError("pyarrow found bytes that are not UTF-8 and Python did not")
-            offset += len(chunk)
 
 
 def _not_utf8(source: Source, offset: int, value: int) -> UnreadableFile:
@@ -241,10 +310,13 @@ def _parquet_batches(source: Source, project: Project, spool: Path) -> Iterator[
         while chunk := stream.read(_COPY_BYTES):
             copy.write(chunk)
     try:
-        file = pq.ParquetFile(spool)
-        _check_header(file.schema_arrow.names, source, project)
-        yield from file.iter_batches(_BATCH_ROWS, columns=list(project.columns))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+        with pq.ParquetFile(spool) as file:
+            _check_header(file.schema_arrow.names, source, project)
+            _check_types(file.schema_arrow, source)
+            for batch in file.iter_batches(_BATCH_ROWS):
+                cells = [_with_nulls(column, project.data.null_values) for column in batch.columns]
+                yield pa.RecordBatch.from_arrays(cells, names=batch.schema.names)
+    except (pa.ArrowException, OSError) as error:
         raise UnreadableFile(
             "the file is no readable Parquet file",
             where=source.where,
@@ -253,3 +325,50 @@ def _parquet_batches(source: Source, project: Project, spool: Path) -> Iterator[
         ) from error
     finally:
         spool.unlink()
+
+
+def _check_types(found: pa.Schema, source: Source) -> None:
+    strange = [f"{each.name!r} ({each.type})" for each in found if not _is_cell(each.type)]
+    if strange:
+        raise SchemaMismatch(
+            f"columns are of types that no contract can name: {', '.join(strange)}",
+            where=f"{source.where}, schema",
+            why="a cell is text, a number, true or false, a date or a timestamp",
+            fix="flatten them into plain columns, or leave them out of the file",
+        )
+
+
+def _is_cell(kind: pa.DataType) -> bool:
+    types = pa.types
+    if types.is_dictionary(kind):
+        return _is_cell(kind.value_type)
+    tests = (
+        types.is_boolean,
+        types.is_integer,
+        types.is_floating,
+        types.is_decimal,
+        types.is_timestamp,
+        types.is_date,
+        _is_text,
+        types.is_null,
+    )
+    return any(test(kind) for test in tests)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    types = pa.types
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
+
+
+def _with_nulls(cells: Array, null_values: Sequence[str]) -> Array:
+    """Plain cells of a Parquet column: no dictionary, one type for text, null for NaN and for null values."""
+    if pa.types.is_dictionary(cells.type):
+        cells = cells.dictionary_decode()
+    if pa.types.is_floating(cells.type):
+        return pc.if_else(pc.is_nan(cells), pa.scalar(None, cells.type), cells)
+    if not _is_text(cells.type):
+        return cells
+    text = cells.cast(pa.string())
+    text.validate(full=True)
+    null = pc.is_in(text, pa.array(list(null_values), pa.string()))
+    return pc.if_else(null, pa.scalar(None, pa.string()), text)
