@@ -10,19 +10,29 @@ import pyarrow as pa
 from sluice.arrow import Array
 from sluice.arrow import compute as pc
 
-# Of how many hashes duplicates are counted at a time: bounds the memory of the hash table.
-_PARTITION = 1_000_000
+# Hashes are kept apart by eight of their bits: each part is counted in a hash table small enough for the cache.
+_PART_BITS = 8
+# Knuth's multiplicative hash (The Art of Computer Programming, 6.4): hashes of integers are the integers themselves,
+# and may well be equal in the bits by which they are put apart. This is 2^64 divided by the golden ratio, signed.
+_SPREAD = -7046029254386353131
 
 
 class KeyIndex:
     """Collects a hash of every key, and tells which positions repeat an earlier key."""
 
     def __init__(self) -> None:
-        self._hashes = array("q")
+        self._parts = [array("q") for _ in range(1 << _PART_BITS)]
 
     def add(self, keys: Iterable[object]) -> None:
         """Take the next rows' keys, in order."""
-        self._hashes.extend(map(hash, keys))
+        hashes: Array = pa.array(list(map(hash, keys)), pa.int64())
+        parts = pc.shift_right(pc.multiply(hashes, _SPREAD), 64 - _PART_BITS).cast(pa.int8())
+        ordered = hashes.take(pc.array_sort_indices(parts)).buffers()[1]
+        start = 0
+        for part, count in sorted(tuple(each.values()) for each in pc.value_counts(parts).to_pylist()):
+            # The shift keeps the sign, so that half of the parts are counted from the end.
+            self._parts[part].frombytes(ordered.slice(start, count * 8))
+            start += count * 8
 
     def repeated(self, keys: Iterable[object]) -> Iterator[tuple[int, int]]:
         """Yield (position, position of the first row with that key) for each repeat.
@@ -35,25 +45,17 @@ class KeyIndex:
             return
         first: dict[object, int] = {}
         for position, key in enumerate(keys):
-            if self._hashes[position] in suspects:
+            if hash(key) in suspects:
                 before = first.setdefault(key, position)
                 if before != position:
                     yield position, before
 
     def _suspects(self) -> set[int]:
-        hashes = pa.Array.from_buffers(pa.int64(), len(self._hashes), [None, pa.py_buffer(self._hashes)])
-        partitions = len(hashes) // _PARTITION + 1
         suspects: set[int] = set()
-        for number in range(partitions):
-            part = hashes
-            if partitions > 1:
-                share = pc.bit_wise_and(hashes, (1 << partitions.bit_length()) - 1)
-                part = hashes.filter(pc.equal(_fold(share, partitions), number))
-            counts = pc.value_counts(part)
-            suspects.update(counts.field("values").filter(pc.greater(counts.field("counts"), 1)).to_pylist())
+        for part in self._parts:
+            hashes: Array = pa.Array.from_buffers(pa.int64(), len(part), [None, pa.py_buffer(part)])
+            if pc.count_distinct(hashes).as_py() < len(hashes):
+                counts = pc.value_counts(hashes)
+                repeated = pc.greater(counts.field("counts"), 1)
+                suspects.update(counts.field("values").filter(repeated).to_pylist())
         return suspects
-
-
-def _fold(share: Array, partitions: int) -> Array:
-    """Map 0 … 2^k - 1 onto 0 … partitions - 1, where 2^k is the power of two above `partitions`."""
-    return pc.if_else(pc.greater_equal(share, partitions), pc.subtract(share, partitions), share)
