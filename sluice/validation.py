@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import hashlib
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -32,6 +32,7 @@ from sluice.reading import RaggedRow, RaggedRows, Source, read_batches
 ROW_GROUP_ROWS = 128 * 1024
 _MOST_CLASSES = 1_000
 _SHOWN_REASONS = 5
+_SHOWN_CHARACTERS = 80
 QUARANTINE_HEADER = ("row", "column", "value", "reason")
 
 
@@ -134,26 +135,28 @@ def _validate(
             if keys:
                 index.add(_keys(accepted, keys))
             writer.write(accepted)
+            report.rows = writer.rows
         rejects.take_ragged(ragged)
         if not read and not report.rejected_rows:
             raise NoRows(
                 "there is a header and no row below it",
                 where=source.where,
-                why="the file ends after its first line",
+                why="the file ends after its header",
                 fix="check the export that made it and upload it again",
             )
         writer.flush()
-        report.rows = writer.rows
-        repeats = dict(index.repeated(_stored_keys(dataset, keys, writer))) if keys else {}
-        for position, first in repeats.items():
+        repeats = array("q")
+        for position, first in index.repeated(_stored_keys(dataset, keys)):
+            repeats.append(position)
             reason = f"duplicate of row {rejects.number_of_accepted(first)}"
             rejects.add_cell(
                 rejects.number_of_accepted(position), keys[0], None, reason, kind="duplicate key"
             )
     if repeats:
+        report.columns[keys[0]].rejected += len(repeats)
         report.rejected_rows += len(repeats)
         report.rows -= len(repeats)
-        _drop(dataset, project, set(repeats), report)
+        _drop(dataset, project, repeats, report)
     with dataset.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return ValidationResult(dataset, digest, quarantine, report)
@@ -168,31 +171,35 @@ def _check_batch(
     for name, column in project.columns.items():
         cells = batch.column(batch.schema.get_field_index(name))
         checked = schema.check(column, cells, null_values=project.data.null_values, required=name in required)
-        report.columns[name].nulls += cells.null_count
+        report.columns[name].nulls += checked.nulls
+        bad_cells: Array | None = None
         for reason, mask in checked.rejections:
             mask = pc.fill_null(mask, False)
             rejects.add(offset, name, cells, reason, mask)
-            bad = mask if bad is None else pc.or_(bad, mask)
+            bad_cells = mask if bad_cells is None else pc.or_(bad_cells, mask)
+        if bad_cells is not None:
+            report.columns[name].rejected += pc.sum(bad_cells).as_py()
+            bad = bad_cells if bad is None else pc.or_(bad, bad_cells)
         arrays.append(checked.values)
     accepted = pa.RecordBatch.from_arrays(arrays, schema=_arrow_schema(project))
     if bad is not None:
         rejects.close_rows(offset, bad)
         accepted = accepted.filter(pc.invert(bad))
-    _observe(accepted, project, report, sign=1)
+    _observe(accepted, project, report)
     return accepted
 
 
-def _observe(rows: pa.RecordBatch, project: Project, report: ValidationReport, sign: int) -> None:
+def _observe(rows: pa.RecordBatch, project: Project, report: ValidationReport) -> None:
     for name, column in project.columns.items():
         values = rows.column(rows.schema.get_field_index(name))
-        if sign > 0 and column.type in {"integer", "number", "timestamp"} and len(values):
+        if column.type in {"integer", "number", "timestamp"}:
             range_ = pc.min_max(values)
             report.columns[name].widen(range_["min"].as_py(), range_["max"].as_py())
         if name == project.target.column and project.target.problem != "regression":
-            if sign > 0 and len(report.classes) > _MOST_CLASSES:
+            if len(report.classes) > _MOST_CLASSES:
                 continue
             for count in pc.value_counts(values).to_pylist():
-                report.classes[_class_name(count["values"])] += sign * count["counts"]
+                report.classes[_class_name(count["values"])] += count["counts"]
 
 
 def _class_name(value: Any) -> str:
@@ -221,16 +228,19 @@ class _Rejects:
 
     def add(self, offset: int, column: str, cells: Array, reason: str, mask: Array) -> None:
         """Write the cells of a batch that `mask` marks; the batch begins at position `offset` of those read."""
-        self._report.columns[column].rejected += pc.sum(mask).as_py()
-        rejected = cells.filter(mask).to_pylist()
+        rejected = cells.filter(mask).cast(pa.string()).to_pylist()
         for i, value in zip(pc.indices_nonzero(mask).to_pylist(), rejected, strict=True):
             self.add_cell(self._ragged.number(offset + i), column, value, reason)
 
-    def add_cell(self, number: int, column: str, value: Any, reason: str, kind: str = "") -> None:
+    def add_cell(self, number: int, column: str, value: str | None, reason: str, kind: str = "") -> None:
         self._writer.writerow((number, column, "" if value is None else value, reason))
         key = f"{column}: {kind or reason}" if column else kind or reason
         self._report.reasons[key] += 1
-        self._report.examples.setdefault(key, f"row {number}" + ("" if value is None else f", {value!r}"))
+        if key not in self._report.examples:
+            shown = (
+                value if value is None or len(value) <= _SHOWN_CHARACTERS else value[:_SHOWN_CHARACTERS] + "…"
+            )
+            self._report.examples[key] = f"row {number}" + ("" if shown is None else f", {shown!r}")
 
     def close_rows(self, offset: int, bad: Array) -> None:
         """Count the rejected rows of a batch."""
@@ -311,22 +321,30 @@ def _plain(column: Array) -> Array:
     return column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column
 
 
-def _stored_keys(dataset: Path, keys: list[str], writer: _DatasetWriter) -> Iterator[object]:
-    if writer.rows:
-        for batch in pq.ParquetFile(dataset).iter_batches(columns=keys):
+def _stored_keys(dataset: Path, keys: list[str]) -> Iterator[object]:
+    with pq.ParquetFile(dataset) as file:
+        for batch in file.iter_batches(columns=keys):
             yield from _keys(batch, keys)
 
 
-def _drop(dataset: Path, project: Project, positions: set[int], report: ValidationReport) -> None:
-    """Write the dataset again without the rows at `positions`."""
+def _drop(dataset: Path, project: Project, positions: array[int], report: ValidationReport) -> None:
+    """Write the dataset again without the rows at `positions` (ascending), and report on those that are left."""
+    report.classes.clear()
+    for column in report.columns.values():
+        column.min = column.max = None
     partial = dataset.with_suffix(".partial")
     start = 0
-    with _DatasetWriter(partial, project) as writer:
-        for batch in pq.ParquetFile(dataset).iter_batches():
-            keep = pa.array([start + i not in positions for i in range(len(batch))])
+    with pq.ParquetFile(dataset) as file, _DatasetWriter(partial, project) as writer:
+        for batch in file.iter_batches():
+            keep = [True] * len(batch)
+            for position in positions[
+                bisect_left(positions, start) : bisect_left(positions, start + len(batch))
+            ]:
+                keep[position - start] = False
             start += len(batch)
-            _observe(batch.filter(pc.invert(keep)), project, report, sign=-1)
-            writer.write(batch.filter(keep))
+            kept = batch.filter(pa.array(keep))
+            _observe(kept, project, report)
+            writer.write(kept)
         writer.flush()
     partial.replace(dataset)
 
