@@ -210,7 +210,8 @@ class _Rejects:
     """Writes rejected cells down, and keeps the numbers of rejected rows to number the accepted ones."""
 
     def __init__(self, sink: Any, report: ValidationReport) -> None:
-        self._writer = csv.writer(sink, lineterminator="\n")
+        # Python before 3.13 leaves a carriage return unquoted where it is no part of the line end.
+        self._writer = csv.writer(sink, lineterminator="\r\n")
         self._writer.writerow(QUARANTINE_HEADER)
         self._report = report
         self._ragged = _RowNumbers()

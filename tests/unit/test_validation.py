@@ -19,6 +19,7 @@ from tests.unit.uploads import Columns, Row, a_project, accept, quarantine, refu
 NOT_INTEGER = "not an integer"
 KEYED: Columns = {"id": {"type": "string"}, "n": {"type": "integer"}, "y": {"type": "string"}}
 TIMED: Columns = {"id": {"type": "string"}, "at": {"type": "timestamp"}, "y": {"type": "string"}}
+NUMBERED: Columns = {"id": {"type": "integer"}, "y": {"type": "string"}, "n": {"type": "integer"}}
 BLOCK = 1024**2
 
 
@@ -70,9 +71,11 @@ class TestQuarantine:
         assert accepted.report.columns["id"].rejected == 1
         assert sum(accepted.report.reasons.values()) == 3
 
-    def test_a_cell_is_quoted_so_that_it_can_be_read_back(self, tmp_path: Path) -> None:
-        accepted = accept(tmp_path, 'id,y\n1,a\n"x, ""y""\nz",b\n')
-        assert accepted.quarantine == [(2, "id", 'x, "y"\nz', NOT_INTEGER)]
+    @pytest.mark.parametrize("cell", ['x, "y"\nz', "\r", "a\rb", "\n", '"'])
+    def test_a_cell_is_quoted_so_that_it_can_be_read_back(self, tmp_path: Path, cell: str) -> None:
+        quoted = cell.replace('"', '""')
+        accepted = accept(tmp_path, f'id,y,n\n1,a,1\n2,b,"x{quoted}"\n', a_project(NUMBERED))
+        assert accepted.quarantine == [(2, "n", f"x{cell}", NOT_INTEGER)]
 
     def test_numbers_hold_over_many_blocks(self, tmp_path: Path) -> None:
         long = "x" * 1_000
