@@ -79,7 +79,7 @@ class Application:
                 "features": len(contract.features),
                 "dataset_version": contract.dataset_version,
                 "versions": contract.versions,
-                "scoring": scorer.about,
+                "scoring": scorer.scoring.model_dump(exclude={"rows"}),
             }
         )
 

@@ -60,8 +60,8 @@ def _work(settings: Settings, listener: socket.socket, totals: Totals, worker: i
         return CANNOT_SERVE
     application = Application(scorer, settings, totals.counters(worker))
     logger.info(
-        "worker %d: model loaded in %.2f s, scored by %s, serving on %s:%d",
-        *(worker, time.perf_counter() - started, scorer.about, *listener.getsockname()),
+        "worker %d: model loaded in %.2f s, serving on %s:%d",
+        *(worker, time.perf_counter() - started, *listener.getsockname()),
     )
     config = uvicorn.Config(
         application,

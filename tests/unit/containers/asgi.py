@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from containers.model import Predictions
+from containers.compiled.scoring import Scoring
+from containers.predictions import Predictions
 from containers.serve.app import Application
 from containers.serve.metrics import Totals
 from containers.serve.scorer import Scorer
@@ -40,7 +41,7 @@ class FakeScorer:
         self.contract = contract
         self.failure = failure
         self.seen: list[Columns] = []
-        self.about = {"path": "fake"}
+        self.scoring = Scoring(path="scikit-learn", why="a fake")
 
     def answer(self, _body: bytes, _media_type: str, _accepted: str) -> bytes | None:
         return None

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from containers.model import Model, PredictionFailed
+from containers.model import Model
+from containers.predictions import PredictionFailed
 from containers.serve.app import Application
 from containers.serve.scorer import ModelScorer
 from containers.serve.settings import MAX_BODY_BYTES

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from containers.model import Predictions
+from containers.predictions import Predictions
 from containers.serve.app import Application
 from sluice.contract import Columns
 
@@ -151,7 +151,11 @@ def test_what_can_be_answered_from_the_bytes_is_and_the_rest_is_not() -> None:
 
 def test_ping_says_how_rows_are_scored() -> None:
     application = made(FakeScorer())
-    assert call(application, method="GET", path="/ping").json["scoring"] == {"path": "fake"}
+    assert call(application, method="GET", path="/ping").json["scoring"] == {
+        "path": "scikit-learn",
+        "engine": "",
+        "why": "a fake",
+    }
     application.close()
 
 
