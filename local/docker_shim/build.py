@@ -151,7 +151,7 @@ def _copy(making: _Build, instruction: Instruction) -> None:
             name = flag.removeprefix("--from=")
             if name not in making.finished:
                 raise Refused(
-                    f"{instruction.where}: {name} is no earlier stage; images are not pulled locally"
+                    f"{instruction.where}: {flag} is no earlier stage; images are not pulled locally"
                 )
             context = making.finished[name]
             continue
