@@ -22,7 +22,7 @@ SOURCES := sluice cli local lambdas containers examples benchmarks tests
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | column -t -s "$$(printf '\t')"
 
-setup: .venv/.ready .venv-infra/.ready node_modules/.ready ## install everything into this folder (nothing elsewhere)
+setup: .venv/.ready .venv-infra/.ready node_modules/.ready build/.native ## install everything into this folder (nothing elsewhere)
 
 .tools/bin/uv:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Sluice needs Python 3.11 or later")'
@@ -40,6 +40,12 @@ setup: .venv/.ready .venv-infra/.ready node_modules/.ready ## install everything
 
 node_modules/.ready: package.json package-lock.json | .venv/.ready
 	npm ci --silent --no-fund --no-audit
+	touch $@
+
+# The native scorer, where the machine has a C compiler; without one numpy stands in, slower and as exact.
+build/.native: $(wildcard containers/compiled/native/*) | .venv/.ready
+	.venv/bin/python -m containers.compiled.build
+	mkdir -p build
 	touch $@
 
 demo: setup ## local AWS, cdk deploy of examples/churn, upload, training, endpoint, predictions
@@ -77,4 +83,4 @@ bench: setup ## the figures of the README, as JSON
 	for script in validation lambda_latency end_to_end; do .venv/bin/python benchmarks/$$script.py; done
 
 clean: ## remove what make made in this folder
-	rm -rf .venv .venv-infra .tools node_modules cdk.out build .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-infra .tools node_modules cdk.out build containers/compiled/*.so .mypy_cache .ruff_cache .pytest_cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sluice.arrow import Table
-from sluice.contract import Columns, ModelContract
+from sluice.contract import Columns, ModelContract, Value
 from sluice.errors import ProjectError
 
 KEY_COLUMN = "__key"
@@ -43,14 +44,19 @@ def read_training_set(folder: Path) -> tuple[Table, ModelContract]:
     return table, ModelContract.model_validate_json(text)
 
 
+# Said, and not left to pandas, which takes a column of nothing but None for objects: a single row without its
+# category would be encoded differently from the same row among others.
+_TEXT = pd.StringDtype(na_value=np.nan)
+
+
 def features_of(table: Table, contract: ModelContract) -> pd.DataFrame:
-    """Give the model's input, (rows, features): float64, and object columns of strings and None."""
+    """Give the model's input, (rows, features): float64, and columns of strings (dtype "str") with NaN for null."""
     return pd.DataFrame(
         {
             feature.name: (
                 table[feature.name].to_numpy()
                 if feature.kind == "number"
-                else np.array(table[feature.name].to_pylist(), dtype=object)
+                else _texts(table[feature.name].to_pylist())
             )
             for feature in contract.features
         }
@@ -61,12 +67,30 @@ def frame_of(columns: Columns, contract: ModelContract) -> pd.DataFrame:
     """Give the same for columns that came in a request."""
     return pd.DataFrame(
         {
-            feature.name: np.array(
-                columns[feature.name], dtype=np.float64 if feature.kind == "number" else object
+            feature.name: (
+                np.array(columns[feature.name], dtype=np.float64)
+                if feature.kind == "number"
+                else _texts(columns[feature.name])
             )
             for feature in contract.features
         }
     )
+
+
+def columns_of(frame: pd.DataFrame, contract: ModelContract) -> Columns:
+    """Give a frame's columns as plain values."""
+    return {
+        feature.name: (
+            frame[feature.name].tolist()
+            if feature.kind == "number"
+            else [value if isinstance(value, str) else None for value in frame[feature.name].tolist()]
+        )
+        for feature in contract.features
+    }
+
+
+def _texts(values: Sequence[Value]) -> pd.Series:
+    return pd.Series(list(values), dtype=_TEXT)
 
 
 def target_of(table: Table, contract: ModelContract) -> pd.Series:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import traceback
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +13,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from containers.hooks import place_in
+from containers.predictions import PredictionFailed, Predictions
 from sluice.contract import ClassLabel, ModelContract
 from sluice.errors import SluiceError
-
-
-class PredictionFailed(SluiceError):
-    """The model does not load, does not predict, or its predictions are no figures."""
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """What a model says of n rows.
-
-    Attributes:
-        values: (n, classes) probabilities in the contract's class order, or (n,) values of a regression.
-        labels: (n,) indexes of the predicted classes; None for a regression.
-    """
-
-    values: npt.NDArray[np.float64]
-    labels: npt.NDArray[np.int64] | None
 
 
 class Model:

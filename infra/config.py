@@ -26,15 +26,22 @@ class _Profile:
 
     keep_data: bool
     lambda_wheels: bool
+    require_native: bool
     poll_seconds: int
     log_retention_days: int
 
 
 _PROFILES: Mapping[str, _Profile] = {
     # Handlers run on this machine's interpreter: see docs/decisions/0005.
-    "local": _Profile(keep_data=False, lambda_wheels=False, poll_seconds=1, log_retention_days=7),
-    "dev": _Profile(keep_data=False, lambda_wheels=True, poll_seconds=15, log_retention_days=30),
-    "prod": _Profile(keep_data=True, lambda_wheels=True, poll_seconds=15, log_retention_days=365),
+    "local": _Profile(
+        keep_data=False, lambda_wheels=False, require_native=False, poll_seconds=1, log_retention_days=7
+    ),
+    "dev": _Profile(
+        keep_data=False, lambda_wheels=True, require_native=True, poll_seconds=15, log_retention_days=30
+    ),
+    "prod": _Profile(
+        keep_data=True, lambda_wheels=True, require_native=True, poll_seconds=15, log_retention_days=365
+    ),
 }
 
 
@@ -46,6 +53,7 @@ class DeployConfig:
     project_folder: Path
     keep_data: bool  # buckets, table and logs outlive the stack
     lambda_wheels: bool  # the Lambda bundle holds the third-party wheels for Lambda's platform
+    require_native: bool  # images without the native scorer are refused, instead of serving by numpy
     poll_seconds: int
     log_retention_days: int
     processing_instance_type: str
@@ -67,6 +75,7 @@ class DeployConfig:
             project_folder=_project_folder(context),
             keep_data=profile.keep_data,
             lambda_wheels=profile.lambda_wheels,
+            require_native=profile.require_native,
             poll_seconds=_integer(context, "poll_seconds", profile.poll_seconds, 1, 300),
             log_retention_days=profile.log_retention_days,
             processing_instance_type=_instance_type(context, "processing_instance_type", "ml.m5.large"),

@@ -30,6 +30,8 @@ _NOT_CODE = (
     ".*",
     "data",
 )
+# Those that compile a model's plan, or follow it: see containers/compiled.
+_WITH_COMPILER = ("train", "serve")
 _ECR_IMAGE = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/"
     r"(?P<repository>[a-z0-9._/-]+)(?::[\w.-]+|@sha256:[0-9a-f]{64})?"
@@ -44,9 +46,16 @@ class Images(Construct):
     """`process`, `train` and `serve` as URIs, and the repositories they are pulled from."""
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, project_folder: Path, model_image: str | None
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        project_folder: Path,
+        model_image: str | None,
+        require_native: bool,
     ) -> None:
         super().__init__(scope, construct_id)
+        self._build_args = {} if require_native else {"NATIVE": ""}
         self.repositories: list[ecr.IRepository] = []
         self.process_uri = self._own("Process")
         if model_image is None:
@@ -70,7 +79,8 @@ class Images(Construct):
     def _own(self, name: str) -> str:
         folder = name.lower()
         context = assemble_context(folder)
-        return self._asset(name, context, file=f"containers/{folder}/Dockerfile")
+        build_args = self._build_args if folder in _WITH_COMPILER else {}
+        return self._asset(name, context, file=f"containers/{folder}/Dockerfile", build_args=build_args)
 
     def _users(self, project_folder: Path, image: str) -> str:
         ecr_image = _ECR_IMAGE.fullmatch(image)
@@ -94,12 +104,13 @@ class Images(Construct):
             fix="give <account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>, or the project's folder",
         )
 
-    def _asset(self, name: str, folder: Path, *, file: str) -> str:
+    def _asset(self, name: str, folder: Path, *, file: str, build_args: dict[str, str] | None = None) -> str:
         asset = ecr_assets.DockerImageAsset(
             self,
             name,
             directory=str(folder),
             file=file,
+            build_args=build_args or None,
             # What SageMaker's instances are, whatever machine builds.
             platform=ecr_assets.Platform.LINUX_AMD64,
             display_name=f"{name.lower()} image",
@@ -133,9 +144,13 @@ def assemble_context(name: str, build_dir: Path = ROOT / "build") -> Path:
 def context_files(name: str) -> list[Path]:
     """List the files of the build context of `containers/<name>`, sorted."""
     container = ROOT / "containers"
-    candidates = [
-        *(ROOT / "sluice").rglob("*"),
-        *container.glob("*.py"),
-        *(container / name).rglob("*"),
-    ]
-    return sorted(path for path in candidates if path.is_file() and "__pycache__" not in path.parts)
+    folders = [ROOT / "sluice", container / name]
+    if name in _WITH_COMPILER:
+        folders.append(container / "compiled")
+    candidates = [*container.glob("*.py"), *(path for folder in folders for path in folder.rglob("*"))]
+    return sorted(
+        path
+        for path in candidates
+        # An extension built for this machine says nothing about the image's.
+        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".so"
+    )

@@ -56,7 +56,11 @@ class PipelineStack(cdk.Stack):
             log_removal=log_removal,
         )
         self.images = Images(
-            self, "Images", project_folder=config.project_folder, model_image=project.model.image
+            self,
+            "Images",
+            project_folder=config.project_folder,
+            model_image=project.model.image,
+            require_native=config.require_native,
         )
         self.sagemaker_role = iam.Role(
             self,

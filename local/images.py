@@ -130,14 +130,14 @@ def resolve(state_dir: Path, image_uri: str) -> Image:
             "on AWS."
         )
     manifest, rootfs = store.manifest(image_id), store.rootfs(image_id)
-    env = {name: _inside(value, rootfs) for name, value in manifest.env.items()}
+    env = {name: inside(value, rootfs) for name, value in manifest.env.items()}
     program, *arguments = manifest.entrypoint
     cwd = rootfs / manifest.workdir.lstrip("/")
-    argv = [_program(program, rootfs, cwd), *(_inside(argument, rootfs) for argument in arguments)]
+    argv = [_program(program, rootfs, cwd), *(inside(argument, rootfs) for argument in arguments)]
     return Image(argv=argv, env=env, cwd=cwd)
 
 
-def _inside(value: str, rootfs: Path) -> str:
+def inside(value: str, rootfs: Path) -> str:
     """`value` with every path (of a `:` separated list) that the image's own files hold moved to `rootfs`."""
     parts = value.split(":")
     return ":".join(str(rootfs / part.lstrip("/")) if _is_held(part, rootfs) else part for part in parts)

@@ -18,8 +18,8 @@ import numpy as np
 
 from containers.failure import report_failure
 from containers.frames import read_training_set, target_of
-from containers.model import Predictions
 from containers.paths import MlPaths
+from containers.predictions import Predictions
 from containers.process import curves, metrics, transform
 from sluice.arrow import Table
 from sluice.contract import ModelContract

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from containers.frames import features_of, read_training_set
-from containers.model import Model, PredictionFailed
+from containers.model import Model
+from containers.predictions import PredictionFailed
 from sluice.contract import ModelContract
 from sluice.errors import SluiceError
 

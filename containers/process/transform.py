@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from containers.frames import features_of
-from containers.model import Predictions
+from containers.predictions import Predictions
 from sluice.arrow import Table
 from sluice.contract import ModelContract
 from sluice.errors import EvaluationFailed, TrainingSetFailed

@@ -1,27 +1,33 @@
-"""The ASGI application: /ping and /invocations as SageMaker calls them, and every refusal as JSON."""
+"""The ASGI application: /ping, /invocations and /metrics, and every refusal as JSON."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias
 
 import orjson
 
 from containers.serve.decoding import DECODERS, decode
 from containers.serve.encoding import DEFAULT, ENCODERS, choose, encode
+from containers.serve.metrics import Counters, prometheus
 from containers.serve.scorer import Scorer
+from containers.serve.settings import Settings
 from sluice.errors import RequestError, SluiceError
 
-# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
-MAX_BODY_BYTES = 6 * 1024 * 1024
-
 Scope: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+
+# The event loop itself answers bodies up to this size: a millisecond's work, and handing it over would cost more.
+_AT_ONCE_BYTES = 256 * 1024
+_MOST_REMEMBERED = 256
 
 logger = logging.getLogger(__name__)
 
@@ -50,13 +56,20 @@ class _Disconnected(Exception):
 
 
 class Application:
-    """Answers for one scorer. Scoring runs beside the event loop, one request at a time, so that /ping answers
-    while a large request is worked on.
+    """Answers for one scorer.
+
+    What the scorer can answer from the bytes alone is answered on the event loop. The rest is decoded and scored in a
+    thread, one request at a time, so that /ping answers meanwhile; when more of them wait than the queue holds, the
+    next one is told to come back.
     """
 
-    def __init__(self, scorer: Scorer) -> None:
+    def __init__(self, scorer: Scorer, settings: Settings, counters: Counters) -> None:
         self._scorer = scorer
+        self._settings = settings
+        self._counters = counters
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="scoring")
+        self._in_thread = 0
+        self._types: dict[tuple[bytes, bytes], tuple[str, str]] = {}
         contract = scorer.contract
         self._ping = orjson.dumps(
             {
@@ -66,14 +79,35 @@ class Application:
                 "features": len(contract.features),
                 "dataset_version": contract.dataset_version,
                 "versions": contract.versions,
+                "scoring": scorer.scoring.model_dump(exclude={"rows"}),
             }
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":  # lifespan and websockets are not spoken here
             raise RuntimeError(f"unsupported ASGI scope {scope['type']!r}")
+        if scope["path"] == "/invocations" and scope["method"] == "POST":
+            await self._answer_invocation(scope, receive, send)
+            return
         try:
-            answer = await self._answer(scope, receive)
+            answer = self._answer_other(scope)
+        except _Refusal as refusal:
+            answer = refusal.answer
+        await _send(answer, send, with_body=scope["method"] != "HEAD")
+
+    async def _answer_invocation(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        quick = False
+        try:
+            media_type, accepted = self._negotiate(scope["headers"])
+            body = await self._read(scope, receive)
+            found = None
+            if len(body) <= _AT_ONCE_BYTES:
+                found = self._scorer.answer(body, media_type, accepted)
+            if found is None:
+                answer = await self._answer_in_thread(body, media_type, accepted, started)
+            else:
+                answer, quick = Answer(200, found, accepted), True
         except _Refusal as refusal:
             answer = refusal.answer
         except _Disconnected:
@@ -81,42 +115,111 @@ class Application:
         except Exception as error:
             logger.exception("unforeseen error")
             answer = _Refusal(500, "InternalError", f"{type(error).__name__}: {error}").answer
-        await _send(answer, send, with_body=scope["method"] != "HEAD")
+        self._counters.request(answer.status, time.perf_counter() - started, quick=quick)
+        await _send(answer, send, with_body=True)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+    def _answer_other(self, scope: Scope) -> Answer:
         path = scope["path"]
         if path == "/ping":
             _require_method(scope, "GET", "HEAD")
             return Answer(200, self._ping)
+        if path == "/metrics":
+            _require_method(scope, "GET", "HEAD")
+            return Answer(200, prometheus(self._counters.totals.sums()), "text/plain; version=0.0.4")
         if path == "/invocations":
             _require_method(scope, "POST")
-            return await self._invoke(scope, receive)
-        raise _Refusal(404, "NotFound", f"no such path: {path}; there are /ping and /invocations")
+        raise _Refusal(404, "NotFound", f"no such path: {path}; there are /ping, /invocations and /metrics")
 
-    async def _invoke(self, scope: Scope, receive: Receive) -> Answer:
-        headers = {
-            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
-        }
-        media_type = headers.get("content-type", "").split(";")[0].strip().lower()
-        if media_type not in DECODERS:
-            found = repr(media_type) if media_type else "none"
+    def _negotiate(self, headers: list[tuple[bytes, bytes]]) -> tuple[str, str]:
+        """Choose the body's and the answer's type; what was asked for before is looked up."""
+        content_type = accept = b""
+        for name, value in headers:
+            if name == b"content-type":
+                content_type = value
+            elif name == b"accept":
+                accept = value if not accept else accept + b"," + value
+        known = self._types.get((content_type, accept))
+        if known is None:
+            known = _negotiated(content_type.decode("latin-1"), accept.decode("latin-1"))
+            if len(self._types) < _MOST_REMEMBERED:
+                self._types[content_type, accept] = known
+        return known
+
+    async def _read(self, scope: Scope, receive: Receive) -> bytes:
+        message = await receive()
+        if message["type"] == "http.request" and not message.get("more_body", False):
+            body: bytes = message.get("body", b"")
+            if len(body) <= self._settings.max_body_bytes:
+                return body
+            raise self._too_large("more")
+        return await self._read_on(scope, message, receive)
+
+    async def _read_on(self, scope: Scope, message: Message, receive: Receive) -> bytes:
+        for name, value in scope["headers"]:
+            if name == b"content-length" and value.isdigit() and int(value) > self._settings.max_body_bytes:
+                raise self._too_large(f"{int(value):,} bytes")
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(self._settings.seconds):
+                while True:
+                    if message["type"] == "http.disconnect":
+                        raise _Disconnected
+                    chunk = message.get("body", b"")
+                    size += len(chunk)
+                    if size > self._settings.max_body_bytes:
+                        raise self._too_large("more")
+                    chunks.append(chunk)
+                    if not message.get("more_body", False):
+                        return b"".join(chunks)
+                    message = await receive()
+        except TimeoutError:
             raise _Refusal(
-                415, "UnsupportedMediaType", f"content type: found {found}, expected {', '.join(DECODERS)}"
-            )
-        accepted = choose(headers.get("accept", ""))
-        if accepted is None:
+                408,
+                "RequestTimeout",
+                f"the body was not there after {self._settings.seconds:g} s; {size:,} bytes had come",
+                connection="close",
+            ) from None
+
+    def _too_large(self, found: str) -> _Refusal:
+        limit = self._settings.max_body_bytes
+        message = f"the body may hold {limit:,} bytes, found {found}; send the rows in several requests"
+        # The rest of the body was not read: the connection cannot be used again.
+        return _Refusal(413, "RequestTooLarge", message, connection="close")
+
+    async def _answer_in_thread(self, body: bytes, media_type: str, accepted: str, started: float) -> Answer:
+        if self._in_thread > self._settings.queue:
             raise _Refusal(
-                406, "NotAcceptable", f"accept: found {headers['accept']!r}, there are {', '.join(ENCODERS)}"
+                503,
+                "Overloaded",
+                f"{self._in_thread} requests are being worked on, as many as may wait; come back in a second",
+                **{"retry-after": "1"},
             )
-        body = await _read(headers, receive)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._worker, self._predict, body, media_type, accepted)
+        self._in_thread += 1
+        job = loop.run_in_executor(self._worker, partial(self._predict, body, media_type, accepted))
+        # Counted until the thread is done with it, which may be later than anybody waits for.
+        job.add_done_callback(self._leave_thread)
+        left = self._settings.seconds - (time.perf_counter() - started)
+        try:
+            return await asyncio.wait_for(asyncio.shield(job), left)
+        except TimeoutError:
+            raise _Refusal(
+                503,
+                "PredictionTimeout",
+                f"no prediction after {self._settings.seconds:g} s; send fewer rows in a request",
+                **{"retry-after": "1"},
+            ) from None
+
+    def _leave_thread(self, job: asyncio.Future[Answer]) -> None:
+        self._in_thread -= 1
+        if not job.cancelled():
+            job.exception()  # looked at, also where nobody waited for it any more
 
     def _predict(self, body: bytes, media_type: str, accepted: str) -> Answer:
         contract = self._scorer.contract
         try:
-            columns = decode(body, media_type, contract)
-            predictions = self._scorer.score(columns)
+            predictions = self._scorer.score(decode(body, media_type, contract))
         except RequestError as error:
             raise _Refusal(400, error.name, str(error)) from error
         except SluiceError as error:
@@ -129,48 +232,31 @@ class Application:
         self._worker.shutdown()
 
 
+def _negotiated(content_type: str, accept: str) -> tuple[str, str]:
+    media_type = content_type.split(";")[0].strip().lower()
+    if media_type not in DECODERS:
+        found = repr(media_type) if media_type else "none"
+        raise _Refusal(
+            415, "UnsupportedMediaType", f"content type: found {found}, expected {', '.join(DECODERS)}"
+        )
+    accepted = choose(accept)
+    if accepted is None:
+        raise _Refusal(406, "NotAcceptable", f"accept: found {accept!r}, there are {', '.join(ENCODERS)}")
+    return media_type, accepted
+
+
 def _require_method(scope: Scope, *allowed: str) -> None:
     if scope["method"] not in allowed:
         message = f"{scope['path']} takes {' or '.join(allowed)}, found {scope['method']}"
         raise _Refusal(405, "MethodNotAllowed", message, allow=", ".join(allowed))
 
 
-async def _read(headers: dict[str, str], receive: Receive) -> bytes:
-    declared = headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
-        raise _too_large(f"{int(declared):,} bytes")
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _Disconnected
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            raise _too_large("more")
-        chunks.append(chunk)
-        if not message.get("more_body", False):
-            return b"".join(chunks)
-
-
-def _too_large(found: str) -> _Refusal:
-    message = f"the body may hold {MAX_BODY_BYTES:,} bytes, found {found}; send the rows in several requests"
-    # The rest of the body was not read: the connection cannot be used again.
-    return _Refusal(413, "RequestTooLarge", message, connection="close")
-
-
 async def _send(answer: Answer, send: Send, *, with_body: bool) -> None:
-    headers = {
-        "content-type": answer.media_type,
-        "content-length": str(len(answer.body)),
-        **answer.headers,
-    }
-    await send(
-        {
-            "type": "http.response.start",
-            "status": answer.status,
-            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
-        }
-    )
+    headers = [
+        (b"content-type", answer.media_type.encode()),
+        (b"content-length", b"%d" % len(answer.body)),
+    ]
+    if answer.headers:
+        headers += [(name.encode(), value.encode()) for name, value in answer.headers.items()]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body if with_body else b""})

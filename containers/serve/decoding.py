@@ -14,6 +14,9 @@ import orjson
 from sluice.contract import Columns, ModelContract, from_array
 from sluice.errors import RequestError
 
+# A few bytes of Parquet may stand for billions of rows.
+_MOST_ROWS = 1_000_000
+
 
 def decode(body: bytes, media_type: str, contract: ModelContract) -> Columns:
     """Read a body.
@@ -109,9 +112,43 @@ def _from_npy(body: bytes, contract: ModelContract) -> Columns:
     )
 
 
+def _from_parquet(body: bytes, contract: ModelContract) -> Columns:
+    # Only now: its import takes more memory than all the rest, and few endpoints are ever sent a Parquet file.
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(pa.BufferReader(body))
+        if file.metadata.num_rows > _MOST_ROWS:
+            raise RequestError(
+                f"found {file.metadata.num_rows:,} rows, at most {_MOST_ROWS:,} are taken",
+                fix="send them in several requests",
+            )
+        names = file.schema_arrow.names
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise RequestError(f"columns there more than once: {', '.join(map(repr, twice))}")
+        table = file.read()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+        raise RequestError(f"not a Parquet file that can be read: {error}") from error
+    return contract.columns_from_arrays({name: _plain_values(table[name]) for name in names})
+
+
+def _plain_values(column: Any) -> list[Any]:
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_decimal(column.type):
+        column = column.cast(pa.float64())
+    values: list[Any] = column.to_pylist()
+    return values
+
+
 DECODERS: dict[str, Callable[[bytes, ModelContract], Columns]] = {
     "text/csv": _from_csv,
     "application/json": _from_json,
     "application/jsonlines": _from_json_lines,
     "application/x-npy": _from_npy,
+    "application/x-parquet": _from_parquet,
 }

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from containers.model import Predictions
+from containers.predictions import Predictions
 from sluice.contract import ModelContract
 
 

@@ -1,13 +1,23 @@
-"""From columns that keep the contract to predictions: the one seam between the HTTP side and the model."""
+"""From a request's rows to predictions: the one seam between the HTTP side and the model."""
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Protocol
 
-from containers.frames import frame_of
-from containers.model import Model, Predictions
+import numpy as np
+
+from containers.compiled import reference, store
+from containers.compiled.engine import Engine, engine_of, why_not_native
+from containers.compiled.plan import CompiledModelError, Plan
+from containers.compiled.scoring import Scoring
+from containers.predictions import PredictionFailed, Predictions
+from containers.serve.quick import QuickAnswers
 from sluice.contract import Columns, ModelContract
+from sluice.errors import ProjectError, RequestError, SluiceError
+
+logger = logging.getLogger(__name__)
 
 
 class Scorer(Protocol):
@@ -16,19 +26,109 @@ class Scorer(Protocol):
     @property
     def contract(self) -> ModelContract: ...
 
+    @property
+    def scoring(self) -> Scoring:
+        """Which path this is, and why."""
+
     def score(self, columns: Columns) -> Predictions:
-        """Predict for columns in contract order; may block, and is never called twice at once."""
+        """Predict for columns that keep the contract; may block, and is never called twice at once."""
+
+    def answer(self, body: bytes, media_type: str, accepted: str) -> bytes | None:
+        """Answer a body from its bytes, at once; None wherever `score` has to look at it."""
 
 
 class ModelScorer:
     """Scores with the model as it was trained, through a data frame."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, why: str = "") -> None:
+        # Only here: pandas and scikit-learn take more time and memory than all of the compiled path.
+        from containers.frames import frame_of
+        from containers.model import Model
+
         self._model = Model.load(folder)
+        self._frame_of = frame_of
+        self.scoring = Scoring(path="scikit-learn", why=why)
 
     @property
     def contract(self) -> ModelContract:
         return self._model.contract
 
     def score(self, columns: Columns) -> Predictions:
-        return self._model.predict(frame_of(columns, self.contract))
+        return self._model.predict(self._frame_of(columns, self.contract))
+
+    def answer(self, _body: bytes, _media_type: str, _accepted: str) -> bytes | None:
+        return None
+
+
+class CompiledScorer:
+    """Scores with the compiled model."""
+
+    def __init__(self, plan: Plan, contract: ModelContract) -> None:
+        self._plan = plan
+        self.contract = contract
+        self.engine: Engine = engine_of(plan, contract)
+        self.scoring = Scoring(path="compiled", engine=self.engine.name, why=why_not_native())
+        self.answer = QuickAnswers(self.engine, contract).answer
+
+    def score(self, columns: Columns) -> Predictions:
+        """Predict for columns that keep the contract.
+
+        Raises:
+            RequestError: the fitted pipeline would raise: it does not take such a value.
+            PredictionFailed: a prediction is no finite number.
+        """
+        answer = self.engine.score_columns(columns)
+        if answer is None:
+            raise self._refusal(columns)
+        values = np.frombuffer(answer[0], dtype=np.float64)
+        if answer[1] is None:
+            return Predictions(values, None)
+        labels = np.frombuffer(answer[1], dtype=np.int32).astype(np.int64)
+        return Predictions(values.reshape(-1, self._plan.values), labels)
+
+    def _refusal(self, columns: Columns) -> SluiceError:
+        try:
+            reference.fill_slots(self._plan, columns)
+        except reference.Refused as refused:
+            name = self.contract.names[refused.column]
+            value = columns[name][refused.row]
+            found = "null" if value is None or value != value else repr(value)
+            return RequestError(
+                f"row {refused.row + 1}, column {name!r}: found {found}, which the model does not take",
+                fix="send a value like those it was trained on",
+            )
+        return PredictionFailed(
+            "a prediction is not finite",
+            where="the compiled model",
+            why="a prediction has to be a finite number",
+            fix="look for a division by zero, a logarithm of zero or a diverged fit in train.py",
+        )
+
+
+def load_scorer(folder: Path) -> Scorer:
+    """Load the compiled model where the training job left one, else the model as it was trained.
+
+    Raises:
+        ProjectError: there is no contract.
+        PredictionFailed: there is no compiled model, and the model itself does not load.
+    """
+    contract = ModelContract.load(folder / "contract.json")
+    try:
+        scorer = CompiledScorer(store.load(folder), contract)
+    except FileNotFoundError:
+        why = _reason(folder)
+    except CompiledModelError as error:
+        why = f"{store.FILE_NAME} cannot be used: {error}"
+        logger.warning("%s", why)
+    else:
+        logger.info("scoring: compiled, %s engine %s", scorer.scoring.engine, scorer.scoring.why)
+        return scorer
+    logger.info("scoring: scikit-learn: %s", why)
+    return ModelScorer(folder, why)
+
+
+def _reason(folder: Path) -> str:
+    try:
+        return Scoring.load(folder).why or f"{store.FILE_NAME} is missing"
+    except ProjectError:
+        return "the model was trained without a compiled form"

@@ -22,6 +22,7 @@ from containers.frames import features_of, read_training_set, target_of
 from containers.hooks import copy_code, guarded, load_hooks, unpack_project
 from containers.model import plain_labels
 from containers.paths import MlPaths
+from containers.train.compiling import compile_beside
 from containers.train.hyperparameters import load_hyperparameters
 from sluice.contract import ModelContract
 from sluice.errors import TrainingFailed
@@ -52,12 +53,14 @@ def train(paths: MlPaths, environment: Mapping[str, str], scratch: Path) -> None
 
     model = _build(project, hyperparameters)
     started = time.perf_counter()
-    model = _fit(project, model, features_of(table, contract), target_of(table, contract))
+    features = features_of(table, contract)
+    model = _fit(project, model, features, target_of(table, contract))
     _say(f"fitted {type(model).__name__} in {time.perf_counter() - started:.1f} s")
     _check_answers(model, contract)
     contract = _complete(contract, model, environment.get("DATASET_VERSION", ""))
     _save(model, contract, project, paths.model)
     _say(f"saved to {paths.model}")
+    _say(compile_beside(model, contract, features, paths.model))
 
 
 def _build(project: Path, hyperparameters: dict[str, Any]) -> Any:

@@ -6,7 +6,10 @@ import hashlib
 import json
 import os
 import posixpath
+import re
+import shlex
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -16,7 +19,7 @@ from local.docker_shim import dockerfile
 from local.docker_shim.dockerfile import Instruction
 from local.docker_shim.errors import Refused
 from local.docker_shim.requirements import check_run
-from local.images import ImageStore, Manifest
+from local.images import ImageStore, Manifest, inside
 
 
 @dataclass
@@ -34,6 +37,20 @@ class _Build:
     workdir: str = "/"
     base: str = ""
     stage: str = ""
+    finished: dict[str, Path] = field(default_factory=dict)
+    """The files of the stages before this one, by name and by number."""
+
+    def begin_stage(self, base: str, name: str) -> None:
+        """Start a stage: nothing of the one before it is kept but its files, for COPY --from."""
+        if self.base:
+            number = len({*self.finished.values()})
+            for label in filter(None, (self.stage, str(number))):
+                self.finished[label] = self.rootfs
+            self.rootfs = self.rootfs.with_name(f"rootfs-{number + 1}")
+            self.rootfs.mkdir()
+            self.env, self.labels, self.entrypoint, self.command, self.workdir = {}, {}, [], [], "/"
+            self.variables = {"PATH": os.environ["PATH"]}
+        self.base, self.stage = base, name
 
     def directory(self, path: str) -> Path:
         """Where an absolute path of the image lies."""
@@ -89,14 +106,13 @@ def _follow(making: _Build, instruction: Instruction) -> None:
 
 
 def _from(making: _Build, instruction: Instruction) -> None:
-    if making.base:
-        raise Refused(f"{instruction.where}: the local image builder follows single-stage Dockerfiles only")
     for flag in instruction.flags:
         if not flag.startswith("--platform="):
             raise Refused(f"{instruction.where}: the option {flag} is not supported")
     base, _, stage = _expanded(making, instruction).partition(" ")
-    making.base = base
-    making.stage = stage.strip()[3:].strip() if stage.strip().lower().startswith("as ") else ""
+    if base in making.finished or (making.base and base == making.stage):
+        raise Refused(f"{instruction.where}: a stage that goes on from another is not supported")
+    making.begin_stage(base, stage.strip()[3:].strip() if stage.strip().lower().startswith("as ") else "")
     _say(f"FROM {base}: not pulled; the image starts empty and runs on {sys.executable}")
 
 
@@ -129,7 +145,16 @@ def _workdir(making: _Build, instruction: Instruction) -> None:
 
 
 def _copy(making: _Build, instruction: Instruction) -> None:
+    context = making.context
     for flag in instruction.flags:
+        if flag.startswith("--from="):
+            name = flag.removeprefix("--from=")
+            if name not in making.finished:
+                raise Refused(
+                    f"{instruction.where}: {flag} is no earlier stage; images are not pulled locally"
+                )
+            context = making.finished[name]
+            continue
         if flag.split("=")[0] not in ("--chown", "--chmod", "--link"):
             raise Refused(f"{instruction.where}: the option {flag} is not supported")
         if not flag.startswith("--link"):
@@ -138,7 +163,7 @@ def _copy(making: _Build, instruction: Instruction) -> None:
     *sources, destination = [dockerfile.expand(word, making.variables, instruction.where) for word in listed]
     if not sources:
         raise Refused(f"{instruction.where} needs a source and a destination")
-    found = [path for source in sources for path in _matches(making.context, source, instruction)]
+    found = [path for source in sources for path in _matches(context, source, instruction)]
     target = making.directory(making.absolute(destination))
     into_directory = destination.endswith(("/", ".")) or len(found) > 1 or target.is_dir()
     for path in found:
@@ -163,11 +188,40 @@ def _matches(context: Path, source: str, instruction: Instruction) -> list[Path]
 
 def _run(making: _Build, instruction: Instruction) -> None:
     words = instruction.as_list()
-    command = " ".join(words) if words else instruction.text
-    if check_run(command, making.directory(making.workdir), instruction.where):
+    command = shlex.join(words) if words else instruction.text
+    if module := _own_module(making, command):
+        _run_module(making, module, instruction)
+    elif check_run(command, making.directory(making.workdir), instruction.where):
         _say(f"{instruction.where}: not run; the packages it installs are present: {command}")
     else:
         _say(f"{instruction.where}: NOT RUN, its effect is missing from the local image: {command}")
+
+
+def _own_module(making: _Build, command: str) -> list[str]:
+    """The arguments of `python -m MODULE …` where the module is one of the image's own files; else nothing."""
+    if re.search(r"[;&|<>`(]", command):
+        return []
+    words = shlex.split(command)
+    if len(words) < 3 or words[0] not in ("python", "python3") or words[1] != "-m":
+        return []
+    module = making.directory(making.workdir) / words[2].replace(".", "/")
+    return words[1:] if module.with_suffix(".py").is_file() or (module / "__main__.py").is_file() else []
+
+
+def _run_module(making: _Build, arguments: list[str], instruction: Instruction) -> None:
+    """Run a module of the image on this interpreter, in the image's own files."""
+    expanded = [dockerfile.expand(word, making.variables, instruction.where) for word in arguments]
+    done = subprocess.run(
+        [sys.executable, *filter(None, expanded)],
+        cwd=making.directory(making.workdir),
+        env={**os.environ, **{name: inside(value, making.rootfs) for name, value in making.env.items()}},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise Refused(f"{instruction.where} ended with {done.returncode}:\n{done.stderr.strip()}")
+    _say(f"{instruction.where}: run on {sys.executable}: {(done.stdout + done.stderr).strip()}")
 
 
 def _entrypoint(making: _Build, instruction: Instruction) -> None:

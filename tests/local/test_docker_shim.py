@@ -44,6 +44,7 @@ def context(tmp_path: Path) -> Path:
     (folder / "requirements.txt").write_text("pytest>=1  # here\nnever-there; python_version < '3'\n")
     (folder / "entry.py").write_text(ENTRY)
     (folder / "app" / "__init__.py").write_text("")
+    (folder / "bad.py").write_text("raise SystemExit('no such luck')\n")
     return folder
 
 
@@ -197,7 +198,8 @@ class TestBuild:
     @pytest.mark.parametrize(
         ("dockerfile", "named"),
         [
-            ('FROM x\nFROM y\nENTRYPOINT ["python"]', "single-stage"),
+            ('FROM x AS a\nFROM a\nENTRYPOINT ["python"]', "goes on from another"),
+            ('FROM x\nWORKDIR /w\nCOPY bad.py ./\nRUN python -m bad\nENTRYPOINT ["python"]', "no such luck"),
             ('FROM x\nADD a /a\nENTRYPOINT ["python"]', "line 2 (ADD)"),
             ('FROM x\nCOPY --from=y a /a\nENTRYPOINT ["python"]', "--from=y"),
             ('FROM x\nCOPY ../secret /a\nENTRYPOINT ["python"]', "../secret lies outside"),
@@ -230,6 +232,22 @@ class TestBuild:
     ) -> None:
         built(tmp_path, context, 'FROM x\nRUN apt-get install -y gcc\nENTRYPOINT ["python"]')
         assert "NOT RUN" in capsys.readouterr().err
+
+    def test_a_later_stage_takes_files_of_an_earlier_one(self, tmp_path: Path, context: Path) -> None:
+        (context / "make.py").write_text(
+            "import pathlib, sys; pathlib.Path('made').write_text(sys.argv[1])\n"
+        )
+        text = (
+            "FROM compiler AS first\nARG WORD=hello\nENV A=1\nWORKDIR /work\nCOPY make.py ./\n"
+            "RUN python -m make ${WORD}\n"
+            "FROM slim\nWORKDIR /final\nCOPY --from=first /work/made ./\nCOPY --from=0 /work/make.py ./\n"
+            'ENTRYPOINT ["python", "-m", "make"]'
+        )
+        built(tmp_path, context, text)
+        image = resolve(tmp_path / "state", "repository:tag")
+        assert (image.cwd / "made").read_text() == "hello"
+        assert {path.name for path in image.cwd.iterdir()} == {"made", "make.py"}
+        assert image.env == {}, "the first stage's environment is not the image's"
 
     def test_entrypoint_that_is_nowhere(self, tmp_path: Path, context: Path) -> None:
         built(tmp_path, context, 'FROM x\nENTRYPOINT ["no-such-program"]')

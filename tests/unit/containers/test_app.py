@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import io
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,103 +15,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from containers.model import Model, PredictionFailed, Predictions
-from containers.serve.app import MAX_BODY_BYTES, Application
+from containers.model import Model
+from containers.predictions import PredictionFailed
+from containers.serve.app import Application
 from containers.serve.scorer import ModelScorer
-from sluice.contract import Columns, Feature, ModelContract, TargetContract
+from containers.serve.settings import MAX_BODY_BYTES
 
+from .asgi import CONTRACT, ROWS, FakeScorer, call, made, npy
 from .conftest import Trained
-
-CONTRACT = ModelContract(
-    features=(
-        Feature(name="size", kind="number", type="integer", nullable=False),
-        Feature(name="weight", kind="number", type="number", nullable=True),
-        Feature(name="colour", kind="category", type="string", nullable=True),
-    ),
-    target=TargetContract(name="y", problem="binary", classes=("no", "yes"), positive="yes"),
-)
-
-
-class FakeScorer:
-    """Says 1/3 + size: enough digits to lose some on the way."""
-
-    def __init__(self, contract: ModelContract = CONTRACT, failure: Exception | None = None) -> None:
-        self.contract = contract
-        self.failure = failure
-        self.seen: list[Columns] = []
-
-    def score(self, columns: Columns) -> Predictions:
-        if self.failure:
-            raise self.failure
-        self.seen.append(columns)
-        numbers = [float(value or 0) for value in columns["size"]]
-        chance = np.array([1 / (3 + abs(number)) for number in numbers])
-        return Predictions(np.column_stack([1 - chance, chance]), (chance > 0.3).astype(np.int64))
-
-
-@dataclass
-class Response:
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-def call(
-    application: Application,
-    body: bytes | list[bytes] = b"",
-    content_type: str | None = "application/json",
-    accept: str | None = None,
-    *,
-    method: str = "POST",
-    path: str = "/invocations",
-    length: int | None = None,
-) -> Response:
-    """Make one request; a list of bodies arrives in as many pieces."""
-    pieces = body if isinstance(body, list) else [body]
-    headers = [("Content-Type", content_type), ("Accept", accept)]
-    headers.append(("Content-Length", None if length is None else str(length)))
-    messages = [
-        {"type": "http.request", "body": piece, "more_body": i + 1 < len(pieces)}
-        for i, piece in enumerate(pieces)
-    ]
-    sent: list[Any] = []
-
-    async def receive() -> Any:
-        return messages.pop(0) if messages else {"type": "http.disconnect"}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    scope = {
-        "type": "http",
-        "method": method,
-        "path": path,
-        "headers": [(n.lower().encode(), v.encode()) for n, v in headers if v is not None],
-    }
-    asyncio.run(application(scope, receive, send))
-    start, *bodies = sent
-    return Response(
-        start["status"],
-        {name.decode(): value.decode() for name, value in start["headers"]},
-        b"".join(message["body"] for message in bodies),
-    )
 
 
 @pytest.fixture(scope="module")
 def application() -> Iterator[Application]:
-    made = Application(FakeScorer())
-    yield made
-    made.close()
-
-
-ROWS: list[dict[str, Any]] = [
-    {"size": 1, "weight": 0.1, "colour": "red"},
-    {"size": 2, "weight": None, "colour": None},
-]
+    application = made(FakeScorer())
+    yield application
+    application.close()
 
 
 @pytest.mark.parametrize(
@@ -198,12 +114,6 @@ def test_a_bad_body_is_a_400_that_says_what(
     assert text in response.json["message"]
 
 
-def npy(array: Any) -> bytes:
-    sink = io.BytesIO()
-    np.save(sink, array)
-    return sink.getvalue()
-
-
 def test_pickled_arrays_are_refused(application: Application) -> None:
     response = call(application, npy(np.array([[1, None, "a"]], dtype=object)), "application/x-npy")
     assert response.status == 400
@@ -228,7 +138,7 @@ def test_arrays_of_another_shape_are_refused(application: Application, array: An
     ],
 )
 def test_http_refusals_are_json(application: Application, request_: dict[str, Any], status: int) -> None:
-    response = call(application, b"[]", **request_)
+    response = call(application, [b"[", b"]"], **request_)
     assert response.status == status
     assert set(response.json) == {"error", "message"}
 
@@ -261,7 +171,7 @@ def test_ping(application: Application) -> None:
 def test_a_model_that_fails_is_a_500_and_logged(
     caplog: pytest.LogCaptureFixture, failure: Exception, error: str
 ) -> None:
-    application = Application(FakeScorer(failure=failure))
+    application = made(FakeScorer(failure=failure))
     response = call(application, json.dumps(ROWS).encode())
     application.close()
     assert response.status == 500
@@ -297,7 +207,7 @@ def _csv(rows: list[dict[str, Any]]) -> bytes:
 def test_every_encoding_of_a_row_reaches_the_model_alike(rows: list[dict[str, Any]]) -> None:
     rows = [{name: row[name] for name in CONTRACT.names} for row in rows]
     scorer = FakeScorer()
-    application = Application(scorer)
+    application = made(scorer)
     structured = np.array(
         [(r["size"], math.nan if r["weight"] is None else r["weight"], r["colour"] or "") for r in rows],
         dtype=[("size", "i8"), ("weight", "f8"), ("colour", "U64")],
@@ -337,7 +247,7 @@ def test_served_predictions_are_the_models_own(
             "grade": np.array(["1", None, "3", "99"], dtype=object),
         }
     )
-    application = Application(scorer)
+    application = made(scorer)
     array = np.load(io.BytesIO(call(application, json.dumps(rows).encode(), accept="application/x-npy").body))
     document = call(application, json.dumps(rows).encode()).json["predictions"]
     application.close()

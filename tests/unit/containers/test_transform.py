@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from containers.frames import features_of, frame_of, read_training_set
-from containers.model import Predictions
+from containers.predictions import Predictions
 from containers.process import transform
 from containers.serve.decoding import decode
 from containers.serve.encoding import encode

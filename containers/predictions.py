@@ -1,0 +1,27 @@
+"""What a model answers, however it was asked; light to import, for the process that only serves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sluice.errors import SluiceError
+
+
+class PredictionFailed(SluiceError):
+    """The model does not load, does not predict, or its predictions are no figures."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model says of n rows.
+
+    Attributes:
+        values: (n, classes) probabilities in the contract's class order, or (n,) values of a regression.
+        labels: (n,) indexes of the predicted classes; None for a regression.
+    """
+
+    values: npt.NDArray[np.float64]
+    labels: npt.NDArray[np.int64] | None

@@ -1,0 +1,103 @@
+"""Counts what the workers do, in memory they share: one line a request, Prometheus text and EMF on demand."""
+
+from __future__ import annotations
+
+import json
+import mmap
+from bisect import bisect_left
+from collections.abc import Sequence
+
+# Seconds; the upper bounds of the latency histogram. From what a compiled row takes to what SageMaker allows.
+BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 60.0)
+STATUSES = (200, 400, 404, 405, 406, 408, 413, 415, 500, 503)
+_QUICK = "quick"
+_NAMES = (*(f"status_{status}" for status in STATUSES), _QUICK, "microseconds")
+_WIDTH = len(_NAMES) + len(BUCKETS) + 1
+_PLACE = {name: position for position, name in enumerate(_NAMES)}
+_STATUS_PLACE = {status: _PLACE[f"status_{status}"] for status in STATUSES}
+_FIRST_BUCKET = len(_NAMES)
+
+
+class Totals:
+    """The counters of all workers; each writes a row of its own, so that no lock is needed."""
+
+    def __init__(self, workers: int) -> None:
+        self._memory = mmap.mmap(
+            -1, workers * _WIDTH * 8
+        )  # anonymous, shared with the processes forked from here
+        self._cells = memoryview(self._memory).cast("Q", (workers, _WIDTH))
+        self._workers = workers
+
+    def counters(self, worker: int) -> Counters:
+        row = memoryview(self._memory).cast("Q")[worker * _WIDTH : (worker + 1) * _WIDTH]
+        return Counters(row, self)
+
+    def sums(self) -> list[int]:
+        return [sum(self._cells[worker, place] for worker in range(self._workers)) for place in range(_WIDTH)]
+
+
+class Counters:
+    """One worker's counters."""
+
+    def __init__(self, row: memoryview, totals: Totals) -> None:
+        self._row = row
+        self.totals = totals
+
+    def request(self, status: int, seconds: float, *, quick: bool = False) -> None:
+        """Count an answered invocation; `quick` tells that the compiled path answered it from its bytes."""
+        row = self._row
+        row[_STATUS_PLACE[status]] += 1
+        row[_FIRST_BUCKET + bisect_left(BUCKETS, seconds)] += 1
+        row[_PLACE["microseconds"]] += int(seconds * 1e6)
+        if quick:
+            row[_PLACE[_QUICK]] += 1
+
+
+def prometheus(sums: Sequence[int]) -> bytes:
+    """Write the counters in Prometheus' text format."""
+    lines = [
+        "# HELP sluice_invocations_total Answered invocations by status.",
+        "# TYPE sluice_invocations_total counter",
+        *(
+            f'sluice_invocations_total{{status="{status}"}} {sums[place]}'
+            for status, place in _STATUS_PLACE.items()
+        ),
+        "# HELP sluice_quick_invocations_total Invocations that the compiled path answered from their bytes.",
+        "# TYPE sluice_quick_invocations_total counter",
+        f"sluice_quick_invocations_total {sums[_PLACE[_QUICK]]}",
+        "# HELP sluice_invocation_seconds Time from an invocation's head to its answer.",
+        "# TYPE sluice_invocation_seconds histogram",
+    ]
+    below = 0
+    for bound, count in zip((*map(str, BUCKETS), "+Inf"), sums[_FIRST_BUCKET:], strict=True):
+        below += count
+        lines.append(f'sluice_invocation_seconds_bucket{{le="{bound}"}} {below}')
+    lines.append(f"sluice_invocation_seconds_sum {sums[_PLACE['microseconds']] / 1e6}")
+    lines.append(f"sluice_invocation_seconds_count {below}")
+    return ("\n".join(lines) + "\n").encode()
+
+
+def embedded_metrics(now: Sequence[int], before: Sequence[int], milliseconds: int) -> str | None:
+    """Write what happened between two readings as one line that CloudWatch Logs makes metrics of; None if nothing.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+    """
+    change = [later - earlier for later, earlier in zip(now, before, strict=True)]
+    requests = sum(change[place] for place in _STATUS_PLACE.values())
+    if not requests:
+        return None
+    values = {
+        "Requests": requests,
+        "QuickRequests": change[_PLACE[_QUICK]],
+        "Refused": sum(change[place] for status, place in _STATUS_PLACE.items() if 400 <= status < 500),
+        "Failed": change[_STATUS_PLACE[500]],
+        "Overloaded": change[_STATUS_PLACE[503]],
+        "MeanLatency": round(change[_PLACE["microseconds"]] / requests, 1),
+    }
+    units = {"MeanLatency": "Microseconds"}
+    definition = {
+        "Namespace": "Sluice/Serving",
+        "Dimensions": [[]],
+        "Metrics": [{"Name": name, "Unit": units.get(name, "Count")} for name in values],
+    }
+    return json.dumps({"_aws": {"Timestamp": milliseconds, "CloudWatchMetrics": [definition]}, **values})

@@ -1,0 +1,112 @@
+"""One listening socket, as many workers as there are cores, and one uvicorn in each of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from containers.serve.json_logs import json_logs
+from containers.serve.metrics import Totals, embedded_metrics
+from containers.serve.settings import Settings
+from containers.serve.workers import CANNOT_SERVE, Workers
+
+if TYPE_CHECKING:
+    import uvicorn
+
+logger = logging.getLogger(__name__)
+
+_BACKLOG = 2048
+_METRICS_SECONDS = 60.0
+
+
+def serve(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT; returns the exit code.
+
+    The workers share the socket; the first that has loaded its model lets it listen.
+    """
+    totals = Totals(settings.workers)
+    with json_logs(threaded=False), _bound(settings) as listener:
+
+        def work(worker: int, lifeline: int) -> int:
+            with json_logs(threaded=True):
+                return _work(settings, listener, totals, worker, lifeline)
+
+        return Workers(work, settings.workers, settings.grace_seconds + 2).run(_tell_metrics(totals))
+
+
+def _bound(settings: Settings) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((settings.host, settings.port))
+    return listener
+
+
+def _work(settings: Settings, listener: socket.socket, totals: Totals, worker: int, lifeline: int) -> int:
+    started = time.perf_counter()
+    # Only now: the parent, which forks, stays small and without threads.
+    import uvicorn
+
+    from containers.serve.app import Application
+    from containers.serve.scorer import load_scorer
+
+    try:
+        scorer = load_scorer(settings.model)
+    except Exception as error:
+        logger.exception("the model cannot be served: %s", error)
+        return CANNOT_SERVE
+    application = Application(scorer, settings, totals.counters(worker))
+    logger.info(
+        "worker %d: model loaded in %.2f s, serving on %s:%d",
+        *(worker, time.perf_counter() - started, *listener.getsockname()),
+    )
+    config = uvicorn.Config(
+        application,
+        http="httptools",
+        loop="uvloop",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        backlog=_BACKLOG,
+        timeout_graceful_shutdown=settings.grace_seconds,
+    )
+    server = uvicorn.Server(config)
+    try:
+        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+            runner.run(_until_the_parent_ends(server, listener, lifeline))
+    finally:
+        application.close()
+        logger.info("worker %d stopped", worker)
+    return 0
+
+
+async def _until_the_parent_ends(server: uvicorn.Server, listener: socket.socket, lifeline: int) -> None:
+    def stop() -> None:
+        server.should_exit = True
+        asyncio.get_running_loop().remove_reader(lifeline)
+
+    # Readable when the parent's end is closed: that is, when the parent is gone.
+    asyncio.get_running_loop().add_reader(lifeline, stop)
+    await server.serve(sockets=[listener])
+
+
+def _tell_metrics(totals: Totals) -> Callable[[], None]:
+    """Give a function that writes a minute's metrics to stdout when a minute has passed."""
+    before, told = totals.sums(), time.monotonic()
+
+    def tell() -> None:
+        nonlocal before, told
+        if time.monotonic() - told < _METRICS_SECONDS:
+            return
+        now = totals.sums()
+        line = embedded_metrics(now, before, int(time.time() * 1000))
+        before, told = now, time.monotonic()
+        if line:
+            print(line, flush=True)
+
+    return tell

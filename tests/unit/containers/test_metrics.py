@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+import os
+
+from containers.serve.metrics import BUCKETS, Totals, embedded_metrics, prometheus
+
+
+def lines_of(totals: Totals) -> dict[str, float]:
+    found = {}
+    for line in prometheus(totals.sums()).decode().splitlines():
+        if not line.startswith("#"):
+            name, value = line.rsplit(" ", 1)
+            found[name] = float(value)
+    return found
+
+
+def test_requests_are_counted_by_status_and_time() -> None:
+    totals = Totals(1)
+    counters = totals.counters(0)
+    counters.request(200, 0.00005, quick=True)
+    counters.request(200, 0.004)
+    counters.request(400, 1000.0)
+    found = lines_of(totals)
+    assert found['sluice_invocations_total{status="200"}'] == 2
+    assert found['sluice_invocations_total{status="400"}'] == 1
+    assert found["sluice_quick_invocations_total"] == 1
+    assert found['sluice_invocation_seconds_bucket{le="0.0001"}'] == 1
+    assert found['sluice_invocation_seconds_bucket{le="0.005"}'] == 2
+    assert found['sluice_invocation_seconds_bucket{le="+Inf"}'] == 3
+    assert found["sluice_invocation_seconds_count"] == 3
+    assert found["sluice_invocation_seconds_sum"] == 1000.00405
+
+
+def test_a_bound_belongs_to_its_own_bucket() -> None:
+    totals = Totals(1)
+    totals.counters(0).request(200, BUCKETS[3])
+    assert lines_of(totals)[f'sluice_invocation_seconds_bucket{{le="{BUCKETS[3]}"}}'] == 1
+
+
+def test_any_worker_tells_the_sums_of_all() -> None:
+    totals = Totals(3)
+    totals.counters(0).request(200, 0.001)
+    child = os.fork()
+    if child == 0:
+        totals.counters(2).request(200, 0.001)
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert lines_of(totals)['sluice_invocations_total{status="200"}'] == 2
+    assert totals.counters(1).totals.sums() == totals.sums()
+
+
+def test_a_minute_becomes_one_line_of_embedded_metrics() -> None:
+    totals = Totals(1)
+    before = totals.sums()
+    counters = totals.counters(0)
+    for status in (200, 200, 400, 500, 503):
+        counters.request(status, 0.001)
+    line = embedded_metrics(totals.sums(), before, 1_700_000_000_000)
+    assert line is not None
+    told = json.loads(line)
+    assert (told["Requests"], told["Refused"], told["Failed"], told["Overloaded"]) == (5, 1, 1, 1)
+    assert told["MeanLatency"] == 1000.0
+    (definition,) = told["_aws"]["CloudWatchMetrics"]
+    assert {metric["Name"] for metric in definition["Metrics"]} == told.keys() - {"_aws"}
+
+
+def test_a_quiet_minute_is_not_told() -> None:
+    totals = Totals(1)
+    assert embedded_metrics(totals.sums(), totals.sums(), 0) is None
