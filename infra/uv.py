@@ -39,8 +39,10 @@ def run(*arguments: str) -> str:
         UvError: it failed; `why` is the end of what it said.
     """
     command = [find(), *arguments]
-    # Inside a virtual environment uv would warn that it is not the project's own.
-    env = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    # Inside a virtual environment uv would warn that it is not the project's own; the Makefile's wish for bytecode
+    # is for the environments it makes, and contradicts an option of the bundle's.
+    left_out = {"VIRTUAL_ENV", "UV_COMPILE_BYTECODE"}
+    env = {name: value for name, value in os.environ.items() if name not in left_out}
     finished = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=env)
     if finished.returncode:
         raise UvError(
