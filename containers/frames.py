@@ -13,7 +13,6 @@ from sluice.arrow import Table
 from sluice.contract import Columns, ModelContract
 from sluice.errors import ProjectError
 
-KEY_COLUMN = "__key"
 _METADATA = b"sluice.contract"
 
 

@@ -69,7 +69,8 @@ def _convert(column: Column, cells: Array, null_values: tuple[str, ...]) -> _Con
             return _Converted(typed, typed)
         cells = cells.cast(pa.string())
     if column.type == "string":
-        text = cells.cast(pa.string())
+        # Blanks around a value are no part of it, as they are not around a number.
+        text = _trimmed(cells.cast(pa.string()), null_values)
         return _Converted(text, text)
     if column.type in {"integer", "number"}:
         try:
