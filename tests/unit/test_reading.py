@@ -54,8 +54,10 @@ class TestCsv:
             "id,y,\n1,a,\n2,b,\n",
             "sep=,\nid,y\n1,a\n2,b\n",
         ],
-        ids=["plain", "no end", "crlf", "cr", "bom", "bom and quotes", "blank lines", "other order"]
-        + ["blanks", "empty last fields", "Excel's sep"],
+        ids=[
+            *("plain", "no end", "crlf", "cr", "bom", "bom and quotes", "blank lines", "other order"),
+            *("blanks", "empty last fields", "Excel's sep"),
+        ],
     )
     def test_the_same_rows_are_read_however_they_are_written(self, tmp_path: Path, content: str) -> None:
         assert accept(tmp_path, content).rows == ROWS
