@@ -8,8 +8,9 @@ from pathlib import Path
 
 from cli.progress import say
 from sluice.drafting import Draft, draft_project
-from sluice.sampling import read_sample
-from sluice.scaffold import check_folder, write_project
+from sluice.rehearsal import rehearse
+from sluice.sampling import read_sample, shown
+from sluice.scaffold import check_folder, preview, write_project
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -47,6 +48,7 @@ def init(arguments: argparse.Namespace) -> int:
         timestamp=arguments.timestamp,
         positive=arguments.positive,
     )
+    rehearse(draft, preview(folder.resolve().name, draft))
     written = write_project(folder, draft, force=arguments.force)
     _report(draft, written, folder, arguments.file)
     return 0
@@ -60,7 +62,8 @@ def _report(draft: Draft, written: list[Path], folder: Path, file: Path) -> None
     say(f"  target    {draft.target.name} ({draft.problem}{positive})")
     say(f"  features  {features}")
     for column in left_out:
-        say(f"  left out  {column.name}: {column.reason}")
+        why = f"gives {draft.target.name} away, {column.reason}" if column.leak else column.reason
+        say(f"  left out  {shown(column.name)}: {why}")
     if draft.entity_suggestion:
         say(f"  entity    none given; --entity {draft.entity_suggestion} would fit")
     for warning in draft.warnings:

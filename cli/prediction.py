@@ -13,8 +13,10 @@ from typing import Any
 from cli.progress import say
 from cli.stack import Stack
 from sluice.errors import SluiceError
+from sluice.header import read_header
 from sluice.project import Project
 
+_HEAD_CHARACTERS = 1 << 16
 _BATCH_ROWS = 500  # far below the 6 MiB that InvokeEndpoint takes
 
 
@@ -66,23 +68,25 @@ def _csv_batches(stack: Stack, file: Path) -> Iterator[bytes]:
     nulls = set(project.data.null_values) if project else {""}
     delimiter = project.data.delimiter if project else ","
     with file.open(newline="", encoding="utf-8-sig") as source:
-        rows = csv.reader(source, delimiter=delimiter)
-        header = next(rows, None)
-        if header is None:
+        header = read_header(source.read(_HEAD_CHARACTERS), delimiter)
+        if not any(header.names):
             raise SluiceError("the file is empty", where=str(file))
-        kept = [i for i, name in enumerate(header) if features is None or name in features]
-        left_out = [name for i, name in enumerate(header) if i not in set(kept)]
+        source.seek(0)
+        rows = filter(None, csv.reader(islice(source, header.lines, None), delimiter=delimiter))
+        kept = [i for i, name in enumerate(header.names) if features is None or name in features]
+        left_out = [name for i, name in enumerate(header.names) if i not in set(kept)]
         if left_out:
             say(f"  left out, being no features of the model: {', '.join(left_out)}")
         while chunk := list(islice(rows, _BATCH_ROWS)):
             buffer = io.StringIO()
             writer = csv.writer(buffer, lineterminator="\n")
-            writer.writerow([header[i] for i in kept])
+            writer.writerow([header.names[i] for i in kept])
             for number, row in enumerate(chunk):
-                if len(row) != len(header):
+                if len(row) != len(header.fields):
                     raise SluiceError(
-                        f"row {number + 1} of a batch has {len(row)} fields, the header {len(header)}",
+                        f"row {number + 1} of a batch has {len(row)} fields, the header {len(header.fields)}",
                         where=str(file),
                     )
-                writer.writerow(["" if row[i] in nulls else row[i] for i in kept])
+                values = [row[i].strip() for i in kept]
+                writer.writerow(["" if value in nulls else value for value in values])
             yield buffer.getvalue().encode()

@@ -14,7 +14,6 @@ from sluice.arrow import Table
 from sluice.contract import Columns, ModelContract, Value
 from sluice.errors import ProjectError
 
-KEY_COLUMN = "__key"
 _METADATA = b"sluice.contract"
 
 

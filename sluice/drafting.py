@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from sluice.errors import NoRows, OneClassTarget, ProjectError
-from sluice.leaks import Problem
+from sluice.leaks import Problem, find_sum
 from sluice.profiling import ColumnProfile, profile
 from sluice.roles import (
+    SPELLED,
     ColumnDraft,
     Role,
     date_parts,
@@ -16,13 +18,31 @@ from sluice.roles import (
     suggest_entity,
     with_breaking,
 )
-from sluice.sampling import Sample, check_column
+from sluice.sampling import Sample, check_column, shown
+from sluice.splits import KEY_COLUMN
 
 MAX_REJECTED_SHARE = 0.05
 _MOST_CLASSES = 100
 _MOST_INTEGER_CLASSES = 15
-_YES = ("yes", "y", "true", "t", "1", "1.0", "positive", "pos", "churned", "churn", "exited", "default",
-        "fraud", "bad", "malignant", "spam", "success", "won", "left", "ja", "si", "oui")  # fmt: skip
+_LEAST_COUNTS = 6
+_YES = frozenset(
+    """yes y true t positive pos present presence churned churn exited default defaulted fraud fraudulent bad
+    malignant spam sick diseased success successful won win left attrited dead died anomaly
+    ja si sí oui sim да""".split()  # noqa: SIM905
+)
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]*)?")
+_NO = frozenset("no not non n false f negative neg never none without".split())  # noqa: SIM905
+
+
+@dataclass(frozen=True)
+class SplitDraft:
+    """How a file's rows divide under a salt."""
+
+    salt: str | None
+    """None: the default, the project's name."""
+    held_out_rows: int
+    rarest: int
+    """Held-out rows of the class that has the fewest; all of them in a regression."""
 
 
 @dataclass
@@ -41,6 +61,8 @@ class Draft:
     expected_rejects: float
     """The share of the sample's rows that validation will reject."""
     warnings: list[str]
+    split: SplitDraft | None = None
+    """How the file divides; None: not tried."""
 
     def named(self, role: Role) -> list[str]:
         return [column.name for column in self.columns if column.role == role]
@@ -60,15 +82,21 @@ def draft_project(
         ProjectError: an option names no column or does not fit the data; no column is left to learn from.
         OneClassTarget, NoRows: the target holds one value, or none.
     """
-    names = sample.table.column_names
     options = {"--target": target, "--entity": entity, "--timestamp": timestamp}
     for option, name in options.items():
         if name is not None:
-            check_column(name, names, option, sample.path)
+            check_column(name, sample, option)
     given = [name for name in options.values() if name is not None]
     if len(set(given)) < len(given):
         raise ProjectError(
             "--target, --entity and --timestamp name the same column twice", where=" ".join(given)
+        )
+    if target == KEY_COLUMN:
+        raise ProjectError(
+            f"a target cannot be called {KEY_COLUMN!r}",
+            where=f"--target {target}",
+            why="Sluice calls a row's key so",
+            fix="rename the column in the file",
         )
     profiles = {column.name: column for column in profile(sample)}
     goal = profiles[target]
@@ -91,6 +119,9 @@ def draft_project(
             columns.append(ColumnDraft(column, role))
         else:
             columns.append(feature_column(column, goal, problem, dates))
+    if problem == "regression":
+        _leave_out_summands(columns, goal)
+    _keep_what_there_is(columns, goal)
     draft = Draft(
         sample=sample,
         columns=columns,
@@ -114,9 +145,12 @@ def draft_project(
             f"no column of {sample.path.name} is left to learn {target!r} from",
             where=str(sample.path),
             why=reasons or f"{target!r} is its only column",
-            fix="give a file with columns that were known before the target was",
+            fix="make numbers of the dates in the file: year, month, weekday, hour"
+            if any(column.profile.type == "timestamp" for column in columns)
+            else "give a file with columns that were known before the target was",
         )
     _expect_rejects(draft, profiles)
+    _warn_of_variants(draft)
     return draft
 
 
@@ -140,15 +174,14 @@ def recognise_problem(target: ColumnProfile, sample: Sample) -> Problem:
         )
     if target.distinct == 2:
         return "binary"
-    if target.type == "number" or (target.type == "integer" and not _is_small_integer_target(target)):
+    if target.is_numeric and (target.spelling or not _is_small_integer_target(target)):
         return "regression"
-    if target.type == "timestamp" or target.spelling:
-        what = f"numbers with {target.spelling}" if target.spelling else "dates"
+    if target.type == "timestamp":
         raise ProjectError(
-            f"the target {target.name!r} holds {what}",
+            f"the target {target.name!r} holds dates",
             where=where,
             why=f"for example {target.counts[0][0]!r}",
-            fix="write plain numbers (12.5), or classes, into the column",
+            fix="let a column hold what is to be predicted: a number (days until then), or classes",
         )
     if target.distinct > _MOST_CLASSES or target.distinct * 2 > target.filled:
         raise ProjectError(
@@ -171,8 +204,16 @@ def positive_class(target: ColumnProfile, wanted: str | None) -> str:
                 fix=f"one of: {', '.join(labels)}",
             )
         return wanted
-    meaning_yes = [label for label in labels if label.strip().lower() in _YES]
+    meaning_yes = [label for label in labels if _means_yes(label)]
     return meaning_yes[0] if len(meaning_yes) == 1 else labels[-1]
+
+
+def _means_yes(label: str) -> bool:
+    """Tell `Yes.`, `tested_positive`, `churned` and `1` from `no`, `not churned`, `0` and `-1`."""
+    if _NUMBER.fullmatch(label):
+        return float(label) > 0
+    words = set(re.split(r"[\W_]+", label.lower()))
+    return bool(words & _YES) and not words & _NO
 
 
 def _labels(target: ColumnProfile) -> list[str]:
@@ -181,12 +222,40 @@ def _labels(target: ColumnProfile) -> list[str]:
     if target.type == "boolean":
         written = [label.lower() for label in written]
     elif target.type == "number":
-        written = [str(float(label)) for label in written]
+        whole = target.whole
+        written = [str(int(float(label)) if whole else float(label)) for label in written]
     return list(dict.fromkeys(written))
+
+
+def _leave_out_summands(columns: list[ColumnDraft], target: ColumnProfile) -> None:
+    features = {column.name: column for column in columns if column.role in ("numeric", "categorical")}
+    signs = find_sum([column.profile for column in features.values()], target)
+    if not signs:
+        return
+    ordered = sorted(signs.items(), key=lambda pair: -pair[1])
+    terms = [("- " if sign < 0 else "+ ") + name for name, sign in ordered]
+    for name in signs:
+        features[name].leave_out(
+            f"{target.name} is {' '.join(terms).removeprefix('+ ')}, give or take a constant"
+        )
+
+
+def _keep_what_there_is(columns: list[ColumnDraft], target: ColumnProfile) -> None:
+    """Take the leaks back where nothing else is left: the file may simply be that easy."""
+    if any(column.role in ("numeric", "categorical") for column in columns):
+        return
+    for column in columns:
+        if column.leak:
+            column.take_back(
+                f"alone, this column gives {target.name} away ({column.reason}). It stays because there is nothing"
+                " else to learn from; was it known before the target was?"
+            )
 
 
 def _target_column(column: ColumnProfile, problem: Problem) -> ColumnDraft:
     draft = ColumnDraft(column, "target")
+    if column.spelling:
+        draft.notes.append(SPELLED.format(column.spelling))
     if problem != "regression" and column.type == "string":
         draft.categories = sorted(label for label, _ in column.counts)
     if column.nulls:
@@ -196,14 +265,22 @@ def _target_column(column: ColumnProfile, problem: Problem) -> ColumnDraft:
     return with_breaking(draft)
 
 
+def _is_count(target: ColumnProfile) -> bool:
+    """Tell how often something happened, mostly never, from classes: many values from 0 on, thinning out."""
+    times = [count for _, count in sorted(target.counts, key=lambda pair: float(pair[0]))]
+    return target.low == 0 and target.distinct >= _LEAST_COUNTS and times[0] == max(times) > 20 * times[-1]
+
+
 def _is_small_integer_target(target: ColumnProfile) -> bool:
     """Tell grades and classes (3 … 9) from counts and amounts."""
     low, high = target.low or 0, target.high or 0
     return (
-        target.distinct <= _MOST_INTEGER_CLASSES
+        target.whole
+        and target.distinct <= _MOST_INTEGER_CLASSES
         and low >= 0
         and high <= 100
         and target.distinct * 5 <= target.filled
+        and not _is_count(target)
     )
 
 
@@ -222,24 +299,24 @@ def _expect_rejects(draft: Draft, profiles: dict[str, ColumnProfile]) -> None:
         )
     for column in profiles.values():
         if column.breaking_rows:
-            shown = ", ".join(map(repr, column.breaking))
+            breaking = ", ".join(map(repr, column.breaking))
             draft.warnings.append(
-                f"{column.name}: {rows_text(column.breaking_rows)} not of type {column.type} ({shown}):"
+                f"{shown(column.name)}: {rows_text(column.breaking_rows)} not of type {column.type} ({breaking}):"
                 " they will be rejected"
             )
-        if column.spelling and column.distinct > 2:
+        if column.spelling:
             draft.warnings.append(
-                f"{column.name}: numbers written with {column.spelling} ({column.counts[0][0]});"
-                " left out as they are"
+                f"{shown(column.name)}: numbers written with {column.spelling} ({column.counts[0][0]}):"
+                " features.py reads them"
             )
         if column.dates and column.dates.other:
             draft.warnings.append(
-                f"{column.name}: {column.dates.format} or {column.dates.other}? the data fit both, check it"
+                f"{shown(column.name)}: {column.dates.format} or {column.dates.other}? the data fit both, check it"
             )
     draft.warnings += [
-        f"{column.name} gives {draft.target.name} away ({column.reason}): left out of the features"
+        f"{shown(column.name)} alone gives {draft.target.name} away, and stays because nothing else is left"
         for column in draft.columns
-        if column.leak
+        if column.kept and not column.leak
     ]
     if draft.entity is not None:
         rejected = max(rejected, _repeats(draft, profiles))
@@ -249,6 +326,21 @@ def _expect_rejects(draft: Draft, profiles: dict[str, ColumnProfile]) -> None:
             f"{rows_text(draft.sample.malformed_rows)} with more or fewer fields than the header:"
             " they will be rejected"
         )
+
+
+def _warn_of_variants(draft: Draft) -> None:
+    """Say where two classes of the target differ in capitals only."""
+    if draft.problem == "regression":
+        return
+    spellings: dict[str, list[str]] = {}
+    for label, _ in draft.target.counts:
+        spellings.setdefault(label.lower(), []).append(label)
+    for same in spellings.values():
+        if len(same) > 1:
+            draft.warnings.append(
+                f"{draft.target.name}: {' and '.join(map(repr, same))} are different classes;"
+                " if they mean the same, write them alike in the file"
+            )
 
 
 def _repeats(draft: Draft, profiles: dict[str, ColumnProfile]) -> int:

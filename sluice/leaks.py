@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import pyarrow as pa
@@ -17,6 +18,9 @@ _LEAST_ROWS = 100
 _LEAST_IN_CLASS = 10
 # A value stands for this many rows on average, or it identifies rows instead of telling about them.
 _ROWS_PER_VALUE = 10
+# Sums are looked for in this many rows, of at most this many columns.
+_SUMMED_ROWS = 2_000
+_MOST_SUMMANDS = 8
 # The share of every class (and of the variance, in regression) that the column has to get right.
 _GIVEN_AWAY = 0.999
 
@@ -35,6 +39,41 @@ def find_leak(column: ColumnProfile, target: ColumnProfile, problem: Problem) ->
     if problem == "regression":
         return _leaks_number(column, known)
     return _leaks_class(column, known)
+
+
+def find_sum(columns: Sequence[ColumnProfile], target: ColumnProfile) -> dict[str, int]:
+    """Find numbers that add up to the target (cnt = casual + registered), give or take a constant.
+
+    Returns:
+        The columns, at least two, in the order of the file, with 1 for those that are added and -1 for those that are
+        subtracted; empty if there is no such sum. They are tried greedily: each step takes the one that leaves the
+        least variance.
+    """
+    usable = [column for column in columns if column.is_numeric and not column.nulls and column.distinct > 1]
+    if target.nulls or target.rows < _LEAST_ROWS or len(usable) < 2:
+        return {}
+    numbers = {column.name: column.values.slice(0, _SUMMED_ROWS).cast("float64") for column in usable}
+    rest = target.values.slice(0, _SUMMED_ROWS).cast("float64")
+    found = _greedy_sum(numbers, rest)
+    return {column.name: found[column.name] for column in usable if column.name in found}
+
+
+def _greedy_sum(numbers: dict[str, ChunkedArray], rest: ChunkedArray) -> dict[str, int]:
+    left = pc.variance(rest).as_py()
+    nothing = 1e-12 * left
+    found: dict[str, int] = {}
+    while numbers and left > nothing and len(found) < _MOST_SUMMANDS:
+        tried = {
+            (name, sign): pc.variance(pc.subtract(rest, pc.multiply(values, float(sign)))).as_py()
+            for name, values in numbers.items()
+            for sign in (1, -1)
+        }
+        (name, sign), least = min(tried.items(), key=lambda pair: pair[1])
+        if not least < left:
+            return {}
+        rest = pc.subtract(rest, pc.multiply(numbers.pop(name), float(sign)))
+        found[name], left = sign, least
+    return found if left <= nothing and len(found) > 1 else {}
 
 
 def _leaks_class(column: ColumnProfile, known: Table) -> str | None:

@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from sluice.errors import ProjectError
+from sluice.splits import KEY_COLUMN
 
 ColumnType = Literal["string", "integer", "number", "boolean", "timestamp"]
 Problem = Literal["binary", "multiclass", "regression"]
@@ -234,6 +235,10 @@ class Project(_Table):
             raise ValueError(f"entity.timestamp: {timestamp!r} is of type {self.columns[timestamp].type}")
         if self.target.column in self.features.names:
             raise ValueError(f"features: the target {self.target.column!r} is among them")
+        if KEY_COLUMN in (*self.features.names, self.target.column):
+            raise ValueError(
+                f"{KEY_COLUMN!r} is what Sluice calls a row's key: it can be no feature and no target"
+            )
         self._check_positive()
         return self
 

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from sluice.arrow import Array
 from sluice.arrow import compute as pc
 from sluice.errors import EmptyFile, SchemaMismatch, UnreadableFile
+from sluice.header import Header, read_header
 from sluice.project import Project
 
 _BLOCK_BYTES = 1024**2  # also what a row may take up, at most
@@ -113,8 +114,9 @@ def read_batches(
     if source.suffix == ".parquet":
         return _parquet_batches(source, project, spool)
     _refuse_other_formats(head, source)
-    _check_header(_csv_header(head, source, project), source, project)
-    return _csv_batches(source, project, ragged)
+    header = _csv_header(head, source, project)
+    _check_header(header.names, source, project)
+    return _csv_batches(source, project, header, ragged)
 
 
 def _refuse_other_formats(head: bytes, source: Source) -> None:
@@ -135,7 +137,7 @@ def _refuse_other_formats(head: bytes, source: Source) -> None:
         )
 
 
-def _csv_header(head: bytes, source: Source, project: Project) -> list[str]:
+def _csv_header(head: bytes, source: Source, project: Project) -> Header:
     try:
         # A character cut in two at the end of the head is no mistake of the file's.
         text = codecs.getincrementaldecoder("utf-8-sig")().decode(head)
@@ -143,7 +145,7 @@ def _csv_header(head: bytes, source: Source, project: Project) -> list[str]:
         raise _not_utf8(source, error.start, head[error.start]) from error
     lines = io.StringIO(text, newline="")
     try:
-        header = next((row for row in csv.reader(lines, delimiter=project.data.delimiter) if row), [])
+        next((row for row in csv.reader(lines, delimiter=project.data.delimiter) if row), None)
         complete = len(head) < _HEAD_BYTES or lines.tell() < len(text)
     except csv.Error:  # a field beyond the module's limit of 128 KB
         complete = False
@@ -154,7 +156,7 @@ def _csv_header(head: bytes, source: Source, project: Project) -> list[str]:
             why=f"it goes on for more than {min(len(head), _HEAD_BYTES):,} bytes",
             fix="look for a quotation mark in it that is never closed, or for line breaks that got lost",
         )
-    return header
+    return read_header(text, project.data.delimiter)
 
 
 def _check_header(found: Sequence[str], source: Source, project: Project) -> None:
@@ -198,13 +200,14 @@ def _names(names: Sequence[str], candidates: Sequence[str] = (), most: int = 12)
 
 
 def _csv_batches(
-    source: Source, project: Project, ragged: list[RaggedRow] | None
+    source: Source, project: Project, header: Header, ragged: list[RaggedRow] | None
 ) -> Iterator[pa.RecordBatch]:
     def on_ragged(row: Any) -> Literal["skip", "error"]:
         if ragged is None:
             return "error"
-        # pyarrow numbers rows from 1, the header being the first.
-        ragged.append(RaggedRow(row.number - 1, row.actual_columns, row.expected_columns, row.text))
+        # pyarrow numbers rows from 1; the lines above the first row count.
+        above = 1 if header.plain else header.lines
+        ragged.append(RaggedRow(row.number - above, row.actual_columns, row.expected_columns, row.text))
         return "skip"
 
     columns = list(project.columns)
@@ -213,7 +216,12 @@ def _csv_batches(
         try:
             yield from pa.csv.open_csv(
                 cast("Any", text),
-                read_options=pa.csv.ReadOptions(block_size=_BLOCK_BYTES, use_threads=ragged is None),
+                read_options=pa.csv.ReadOptions(
+                    block_size=_BLOCK_BYTES,
+                    use_threads=ragged is None,
+                    column_names=None if header.plain else list(header.fields),
+                    skip_rows=0 if header.plain else header.lines,
+                ),
                 parse_options=pa.csv.ParseOptions(
                     delimiter=project.data.delimiter,
                     newlines_in_values=True,

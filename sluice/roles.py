@@ -9,10 +9,12 @@ from typing import Literal
 from sluice.arrow import compute as pc
 from sluice.leaks import Problem, find_leak
 from sluice.profiling import ColumnProfile
+from sluice.splits import KEY_COLUMN
 
 Role = Literal["numeric", "categorical", "left out", "target", "entity", "timestamp"]
 
 LISTED_CATEGORIES = 20
+SPELLED = "text here: numbers written with {}; features.py reads them"
 _MOST_INTEGER_CATEGORIES = 12
 _MOST_NAMED_CATEGORIES = 50
 _SCALE = 8
@@ -22,15 +24,46 @@ _NEVER_NEGATIVE = frozenset(
     height hours income length minutes months num number orders price purchases qty quantity rooms salary size
     tenure total visits volume weight width years""".split()  # noqa: SIM905
 )
-_COUNTING = _NEVER_NEGATIVE | {"level", "score", "rating", "grade", "rank", "quality", "n", "no", "nr"}
-_CODING = frozenset("category class code group kind region segment state type zip zone".split())  # noqa: SIM905
-_ID_WORDS = frozenset(("id", "ids", "uuid", "guid", "identifier", "key", "index", "idx", "rowid", "rownames"))
+_COUNTING = _NEVER_NEGATIVE | {
+    "level",
+    "score",
+    "rating",
+    "grade",
+    "rank",
+    "quality",
+    "n",
+    "no",
+    "nr",
+    "people",
+}
+_CODING = frozenset(
+    """airline airport branch brand carrier category channel city class code cluster country county department
+    district division group item kind location product region route segment shop site species state station store
+    type vendor warehouse zip zone""".split()  # noqa: SIM905
+)
+_ID_WORDS = frozenset(("id", "ids", "uuid", "guid", "identifier", "rowid", "rownames"))
+# An id where it is the whole name or has another value in every row; an air quality index is none.
+_MAYBE_ID_WORDS = frozenset(("key", "index", "idx"))
+_NUMBERING = frozenset(("number", "num", "no", "nr", "nbr", "seq", "sequence", "serial", "ref", "row", "obs"))
+# A place or a product that comes back this often tells something; a customer's name does not.
+_ROWS_PER_CODE = 10
+_MOST_CODES = 500
+# Texts of which each stands in fewer rows than this are names, not categories.
+_ROWS_PER_TEXT = 10
+_MOST_RARE_TEXTS = 50
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
-_DATE_PARTS = {
+_ENDS_IN_ID = re.compile(
+    r"(customer|user|client|account|member|patient|order|passenger|person|row|employee|transaction|loan|subject)id$"
+)
+_TIME_WORDS = frozenset(
+    ("year", "yr", "month", "week", "quarter", "day", "hour", "time", "period", "age", "t")
+)
+_DATE_PARTS: dict[str, tuple[int | None, int | None]] = {
     "year": (None, None), "yr": (None, None), "month": (1, 12), "mon": (1, 12), "mnth": (1, 12),
     "day": (1, 31), "dom": (1, 31), "hour": (0, 23), "hr": (0, 23), "minute": (0, 59),
     "weekday": (None, None), "dow": (None, None),
 }  # fmt: skip
+_MONTHS = frozenset(("month", "mon", "mnth"))
 
 
 @dataclass
@@ -49,31 +82,59 @@ class ColumnDraft:
     rare: bool = False
     """True: the categories are no closed set, they are written down but not enforced."""
     leak: bool = False
+    kept: Role | None = None
+    """What a leak is to the model if it is taken back; None: nothing, as it stands."""
 
     @property
     def name(self) -> str:
         return self.profile.name
 
+    def leave_out(self, leak: str) -> None:
+        """Take a column that gives the target away out of the features."""
+        if self.role != "left out":
+            self.kept = self.role
+        self.role, self.reason, self.leak, self.rare = "left out", leak, True, True
+
+    def take_back(self, note: str) -> None:
+        """Make a feature again of a column that was left out as a leak."""
+        if self.kept is not None:
+            self.role, self.reason, self.leak = self.kept, "", False
+            self.notes.append(note)
+
 
 def date_parts(profiles: list[ColumnProfile]) -> dict[str, tuple[int | None, int | None]]:
-    """Columns that together are a date (year, month, day, …), with the range each may have; empty if none."""
-    found = {}
+    """Columns that together are a date (year, month, day, …), with the range each may have; empty if none.
+
+    They share what comes before the part: arrival_year, arrival_month, arrival_day_of_month.
+    """
+    dates: dict[tuple[str, ...], dict[str, tuple[int | None, int | None]]] = {}
     for column in profiles:
-        part = next((word for word in reversed(_words(column.name)) if word in _DATE_PARTS), None)
-        if part is None or (len(_words(column.name)) > 2 and "of" not in _words(column.name)):
+        words = _words(column.name)
+        place = next((place for place, word in enumerate(words) if word in _DATE_PARTS), None)
+        if place is None or (len(words) > place + 1 and words[place + 1] != "of"):
             continue
-        low, high = _DATE_PARTS[part]
-        if column.is_numeric and low is not None and high is not None:
-            if column.low is None or not low <= column.low <= (column.high or 0) <= high:
-                continue
-        elif column.is_numeric and part in ("year", "yr"):
-            if column.low is None or not 1800 <= column.low <= (column.high or 0) <= 2200:
-                continue
-        elif not column.is_numeric and (column.type != "string" or column.distinct > 12):
-            continue
-        found[column.name] = (low, high) if column.is_numeric else (None, None)
-    has_month = any("mon" in word or word == "mnth" for name in found for word in _words(name))
-    return found if len(found) >= 2 and has_month else {}
+        range_ = _date_range(column, words[place])
+        if range_ is not None:
+            dates.setdefault(tuple(words[:place]), {})[column.name] = range_
+    for found in dates.values():
+        has_month = any(word in _MONTHS for name in found for word in _words(name))
+        if len(found) >= 2 and has_month:
+            return found
+    return {}
+
+
+def _date_range(column: ColumnProfile, part: str) -> tuple[int | None, int | None] | None:
+    """The range of a part of a date; None if the column's values are none."""
+    low, high = _DATE_PARTS[part]
+    if not column.is_numeric:
+        return (None, None) if column.type == "string" and column.distinct <= 12 else None
+    if column.low is None or column.high is None:
+        return None
+    if low is not None and high is not None:
+        return (low, high) if low <= column.low <= column.high <= high else None
+    if part in ("year", "yr"):
+        return (None, None) if 1800 <= column.low <= column.high <= 2200 else None
+    return None, None
 
 
 def feature_column(
@@ -86,21 +147,23 @@ def feature_column(
     draft.reason = _useless(column) or ""
     if draft.reason:
         return draft
-    leak = find_leak(column, target, problem)
+    leak, draft.reason = find_leak(column, target, problem), _unusable(column) or ""
+    if not draft.reason:
+        _describe(draft, dates)
     if leak:
-        draft.reason, draft.leak = leak, True
-        return draft
-    draft.reason = _unusable(column) or ""
-    if draft.reason:
-        return draft
+        draft.leave_out(leak)
+    return draft
+
+
+def _describe(draft: ColumnDraft, dates: dict[str, tuple[int | None, int | None]]) -> None:
+    """Say what a feature is to the model, and what a later file may hold in it."""
+    column = draft.profile
     if column.name in dates:
         together = ", ".join(dates)
         draft.notes.append(f"part of a date that is split over {together}; features.py can put it together")
         draft.min, draft.max = dates[column.name]
-    if (
-        column.type == "boolean"
-        or column.type == "string"
-        or _is_integer_category(column, column.name in dates)
+    if column.type in ("boolean", "string") or (
+        not column.spelling and _is_integer_category(column, column.name in dates)
     ):
         draft.role = "categorical"
     else:
@@ -109,11 +172,12 @@ def feature_column(
         draft.categories = sorted(label for label, _ in column.counts)
         # 0.5 % of the rows, or 5: below that the next file may well bring one that this file does not have.
         draft.rare = min(times for _, times in column.counts) < max(5, column.filled // 200)
-    if column.type == "integer" and (column.low, column.high) == (0, 1):
+    if column.spelling:
+        draft.notes.append(SPELLED.format(column.spelling))
+    elif column.whole and (column.low, column.high) == (0, 1):
         draft.min, draft.max = 0, 1
     elif draft.min is None and draft.role == "numeric" and column.low is not None and column.low >= 0:
         draft.min = 0 if _NEVER_NEGATIVE & set(_words(column.name)) else None
-    return draft
 
 
 def with_breaking(draft: ColumnDraft) -> ColumnDraft:
@@ -128,6 +192,8 @@ def with_breaking(draft: ColumnDraft) -> ColumnDraft:
 
 def _useless(column: ColumnProfile) -> str | None:
     """Why nothing could be learned from the column in any file."""
+    if column.name == KEY_COLUMN:
+        return "Sluice calls a row's key so; give the column another name to use it"
     if not column.filled:
         return "never filled in"
     if column.distinct == 1 and not column.nulls:
@@ -143,33 +209,43 @@ def _unusable(column: ColumnProfile) -> str | None:
         return "a date; features.py can make numbers of it (days since, month, weekday)"
     if column.type != "string":
         return None
-    if column.spelling and column.distinct > 2:
-        return f"numbers written with {column.spelling}; rewrite them in the file, or in features.py"
     if column.mean_words > 4 and column.mean_length > 25 and column.distinct * 3 > column.filled:
         return f"free text, {column.mean_length:.0f} characters on average"
-    if column.distinct > 20 and column.distinct * 2 > column.filled:
+    if column.distinct > LISTED_CATEGORIES and column.distinct * 2 > column.filled:
         return f"nearly every row has its own value: {column.distinct:,} different ones"
+    if column.distinct > _MOST_RARE_TEXTS and column.distinct * _ROWS_PER_TEXT > column.filled:
+        return (
+            f"{column.distinct:,} different texts, each in {column.filled / column.distinct:.1f} rows on average:"
+            " too few to learn from"
+        )
     return None
 
 
 def _is_identifier(column: ColumnProfile) -> bool:
     """Tell whether the values name rows or things rather than describe them."""
-    named = bool(_ID_WORDS & set(_words(column.name)[-1:] + _words(column.name)[:1])) or bool(
-        re.search(
-            r"(customer|user|client|account|member|patient|order|passenger|person|row)id$",
-            column.name.lower(),
-        )
+    words = _words(column.name)
+    named = (
+        not column.name.strip()
+        or bool(_ID_WORDS & {*words[:1], *words[-1:]})
+        or bool(_MAYBE_ID_WORDS & set(words[-1:]) and (len(words) == 1 or column.distinct == column.filled))
+        or bool(_ENDS_IN_ID.search(column.name.lower()))
     )
     if column.type == "string" and all(_UUID.fullmatch(value) for value, _ in column.counts[:50]):
         return True
-    if named and column.type in ("string", "integer"):
+    if named and (column.type == "string" or column.whole):
         # store_id with 12 stores is a category; customer_id is not, whether it repeats or not.
-        return column.distinct > LISTED_CATEGORIES or column.distinct == column.filled
+        return column.distinct == column.filled or (
+            column.distinct > LISTED_CATEGORIES and not _is_code(column)
+        )
     if column.filled < 20 or column.distinct < 0.95 * column.filled:
         return False
     if column.type == "string":
-        return column.mean_words <= 1.5 and column.mean_length <= 64 and not column.spelling
-    if column.type != "integer" or column.nulls or column.distinct < column.filled:
+        return column.mean_words <= 1.5 and column.mean_length <= 64
+    if not column.whole or column.nulls or column.distinct < column.filled:
+        return False
+    if _NUMBERING & set(words[-1:]):
+        return True
+    if _TIME_WORDS & set(words):
         return False
     steps = pc.subtract(
         column.values.combine_chunks().slice(1), column.values.combine_chunks().slice(0, column.rows - 1)
@@ -180,9 +256,18 @@ def _is_identifier(column: ColumnProfile) -> bool:
     return long and len(str(column.low)) == len(str(column.high))
 
 
+def _is_code(column: ColumnProfile) -> bool:
+    """Tell whether an id stands for a place, a product or the like, and each comes back often."""
+    return (
+        bool(_CODING & set(_words(column.name)))
+        and column.distinct <= _MOST_CODES
+        and column.distinct * _ROWS_PER_CODE <= column.filled
+    )
+
+
 def _is_integer_category(column: ColumnProfile, date_part: bool) -> bool:
     """Tell codes from counts, grades and years: a code has few values, each often, in no order."""
-    if column.type != "integer" or column.low is None or column.high is None or date_part:
+    if not column.whole or column.low is None or column.high is None or date_part:
         return False
     if column.distinct == 2:
         return True
@@ -190,23 +275,33 @@ def _is_integer_category(column: ColumnProfile, date_part: bool) -> bool:
     if column.distinct * 10 > column.filled:
         return False
     if words and words[-1] in _CODING | _ID_WORDS:
-        return column.distinct <= _MOST_NAMED_CATEGORIES
+        return column.distinct <= _MOST_NAMED_CATEGORIES or _is_code(column)
     if column.distinct > _MOST_INTEGER_CATEGORIES:
         return False
-    if _COUNTING & set(words) or 1800 <= column.low <= column.high <= 2200:
+    if _COUNTING & set(words) or _is_plural(words) or 1800 <= column.low <= column.high <= 2200:
         return False
     if column.low not in (0, 1) or column.distinct <= 3 or column.high > 2 * column.distinct:
         return True
     # From 0 or 1 on, with few gaps: a scale if it is long, a count if it thins out from its lowest value.
-    times = [count for _, count in sorted(column.counts, key=lambda pair: int(pair[0]))]
+    times = [count for _, count in sorted(column.counts, key=lambda pair: float(pair[0]))]
     thins_out = times[0] == max(times) and times[-1] * 5 <= times[0]
     return column.distinct < _SCALE and not thins_out
+
+
+def _is_plural(words: list[str]) -> bool:
+    """Tell `bedrooms` and `adults`, which are counted, from `status` and `class`."""
+    last = words[-1] if words else ""
+    return (
+        len(last) > 3
+        and last.endswith("s")
+        and not last.endswith(("ss", "us", "is", "as", "species", "series"))
+    )
 
 
 def suggest_entity(profiles: dict[str, ColumnProfile], target: str) -> str | None:
     """Find the first column that calls itself an id and has another value in every row."""
     for column in profiles.values():
-        named = _ID_WORDS & set(_words(column.name)) or column.name.lower().endswith("id")
+        named = (_ID_WORDS | _MAYBE_ID_WORDS) & set(_words(column.name)) or column.name.lower().endswith("id")
         if named and column.name != target and column.distinct == column.rows and _is_identifier(column):
             return column.name
     return None
@@ -214,8 +309,8 @@ def suggest_entity(profiles: dict[str, ColumnProfile], target: str) -> str | Non
 
 def _words(name: str) -> list[str]:
     """Split `customerID`, `avg_price` or `Loan Amount` into lower-case words."""
-    spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", name)
-    return [word for word in re.split(r"[^a-zA-Z0-9]+", spaced.lower()) if word]
+    spaced = re.sub(r"([a-z0-9])([A-Z])|([A-Z]+)([A-Z][a-z])", r"\1\3 \2\4", name)
+    return [word for word in re.split(r"[\W_]+", spaced.lower()) if word]
 
 
 def rows_text(count: int) -> str:

@@ -7,8 +7,9 @@ import csv
 import difflib
 import io
 import math
+import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,11 +19,13 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from sluice.errors import EmptyFile, NoRows, ObjectNotFound, ProjectError, SchemaMismatch, UnreadableFile
+from sluice.header import Header, read_header
 
 MAX_ROWS = 1_000_000
 MAX_BYTES = 512 << 20  # of Arrow memory: a wide file is sampled earlier than a narrow one
 _HEAD_BYTES = 1 << 18
 _DELIMITERS = (",", ";", "\t", "|")
+_LAST_RESORT = " "
 _SIGNATURES = {
     b"\x1f\x8b": ("gzip", "gunzip -c {name} > plain.csv"),
     b"PK\x03\x04": ("a ZIP archive or an Excel workbook", "unpack it, or save the sheet as CSV (UTF-8)"),
@@ -31,6 +34,8 @@ _SIGNATURES = {
     b"\xd0\xcf\x11\xe0": ("an old Excel workbook", "save the sheet as CSV (UTF-8)"),
 }
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_VALUE = re.compile(r"-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|\?")
+_YEAR = re.compile(r"1[89]\d\d|2[01]\d\d")
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,10 @@ def read_sample(path: Path, *, max_rows: int = MAX_ROWS, max_bytes: int = MAX_BY
         UnreadableFile: neither UTF-8 CSV nor Parquet.
         SchemaMismatch: a column name is blank or there twice.
     """
+    if path.is_dir():
+        raise ObjectNotFound(
+            f"{path} is a folder", where=str(path), fix="give the path of one CSV, TSV or Parquet file in it"
+        )
     if not path.is_file():
         raise ObjectNotFound(f"no such file: {path}", fix="give the path of a CSV, TSV or Parquet file")
     with path.open("rb") as file:
@@ -76,11 +85,11 @@ def read_sample(path: Path, *, max_rows: int = MAX_ROWS, max_bytes: int = MAX_BY
     else:
         sample = _read_csv(path, head, max_rows, max_bytes)
     if not sample.rows:
-        why = "there is a header and nothing below it"
-        if sample.malformed_rows:
-            why = f"none of its {sample.malformed_rows:,} rows has as many fields as the header"
         raise NoRows(
-            f"{path.name} has no rows", where=str(path), why=why, fix="give a file with rows to learn from"
+            f"{path.name} has no rows",
+            where=str(path),
+            why="there is a header and nothing below it",
+            fix="give a file with rows to learn from",
         )
     return sample
 
@@ -102,8 +111,8 @@ def _read_parquet(path: Path, max_rows: int, max_bytes: int) -> Sample:
 
 
 def _read_csv(path: Path, head: bytes, max_rows: int, max_bytes: int) -> Sample:
-    delimiter, names = _sniff(path, _decode(path, head))
-    _check_names(names, path)
+    delimiter, header = _sniff(_decode(path, head))
+    _check_names(header.names, path, delimiter)
     malformed = 0
 
     def skip(_: pacsv.InvalidRow) -> Literal["skip", "error"]:
@@ -114,12 +123,18 @@ def _read_csv(path: Path, head: bytes, max_rows: int, max_bytes: int) -> Sample:
     try:
         with pacsv.open_csv(
             path,
-            read_options=pacsv.ReadOptions(block_size=4 << 20),
+            read_options=pacsv.ReadOptions(
+                block_size=4 << 20,
+                column_names=None if header.plain else list(header.fields),
+                skip_rows=0 if header.plain else header.lines,
+            ),
             parse_options=pacsv.ParseOptions(
                 delimiter=delimiter, newlines_in_values=True, invalid_row_handler=skip
             ),
             convert_options=pacsv.ConvertOptions(
-                column_types={name: pa.string() for name in names}, strings_can_be_null=False
+                column_types=dict.fromkeys(header.names, pa.string()),
+                include_columns=list(header.names),
+                strings_can_be_null=False,
             ),
         ) as reader:
             table = _take(reader, reader.schema, max_rows, max_bytes)
@@ -133,6 +148,8 @@ def _read_csv(path: Path, head: bytes, max_rows: int, max_bytes: int) -> Sample:
             why=str(error),
             fix="look for a quote that is never closed",
         ) from error
+    if malformed and not table.num_rows:
+        raise _does_not_fit(path, header, malformed)
     complete = complete and table.num_rows <= max_rows
     return Sample(
         path=path,
@@ -185,35 +202,43 @@ def _not_utf8(path: Path, encoding: str = "WINDOWS-1252", byte: int | None = Non
     )
 
 
-def _sniff(path: Path, text: str) -> tuple[str, list[str]]:
+def _sniff(text: str) -> tuple[str, Header]:
     """Find the delimiter under which most rows have as many fields as the header, and the more the better."""
-    best: tuple[float, str, list[str]] = (-1.0, ",", [])
-    for delimiter in _DELIMITERS:
-        try:
-            records = [
-                record for record in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if record
-            ]
-        except csv.Error as error:
-            raise UnreadableFile(f"{path.name} is not CSV", where=str(path), why=str(error)) from error
-        header, body = records[0], records[1:-1] or records[1:]
-        agreeing = sum(len(record) == len(header) for record in body) / len(body) if body else 1.0
-        score = agreeing * math.log2(len(header) + 1) if len(header) > 1 else 0.0
-        if score > best[0]:
+    best: tuple[float, str, Header] | None = None
+    for delimiter in (*_DELIMITERS, _LAST_RESORT):
+        if delimiter == _LAST_RESORT and best and best[0] > 0:
+            break
+        header = read_header(text, delimiter)
+        records = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        widths = [len(record) for record in records if record][1:-1] or [header.width]
+        agreeing = widths.count(header.width) / len(widths)
+        score = agreeing * math.log2(header.width) if header.width > 1 else 0.0
+        if len(header.fields) != header.width:
+            # The right delimiter all the same, where a title stands above the header.
+            score /= 2
+        if best is None or score > best[0]:
             best = (score, delimiter, header)
+    assert best is not None
     return best[1], best[2]
 
 
-def _check_names(names: list[str], path: Path) -> None:
+def _check_names(names: Sequence[str], path: Path, delimiter: str | None = None) -> None:
     blank = [position for position, name in enumerate(names, start=1) if not name.strip()]
-    if blank:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice and delimiter is not None and _look_like_values(names):
+        raise _no_header(names, path, delimiter)
+    if len(blank) > 1:
+        above = len(blank) * 2 >= len(names)
         raise SchemaMismatch(
             f"{len(blank)} of {len(names)} columns of {path.name} have no name",
             where=f"{path}, header, column {', '.join(map(str, blank[:10]))}",
-            why="a column is known by its name"
-            + ("; a first column without one is usually an index that pandas wrote" if blank == [1] else ""),
-            fix="name it in the header, or leave the column out (pandas: to_csv(..., index=False))",
+            why="the first line seems to be a title, not the header"
+            if above
+            else "a column is known by its name",
+            fix=f"delete the lines above the header: tail -n +2 {path.name} > table{path.suffix}"
+            if above
+            else "name them in the header, or leave the columns out",
         )
-    twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise SchemaMismatch(
             f"the header of {path.name} has {twice[0]!r} more than once",
@@ -223,24 +248,70 @@ def _check_names(names: list[str], path: Path) -> None:
         )
 
 
-def check_column(name: str, names: list[str], option: str, path: Path) -> None:
+def _look_like_values(names: Sequence[str]) -> bool:
+    """Tell whether the first line is a row: a fifth of it numbers that are no years, or question marks."""
+    values = [name for name in names if _VALUE.fullmatch(name.strip()) and not _YEAR.fullmatch(name.strip())]
+    return bool(values) and len(values) * 5 >= len(names)
+
+
+def _no_header(names: Sequence[str], path: Path, delimiter: str) -> SchemaMismatch:
+    line = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
+    return SchemaMismatch(
+        f"{path.name} seems to have no header",
+        where=f"{path}, line 1",
+        why=f"its first line reads like a row: {line}",
+        fix=f"put a line with the names of its {len(names)} columns above it:"
+        f" sed '1i {delimiter.join(('NAME1', 'NAME2', '…'))}' {path.name} > with-header.csv",
+    )
+
+
+def _does_not_fit(path: Path, header: Header, rows: int) -> NoRows:
+    fix = f"delete the lines above the header, if there are any: tail -n +2 {path.name} > table{path.suffix}"
+    if header.width == len(header.fields) + 1 > 2:
+        fix = "name the first column in the header too: R writes row names without a name for them"
+    return NoRows(
+        f"the rows of {path.name} do not fit its header",
+        where=f"{path}, line {header.lines}",
+        why=f"it has {_fields(len(header.fields))}; none of the {rows:,} rows has, most have {header.width}",
+        fix=fix,
+    )
+
+
+def _fields(count: int) -> str:
+    return f"{count} field" + ("" if count == 1 else "s")
+
+
+def check_column(name: str, sample: Sample, option: str) -> None:
     """Make sure the user's `--target`, `--entity` or `--timestamp` is a column of the file.
 
     Raises:
-        ProjectError: it is not; the message offers the nearest names.
+        ProjectError, SchemaMismatch: it is not; the message offers the nearest names, or misses a header.
     """
+    names, path = sample.table.column_names, sample.path
     if name in names:
         return
+    if sample.delimiter is not None and _look_like_values(names):
+        raise _no_header(names, path, sample.delimiter)
     lowered = {candidate.strip().lower(): candidate for candidate in names}
     near = [lowered[hit] for hit in difflib.get_close_matches(name.strip().lower(), lowered, n=3, cutoff=0.6)]
-    numbers = sum(candidate.replace(".", "", 1).lstrip("-").isdigit() for candidate in names)
-    why = ""
-    if numbers * 2 >= len(names):
-        why = "the first line looks like data, not like a header"
+    why, fix = "", f"one of: {', '.join(map(shown, names[:40]))}" + (", …" if len(names) > 40 else "")
+    if name in [str(column[0]).strip() for column in sample.table.columns]:
+        why = "it stands in the first row: the header seems to be the second line"
+        fix = f"delete the line above it: tail -n +2 {path.name} > table{path.suffix}"
     raise ProjectError(
         f"{name!r} is not a column of {path.name}"
         + (f"; did you mean {' or '.join(map(repr, near))}?" if near else ""),
         where=f"{option} {name}",
         why=why,
-        fix=f"one of: {', '.join(names[:40])}" + (", …" if len(names) > 40 else ""),
+        fix=fix,
+    )
+
+
+def shown(name: str, limit: int = 60) -> str:
+    """Write a column's name in a message: on one line, in quotes where it could not be told where it ends."""
+    short = name if len(name) <= limit else name[: limit - 1] + "…"
+    return (
+        short
+        if short.strip() == short and short.isprintable() and "," not in short and short
+        else repr(short)
     )

@@ -69,7 +69,9 @@ def _convert(column: Column, cells: Array, null_values: tuple[str, ...]) -> tupl
             return values, cells
         cells = cells.cast(pa.string())
     if column.type == "string":
-        return cells, cells
+        # Blanks around a value are no part of it, as they are not around a number.
+        text = _trimmed(cells, null_values)
+        return text, text
     values = _cast_plain(column, cells)
     if values is not None:
         return values, cells

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
+KEY_COLUMN = "__key"
+"""The column of a training set that holds each row's key; no feature and no target may be called so."""
 _BUCKETS = 1 << 64
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from containers.failure import report_failure
-from containers.frames import KEY_COLUMN, write_training_set
+from containers.frames import write_training_set
 from containers.hooks import guarded, load_hooks, unpack_project
 from containers.paths import MlPaths
 from containers.process import casting, row_keys, transform
@@ -25,7 +25,7 @@ from sluice.arrow import Table
 from sluice.contract import ClassLabel, Kind, ModelContract, TargetContract
 from sluice.errors import OneClassTarget, TrainingSetFailed
 from sluice.project import Project
-from sluice.splits import held_out_mask
+from sluice.splits import KEY_COLUMN, held_out_mask
 
 
 @dataclass(frozen=True)

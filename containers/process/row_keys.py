@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import pandas as pd
 import pyarrow as pa
 
-from sluice.arrow import Table, compute
+from sluice.arrow import Table
 from sluice.errors import TrainingSetFailed
-
-_SEPARATOR = "\x1f"
-_NULL = "\x00"
-
-
-def row_hashes(table: Table) -> list[str]:
-    """Hash every row over all its columns, whatever order they are in; equal rows have equal hashes."""
-    columns = [compute.cast(table[name], pa.string()) for name in sorted(table.column_names)]
-    joined = compute.binary_join_element_wise(
-        *columns, _SEPARATOR, null_handling="replace", null_replacement=_NULL
-    )
-    return [hashlib.blake2b(row.encode(), digest_size=16).hexdigest() for row in joined.to_pylist()]
+from sluice.keys import row_hashes
 
 
 def entity_keys(frame: pd.DataFrame, column: str) -> list[str]:

@@ -120,8 +120,7 @@ class Rejected(Exception):
 
 
 def read_cell(column: Column, text: str, required: bool) -> Any:
-    if column.type != "string":
-        text = text.strip()
+    text = text.strip()
     if text in NULL_VALUES:
         if required or not column.nullable:
             raise Rejected

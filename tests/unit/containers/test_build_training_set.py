@@ -10,9 +10,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from containers.process import casting, row_keys
+from containers.process import casting
 from containers.process.build_training_set import TrainingSet, build
 from sluice.errors import OneClassTarget, SluiceError, TrainingSetFailed
+from sluice.keys import row_hashes
 
 from .conftest import BINARY, MULTICLASS, REGRESSION, TRAIN, toy_table
 
@@ -145,9 +146,9 @@ def test_rows_that_a_hook_made_have_keys_of_their_own(tmp_path: Path) -> None:
 
 def test_a_row_hash_knows_null_from_nothing_and_no_column_order() -> None:
     table = pa.table({"a": [None, "", "x"], "b": [1, 1, 1]})
-    hashes = row_keys.row_hashes(table)
+    hashes = row_hashes(table)
     assert len(set(hashes)) == 3
-    assert row_keys.row_hashes(table.select(["b", "a"])) == hashes
+    assert row_hashes(table.select(["b", "a"])) == hashes
 
 
 def test_multiclass_takes_classes_that_only_one_side_knows(tmp_path: Path) -> None:

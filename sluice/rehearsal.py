@@ -1,0 +1,134 @@
+"""A drafted project tried on its own file: how many rows validation will reject, and a split that can be judged."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from sluice.arrow import Table
+from sluice.drafting import Draft, SplitDraft
+from sluice.errors import OneClassTarget
+from sluice.keys import row_hashes
+from sluice.project import Project
+from sluice.reading import LocalFile
+from sluice.splits import held_out_mask
+from sluice.validation import ValidationReport, validate
+
+# Chance divides larger files well enough, unless they hold few entities.
+_CHANCE_FROM = 20_000
+_MOST_SALTS = 500
+
+
+def rehearse(draft: Draft, project: Project) -> None:
+    """Fill in `draft.expected_rejects` and `draft.split` from what the project makes of its whole file.
+
+    Raises:
+        OneClassTarget: no split leaves enough classes on both sides.
+    """
+    tolerant = project.model_copy(
+        update={"data": project.data.model_copy(update={"max_rejected_share": 1.0})}
+    )
+    report = ValidationReport()
+    with tempfile.TemporaryDirectory() as scratch:
+        valid = validate(LocalFile(draft.sample.path), tolerant, Path(scratch), report)
+        draft.expected_rejects = report.rejected_share
+        if report.rows > _CHANCE_FROM and draft.entity is None:
+            return
+        table: Table = pq.read_table(valid.dataset)
+    draft.split = choose_split(_rows(draft, table), project)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What a split is judged by: each row's key and target."""
+
+    keys: list[str]
+    labels: list[object]
+    """Each row's target: a class, or a number."""
+    classes: bool
+
+
+def _rows(draft: Draft, table: Table) -> Rows:
+    keys = (
+        row_hashes(table) if draft.entity is None else [str(key) for key in table[draft.entity].to_pylist()]
+    )
+    return Rows(keys, table[draft.target.name].to_pylist(), draft.problem != "regression")
+
+
+def choose_split(rows: Rows, project: Project) -> SplitDraft:
+    """Find a salt under which both sides hold what training and judging need; the project's own, if it does.
+
+    Raises:
+        OneClassTarget: there is none.
+    """
+    share = project.split.held_out_share
+    second_best: SplitDraft | None = None
+    for number in range(1, _MOST_SALTS + 1):
+        salt = project.name if number == 1 else f"{project.name}-{number}"
+        mask = held_out_mask(rows.keys, salt=salt, share=share)
+        if not _possible(rows, mask, project):
+            continue
+        found = SplitDraft(None if number == 1 else salt, sum(mask), _rarest(rows, mask))
+        if _even(rows, mask, share):
+            return found
+        second_best = second_best or found
+    if second_best is None:
+        raise _no_split(rows, project)
+    return second_best
+
+
+def _possible(rows: Rows, mask: Sequence[bool], project: Project) -> bool:
+    """Tell whether a model can be trained on one side and its figures computed on the other."""
+    held_out, train = _sides(rows, mask)
+    if not rows.classes:
+        return len(held_out) > 1 and bool(train)
+    least = 2 if project.target.problem == "binary" else 1
+    return len(train) > 1 and len(held_out) >= least
+
+
+def _even(rows: Rows, mask: Sequence[bool], share: float) -> bool:
+    """Tell whether the held-out side has about its share of the rows, and of each class that has a few."""
+    if not 0.5 * share * len(mask) <= sum(mask) <= max(2 * share * len(mask), 2):
+        return False
+    if not rows.classes:
+        return True
+    held_out, train = _sides(rows, mask)
+    for label, count in (held_out + train).items():
+        wanted = max(1, int(share * count / 2))
+        if count > 1 and (not train[label] or (count >= 1 / share and held_out[label] < wanted)):
+            return False
+    return True
+
+
+def _sides(rows: Rows, mask: Sequence[bool]) -> tuple[Counter[object], Counter[object]]:
+    held_out = Counter(label for label, out in zip(rows.labels, mask, strict=True) if out)
+    train = Counter(label for label, out in zip(rows.labels, mask, strict=True) if not out)
+    return held_out, train
+
+
+def _rarest(rows: Rows, mask: Sequence[bool]) -> int:
+    held_out, train = _sides(rows, mask)
+    if not rows.classes:
+        return sum(mask)
+    return min(held_out[label] for label in held_out + train)
+
+
+def _no_split(rows: Rows, project: Project) -> OneClassTarget:
+    keys = {
+        label: len({key for key, each in zip(rows.keys, rows.labels, strict=True) if each == label})
+        for label in set(rows.labels)
+    }
+    what = "different rows" if project.entity.key is None else f"values of {project.entity.key!r}"
+    fewest = sorted(keys.items(), key=lambda pair: pair[1])[:5]
+    shown = ", ".join(f"{count:,} with {label!r}" for label, count in fewest)
+    return OneClassTarget(
+        "the file cannot be divided into rows to learn from and rows to judge the model by",
+        where=f"column {project.target.column!r}",
+        why=f"each side needs rows of every class (two different numbers, in a regression); {what}: {shown}",
+        fix="give a file with more rows" + ("" if project.entity.key is None else ", or leave --entity out"),
+    )

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sluice.drafting import Draft, SplitDraft, draft_project
+from sluice.errors import OneClassTarget
+from sluice.project import Project
+from sluice.rehearsal import Rows, choose_split, rehearse
+from sluice.sampling import read_sample
+from sluice.scaffold import preview, write_project
+from sluice.splits import held_out_mask
+from tests.unit.tables import cycle, drafted, labels, numbers, write
+
+
+def rehearsed(draft: Draft) -> Draft:
+    rehearse(draft, preview("p", draft))
+    return draft
+
+
+def project(folder: Path, target: list[object], **options: str) -> Project:
+    return preview("p", drafted(folder, {"y": target}, **options))
+
+
+def classes(*labels: str) -> Rows:
+    return Rows([str(row) for row in range(len(labels))], list(labels), classes=True)
+
+
+class TestRejects:
+    def test_rows_that_break_the_contract_are_counted_as_validation_counts_them(self, tmp_path: Path) -> None:
+        y, number = labels(), [*map(str, range(400))]
+        y[:10], number[5:9] = [""] * 10, ["", "", "", "oops"]
+        draft = rehearsed(drafted(tmp_path, {"n": list(number), "y": y}))
+        assert draft.expected_rejects == 10 / 400
+
+    def test_a_file_with_many_of_them_is_accepted_by_its_own_project(self, tmp_path: Path) -> None:
+        draft = rehearsed(drafted(tmp_path, {"y": cycle("yes", "no", "")}))
+        write_project(tmp_path / "p", draft)
+        assert Project.load(tmp_path / "p").data.max_rejected_share > draft.expected_rejects > 0.3
+
+
+class TestSplit:
+    def test_a_file_that_divides_well_keeps_the_default(self, tmp_path: Path) -> None:
+        draft = rehearsed(drafted(tmp_path, {"y": labels()}))
+        assert draft.split is not None
+        assert draft.split.salt is None
+        write_project(tmp_path / "p", draft)
+        assert "salt" not in (tmp_path / "p" / "project.toml").read_text()
+
+    @pytest.mark.parametrize("rows", [6, 7, 8, 10, 13, 20])
+    @pytest.mark.parametrize("target", ["binary", "multiclass", "regression"])
+    def test_a_handful_of_rows_can_be_divided(self, tmp_path: Path, rows: int, target: str) -> None:
+        values: list[object] = {
+            "binary": cycle("a", "b", rows=rows),
+            "multiclass": [*cycle("a", "b", rows=rows)[:-1], "c"],
+            "regression": numbers(3, rows),
+        }[target]
+        columns = {"x": numbers(1, rows), "y": values}
+        draft = draft_project(read_sample(write(tmp_path, columns)), target="y")
+        split = rehearsed(draft).split
+        assert split is not None
+        assert split.held_out_rows >= (1 if target == "multiclass" else 2)
+
+    def test_few_entities_are_divided_whole(self, tmp_path: Path) -> None:
+        devices = [f"d{row % 5}" for row in range(400)]
+        at: list[object] = [f"2024-01-{1 + row // 24:02}T{row % 24:02}:00:00" for row in range(400)]
+        columns: dict[str, list[object]] = {"device": list(devices), "at": at, "y": labels()}
+        split = rehearsed(drafted(tmp_path, columns, entity="device", timestamp="at")).split
+        assert split is not None
+        salt = split.salt or "p"
+        out = {device for device in devices if held_out_mask([device], salt=salt, share=0.2)[0]}
+        assert 1 <= len(out) <= 2
+        assert split.held_out_rows == 80 * len(out)
+
+    def test_each_class_is_on_both_sides(self, tmp_path: Path) -> None:
+        rows = classes(*["a"] * 40, *["b"] * 5)
+        split = choose_split(rows, project(tmp_path, labels()))
+        mask = held_out_mask(rows.keys, salt=split.salt or "p", share=0.2)
+        assert (
+            split.rarest
+            == sum(out and label == "b" for out, label in zip(mask, rows.labels, strict=True))
+            > 0
+        )
+
+    def test_it_is_the_same_each_time(self, tmp_path: Path) -> None:
+        rows = classes("a", "b", "a", "b", "a")
+        made = [choose_split(rows, project(tmp_path, labels())) for _ in range(2)]
+        assert made[0] == made[1]
+        assert isinstance(made[0], SplitDraft)
+
+    def test_a_class_of_one_row_cannot_be_learned_and_judged(self, tmp_path: Path) -> None:
+        draft = drafted(tmp_path, {"y": [*cycle("no", rows=99), "yes"]})
+        with pytest.raises(OneClassTarget, match="cannot be divided") as caught:
+            rehearsed(draft)
+        assert "1 with 'yes', 99 with 'no'" in str(caught.value)
+
+    def test_a_large_file_is_left_to_chance(self, tmp_path: Path) -> None:
+        rows = 21_000
+        columns: dict[str, list[object]] = {"x": list(map(str, range(rows))), "y": labels(rows=rows)}
+        assert rehearsed(drafted(tmp_path, columns)).split is None

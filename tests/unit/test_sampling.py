@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sluice.errors import (
+    EmptyFile,
+    NoRows,
+    ObjectNotFound,
+    ProjectError,
+    SchemaMismatch,
+    SluiceError,
+    UnreadableFile,
+)
+from sluice.sampling import Sample, check_column, read_sample, shown
+from tests.unit.tables import ROWS, cycle, write
+
+
+class TestReading:
+    @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+    def test_the_delimiter_is_the_one_that_gives_every_row_the_headers_fields(
+        self, tmp_path: Path, delimiter: str
+    ) -> None:
+        path = write(tmp_path, {"a": cycle(1, 2), "b c": cycle("x", "y")}, delimiter=delimiter)
+        sample = read_sample(path)
+        assert (sample.delimiter, sample.table.column_names, sample.rows) == (delimiter, ["a", "b c"], ROWS)
+
+    def test_commas_within_the_fields_do_not_hide_a_semicolon(self, tmp_path: Path) -> None:
+        path = write(tmp_path, {"a": cycle("1,5", "2,25"), "b": cycle("x,y", "z")}, delimiter=";")
+        assert read_sample(path).delimiter == ";"
+
+    def test_a_bom_and_quoted_headers_are_no_part_of_the_names(self, tmp_path: Path) -> None:
+        path = tmp_path / "bom.csv"
+        path.write_bytes('﻿"age";"job, title"\r\n"1";"a"\r\n2;"b;c"\r\n'.encode())
+        assert read_sample(path).table.to_pydict() == {"age": ["1", "2"], "job, title": ["a", "b;c"]}
+
+    def test_a_quoted_line_break_is_part_of_its_field(self, tmp_path: Path) -> None:
+        path = tmp_path / "data.csv"
+        path.write_text('a,b\n1,"two\nlines"\n2,x\n')
+        assert read_sample(path).table["b"].to_pylist() == ["two\nlines", "x"]
+
+    def test_rows_with_other_numbers_of_fields_are_counted_and_left_out(self, tmp_path: Path) -> None:
+        path = tmp_path / "data.csv"
+        path.write_text("a,b\n1,2\n3\n4,5,6\n7,8\n")
+        sample = read_sample(path)
+        assert (sample.rows, sample.malformed_rows) == (2, 2)
+
+    def test_a_large_file_is_sampled_and_says_so(self, tmp_path: Path) -> None:
+        sample = read_sample(write(tmp_path, {"a": cycle(1), "b": cycle(2)}), max_rows=100)
+        assert (sample.rows, sample.complete) == (100, False)
+
+    def test_a_file_of_exactly_the_limit_is_complete(self, tmp_path: Path) -> None:
+        sample = read_sample(write(tmp_path, {"a": cycle(1), "b": cycle(2)}), max_rows=ROWS)
+        assert (sample.rows, sample.complete) == (ROWS, True)
+
+    @pytest.mark.parametrize(
+        ("content", "error", "says"),
+        [
+            (b"", EmptyFile, "is empty"),
+            (b" \n\n", EmptyFile, "is empty"),
+            (b"a,b\n", NoRows, "a header and nothing below"),
+            (b"a,b\n1\n2\n", NoRows, "it has 2 fields; none of the 2 rows has, most have 1"),
+            (b"a,b\n1,x,2\n2,y,3\n", NoRows, "R writes row names"),
+            (b"# from the clinic\na,b\n1,2\n3,4\n", NoRows, "tail -n +2 bad.csv"),
+            (b"Study 2020,,,\na,b,c,d\n1,2,3,4\n", SchemaMismatch, "seems to be a title"),
+            (b"39,State-gov,13,13\n50,Private,9,9\n", SchemaMismatch, "seems to have no header"),
+            (b"a,b,a\n1,2,3\n", SchemaMismatch, "'a' more than once"),
+            (b"a,,b,,c,d\n1,2,3,4,5,6\n", SchemaMismatch, "column 2, 4"),
+            (b"name,b\nJos\xe9,1\n", UnreadableFile, "iconv -f WINDOWS-1252"),
+            ("a,b\n1,2\n".encode("utf-16"), UnreadableFile, "iconv -f UTF-16"),
+            (b"\x1f\x8b\x08\x00abc", UnreadableFile, "gunzip"),
+            (b"PK\x03\x04abc", UnreadableFile, "Excel"),
+            (b"PAR1abc", UnreadableFile, "not a Parquet file"),
+        ],
+    )
+    def test_what_cannot_be_read_says_why(
+        self, tmp_path: Path, content: bytes, error: type[Exception], says: str
+    ) -> None:
+        path = tmp_path / "bad.csv"
+        path.write_bytes(content)
+        with pytest.raises(error) as caught:
+            read_sample(path)
+        assert says in str(caught.value)
+
+    def test_bytes_that_are_not_utf8_are_found_far_into_the_file(self, tmp_path: Path) -> None:
+        path = tmp_path / "late.csv"
+        path.write_bytes(b"a,b\n" + b"1,2\n" * 200_000 + b"3,\xe9\n")
+        with pytest.raises(UnreadableFile, match="not UTF-8"):
+            read_sample(path)
+
+    def test_a_file_that_is_not_there(self, tmp_path: Path) -> None:
+        with pytest.raises(ObjectNotFound, match="no such file"):
+            read_sample(tmp_path / "none.csv")
+
+    def test_a_folder_is_no_file(self, tmp_path: Path) -> None:
+        with pytest.raises(ObjectNotFound, match="is a folder"):
+            read_sample(tmp_path)
+
+    def test_blanks_separate_where_nothing_else_does(self, tmp_path: Path) -> None:
+        path = write(tmp_path, {"a": cycle(1, 2), "b": cycle("x", "y")}, delimiter=" ")
+        assert read_sample(path).delimiter == " "
+        path.write_text("a note,b\nfirst one,2\nnext one,3\n")
+        assert read_sample(path).delimiter == ","
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "a;b\n1;x\n2;y\n",
+            "\n\na;b\n1;x\n2;y\n",
+            "sep=;\na;b\n1;x\n2;y\n",
+            "a ; b\n1;x\n2;y\n",
+            "a;b;\n1;x;\n2;y;\n",
+            "a;b\n1;x;;\n2;y;;\n",
+            "a;b;\n1;x\n2;y\n",
+        ],
+    )
+    def test_what_stands_around_the_table_is_no_part_of_it(self, tmp_path: Path, text: str) -> None:
+        path = tmp_path / "data.csv"
+        path.write_text(text)
+        sample = read_sample(path)
+        assert sample.table.to_pydict() == {"a": ["1", "2"], "b": ["x", "y"]}
+        assert (sample.delimiter, sample.malformed_rows) == (";", 0)
+
+    def test_the_index_that_pandas_writes_has_no_name(self, tmp_path: Path) -> None:
+        path = tmp_path / "data.csv"
+        path.write_text(",a\n0,x\n1,y\n")
+        assert read_sample(path).table.column_names == ["", "a"]
+
+
+class TestOptions:
+    def sample(self, folder: Path, text: str) -> Sample:
+        path = folder / "data.csv"
+        path.write_text(text)
+        return read_sample(path)
+
+    @pytest.mark.parametrize(
+        ("text", "name", "says"),
+        [
+            ("Age,Churn\n1,2\n", "chrun", "did you mean 'Churn'"),
+            ("Age,Churn\n1,2\n", "price", "one of: Age, Churn"),
+            ("39,State-gov\n50,Private\n", "income", "sed '1i NAME1,NAME2,…' data.csv"),
+            ("X1,Y\nLIMIT,default\n1,2\n", "default", "the header seems to be the second line"),
+        ],
+    )
+    def test_a_name_that_is_no_column(self, tmp_path: Path, text: str, name: str, says: str) -> None:
+        with pytest.raises(SluiceError) as caught:
+            check_column(name, self.sample(tmp_path, text), "--target")
+        assert says in str(caught.value)
+
+    def test_years_may_be_names(self, tmp_path: Path) -> None:
+        with pytest.raises(ProjectError, match="not a column"):
+            check_column("1989", self.sample(tmp_path, "1990,1991,y\n1,2,3\n"), "--target")
+
+    @pytest.mark.parametrize(
+        ("name", "written"),
+        [("age", "age"), (" age", "' age'"), ("a,b", "'a,b'"), ("", "''"), ("x" * 99, "x" * 59 + "…")],
+    )
+    def test_names_in_messages(self, name: str, written: str) -> None:
+        assert shown(name) == written
