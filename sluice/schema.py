@@ -24,6 +24,7 @@ _ARROW_TYPES: dict[str, pa.DataType] = {
 _TRUE = pa.array(["true", "t", "yes", "y", "1"])
 _FALSE = pa.array(["false", "f", "no", "n", "0"])
 _EXACT_INTEGERS = 2.0**53
+_ASCII_BLANKS = b" \t\n\v\f\r\x1c\x1d\x1e\x1f"  # what Arrow trims, as Python's str.strip does
 _INT64 = range(-(2**63), 2**63)
 _FIRST_MOMENT, _LAST_MOMENT = (pa.scalar(each, pa.timestamp("us")) for each in (datetime.min, datetime.max))
 
@@ -70,7 +71,7 @@ def _convert(column: Column, cells: Array, null_values: tuple[str, ...]) -> tupl
         cells = cells.cast(pa.string())
     if column.type == "string":
         # Blanks around a value are no part of it, as they are not around a number.
-        text = _trimmed(cells, null_values)
+        text = _trimmed(cells, null_values) if _may_hold_blanks(cells) else cells
         return text, text
     values = _cast_plain(column, cells)
     if values is not None:
@@ -157,6 +158,13 @@ def _within_calendar(moments: Array) -> Array:
     """Null for what Python's calendar, of the years 1 to 9999, cannot show."""
     outside = pc.or_(pc.less(moments, _FIRST_MOMENT), pc.greater(moments, _LAST_MOMENT))
     return pc.if_else(outside, None, moments) if _any(outside) else moments
+
+
+def _may_hold_blanks(cells: Array) -> bool:
+    """Tell whether there is anything to trim, by one look at all bytes: most columns of text hold no blank at all."""
+    data = cells.buffers()[2]
+    written = data.to_pybytes() if data else b""
+    return not written.isascii() or any(bytes([blank]) in written for blank in _ASCII_BLANKS)
 
 
 def _trimmed(cells: Array, null_values: tuple[str, ...]) -> Array:
