@@ -52,7 +52,12 @@ def read_header(text: str, delimiter: str) -> Header:
     while len(names) > 1 and not names[-1] and _blank_from(rows, len(names) - 1):
         names.pop()
     fields = list(names)
-    if width > len(names) and _blank_from([row for row in rows if len(row) == width], len(names)):
+    fitting = any(len(row) == len(names) for row in rows)
+    if (
+        width > len(names)
+        and not fitting
+        and _blank_from([row for row in rows if len(row) == width], len(names))
+    ):
         # No column's name holds a NUL.
         fields += [f"\x00{position}" for position in range(len(names), width)]
     return Header(

@@ -33,3 +33,8 @@ def test_headers(text: str, names: list[str], fields: int, lines: int, plain: bo
 
 def test_a_row_that_is_cut_off_does_not_count() -> None:
     assert read_header("a,b,c\n1,2,3\n4", ",").width == 3
+
+
+def test_one_row_that_fits_the_header_makes_the_wider_ones_ragged() -> None:
+    assert read_header("a,b\n1,2,\n3,4,\n5,6\n", ",").fields == ("a", "b")
+    assert len(read_header("a,b\n1,2,\n3,4,\n", ",").fields) == 3
