@@ -140,7 +140,7 @@ def draft_project(
             f"--positive {positive} needs a target of two classes", where=f"--target {target} is {problem}"
         )
     if not draft.named("numeric") and not draft.named("categorical"):
-        reasons = "; ".join(f"{column.name}: {column.reason}" for column in columns if column.reason)
+        reasons = "; ".join(f"{shown(column.name)}: {column.reason}" for column in columns if column.reason)
         raise ProjectError(
             f"no column of {sample.path.name} is left to learn {target!r} from",
             where=str(sample.path),
@@ -169,7 +169,7 @@ def recognise_problem(target: ColumnProfile, sample: Sample) -> Problem:
         raise OneClassTarget(
             f"the target {target.name!r} has one value only: {target.counts[0][0]!r}",
             where=where,
-            why=f"{target.filled:,} rows, and nothing to tell apart",
+            why=f"{rows_text(target.filled)}, and nothing to tell apart",
             fix="give a file with rows of every class",
         )
     if target.distinct == 2:

@@ -33,6 +33,17 @@ _SIGNATURES = {
     b"\x28\xb5\x2f\xfd": ("Zstandard", "zstd -dc {name} > plain.csv"),
     b"\xd0\xcf\x11\xe0": ("an old Excel workbook", "save the sheet as CSV (UTF-8)"),
 }
+_OTHER_TEXTS = {
+    b'{"': (
+        "JSON",
+        "write it as a table, one column a key: pandas.read_json(…, lines=True).to_csv(…, index=False)",
+    ),
+    b"[{": ("JSON", "write it as a table, one column a key: pandas.read_json(…).to_csv(…, index=False)"),
+    b"<!doctype": ("a web page", "the download may have ended at a login or an error page: look at it"),
+    b"<html": ("a web page", "the download may have ended at a login or an error page: look at it"),
+    b"<?xml": ("XML", "write it as a table"),
+    b"@relation": ("ARFF", "write it as a table: scipy.io.arff.loadarff reads it"),
+}
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _VALUE = re.compile(r"-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|\?")
 _YEAR = re.compile(r"1[89]\d\d|2[01]\d\d")
@@ -179,16 +190,30 @@ def _decode(path: Path, head: bytes) -> str:
             raise UnreadableFile(
                 f"{path.name} is {kind}, not a CSV file", where=str(path), fix=command.format(name=path.name)
             )
-    if head.startswith(_UTF16) or head[:400].count(0) > len(head[:400]) // 4:
+    if _is_utf16(head[:400]):
         raise _not_utf8(path, "UTF-16")
+    if b"\x00" in head:
+        raise UnreadableFile(
+            f"{path.name} is not text",
+            where=str(path),
+            why="it holds NUL bytes",
+            fix="give a CSV, TSV or Parquet file",
+        )
+    for beginning, (kind, fix) in _OTHER_TEXTS.items():
+        if head.lstrip().lower().startswith(beginning):
+            raise UnreadableFile(f"{path.name} is {kind}, not a CSV file", where=str(path), fix=fix)
     try:
         # Incremental: the head may end within a character.
         text = codecs.getincrementaldecoder("utf-8-sig")().decode(head)
     except UnicodeDecodeError as error:
         raise _not_utf8(path, byte=error.start) from error
-    if "\x00" in text:
-        raise UnreadableFile(f"{path.name} is not text: it holds NUL bytes", where=str(path))
     return text
+
+
+def _is_utf16(head: bytes) -> bool:
+    """Tell by the mark, or by text that has a NUL on one side of every other byte."""
+    nuls = head[0::2].count(0), head[1::2].count(0)
+    return head.startswith(_UTF16) or (max(nuls) > len(head) // 4 and min(nuls) <= len(head) // 50)
 
 
 def _not_utf8(path: Path, encoding: str = "WINDOWS-1252", byte: int | None = None) -> UnreadableFile:
