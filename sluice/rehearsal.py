@@ -14,6 +14,7 @@ from sluice.arrow import Table
 from sluice.drafting import Draft, SplitDraft
 from sluice.errors import OneClassTarget
 from sluice.keys import row_hashes
+from sluice.naming import TRAINING_SUFFIXES
 from sluice.project import Project
 from sluice.reading import LocalFile
 from sluice.splits import held_out_mask
@@ -35,12 +36,25 @@ def rehearse(draft: Draft, project: Project) -> None:
     )
     report = ValidationReport()
     with tempfile.TemporaryDirectory() as scratch:
-        valid = validate(LocalFile(draft.sample.path), tolerant, Path(scratch), report)
+        valid = validate(_Upload(draft.sample.path), tolerant, Path(scratch), report)
         draft.expected_rejects = report.rejected_share
         if report.rows > _CHANCE_FROM and draft.entity is None:
             return
         table: Table = pq.read_table(valid.dataset)
     draft.split = choose_split(_rows(draft, table), project)
+
+
+@dataclass(frozen=True)
+class _Upload(LocalFile):
+    """The file as it will be uploaded: one whose ending says nothing gets the ending of what it holds."""
+
+    @property
+    def suffix(self) -> str:
+        own = super().suffix
+        if own in TRAINING_SUFFIXES:
+            return own
+        with self.open() as file:
+            return ".parquet" if file.read(4) == b"PAR1" else ".csv"
 
 
 @dataclass(frozen=True)

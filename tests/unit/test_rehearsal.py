@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from sluice.drafting import Draft, SplitDraft, draft_project
-from sluice.errors import OneClassTarget
+from sluice.errors import OneClassTarget, UnreadableFile
 from sluice.project import Project
 from sluice.rehearsal import Rows, choose_split, rehearse
 from sluice.sampling import read_sample
@@ -38,6 +40,23 @@ class TestRejects:
         draft = rehearsed(drafted(tmp_path, {"y": cycle("yes", "no", "")}))
         write_project(tmp_path / "p", draft)
         assert Project.load(tmp_path / "p").data.max_rejected_share > draft.expected_rejects > 0.3
+
+
+class TestEndings:
+    def test_a_parquet_file_may_be_called_otherwise(self, tmp_path: Path) -> None:
+        table = pa.table({"x": [float(str(v)) for v in numbers()], "y": [str(v) for v in labels()]})
+        pq.write_table(table, tmp_path / "data.pq")
+        draft = draft_project(read_sample(tmp_path / "data.pq"), target="y")
+        assert rehearsed(draft).expected_rejects == 0
+
+    def test_but_not_csv(self, tmp_path: Path) -> None:
+        pq.write_table(
+            pa.table({"x": [float(str(v)) for v in numbers()], "y": [str(v) for v in labels()]}),
+            tmp_path / "data.csv",
+        )
+        draft = draft_project(read_sample(tmp_path / "data.csv"), target="y")
+        with pytest.raises(UnreadableFile, match=r"name it \.parquet"):
+            rehearsed(draft)
 
 
 class TestSplit:
