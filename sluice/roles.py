@@ -145,6 +145,8 @@ def feature_column(
 ) -> ColumnDraft:
     draft = with_breaking(ColumnDraft(column, "left out", nullable=column.nulls > 0))
     draft.reason = _useless(column) or ""
+    if not draft.reason and not pc.any(pc.and_(column.values.is_valid(), target.values.is_valid())).as_py():
+        draft.reason = f"never filled in where {target.name} is"
     if draft.reason:
         return draft
     leak, draft.reason = find_leak(column, target, problem), _unusable(column) or ""

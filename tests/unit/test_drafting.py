@@ -197,6 +197,10 @@ class TestParts:
         assert column(draft, "x").role == "categorical"
         assert "alone, this column gives y away" in column(draft, "x").notes[-1]
 
+    def test_what_is_filled_in_only_where_the_target_is_not(self, tmp_path: Path) -> None:
+        draft = drafted(tmp_path, {"x": cycle("", "", 1, 2), "y": cycle("yes", "no", "", "")})
+        assert column(draft, "x").reason == "never filled in where y is"
+
     def test_dates_alone_can_be_made_numbers_of(self, tmp_path: Path) -> None:
         path = write(tmp_path, {"day": [f"2024-01-{1 + row % 28:02}" for row in range(ROWS)], "y": labels()})
         with pytest.raises(ProjectError, match="make numbers of the dates"):

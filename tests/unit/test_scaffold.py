@@ -205,6 +205,7 @@ class TestTrain:
         rows = frame(target)[list(project.features.names)].astype({"kind": object})
         rows.loc[:20, "amount"] = np.nan
         rows.loc[10:30, "kind"] = None
+        rows["emp.var rate"] = np.nan
         model = hook(tmp_path / "p" / "train.py").build_model(project.model.hyperparameters)
         model.fit(rows, target)
         unseen = rows.head(3).assign(kind=pd.Series(["new", None, "a"], dtype=object))
