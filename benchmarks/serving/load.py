@@ -15,6 +15,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
 import uvloop
 
@@ -89,12 +90,26 @@ class _Run:
         self.next = 0
         self.stopping = False
         self.open = load.connections
-        self.finished = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self.finished = loop.create_future()
+        # An exception in a callback would only be logged, and its connection would wait for ever.
+        loop.set_exception_handler(lambda _loop, context: self.fail(context))
 
     def complain(self, text: str) -> None:
         self.outcome.wrong_count += 1
         if len(self.outcome.wrong) < _MOST_WORDED:
             self.outcome.wrong.append(text)
+
+    def fail(self, context: dict[str, Any]) -> None:
+        if not self.finished.done():
+            self.finished.set_exception(context.get("exception") or RuntimeError(context["message"]))
+
+    async def wait(self, seconds: float) -> bool:
+        """Wait until no connection is left, at most so long; tell whether that is so."""
+        done, _ = await asyncio.wait([self.finished], timeout=seconds)
+        if done:
+            self.finished.result()
+        return bool(done)
 
     def leave(self) -> None:
         self.open -= 1
@@ -111,8 +126,7 @@ class _Connection(asyncio.Protocol):
         self._idle = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one, but does not say so
         self._ask()
 
     def _ask(self) -> None:
@@ -162,13 +176,11 @@ async def run(load: Load) -> Outcome:
     async with asyncio.timeout(_CONNECT_SECONDS):
         for _ in range(load.connections):
             await loop.create_connection(lambda: _Connection(state), "127.0.0.1", load.port)
-    await asyncio.sleep(load.warmup_seconds)
+    await state.wait(load.warmup_seconds)
     _count(state, load, state.outcome)
-    await asyncio.sleep(load.seconds)
+    await state.wait(load.seconds)
     _stop_counting(state, load, state.outcome)
-    try:
-        await asyncio.wait_for(state.finished, _ANSWER_SECONDS)
-    except TimeoutError:
+    if not await state.wait(_ANSWER_SECONDS):
         state.complain(f"{state.open} requests had no answer after {_ANSWER_SECONDS:g} s")
     return state.outcome
 

@@ -50,15 +50,15 @@ def usage(root: int) -> Usage:
 
 def _stats() -> dict[int, list[bytes]]:
     stats = {}
-    for entry in os.listdir(_PROC):
-        if not entry.isdigit():
+    for entry in _PROC.iterdir():
+        if not entry.name.isdigit():
             continue
         try:
-            text = (_PROC / entry / "stat").read_bytes()
+            text = (entry / "stat").read_bytes()
         except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
             continue
         # The name may hold blanks and brackets itself; the last bracket ends it.
-        stats[int(entry)] = text[text.rindex(b")") + 2 :].split()
+        stats[int(entry.name)] = text[text.rindex(b")") + 2 :].split()
     return stats
 
 
