@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from benchmarks.serving.figures import Figures, LoadFigures, ServerFigures
@@ -51,20 +51,25 @@ def missed(those: list[Verdict]) -> list[Verdict]:
 
 
 def _exactness(figures: Figures) -> Iterator[Verdict]:
-    served = [("", figures.ours)]
-    served += [(f", {each.trees} trees, {each.features} features", each.server) for each in figures.scales]
-    for note, server in served:
-        for key, load in server.loads.items():
-            form, rows = key.split("/")
-            exactness = load.exactness
-            equal, of = (exactness.equal, exactness.rows) if exactness else (0, 0)
-            yield Verdict(
-                f"answers equal to scikit-learn's: {form.upper()}, {_rows(int(rows))}{note}",
-                "all bits of all rows; no wrong answer under load",
-                f"{equal:,} of {of:,} rows; {load.wrong:,} wrong under load",
-                met=of > 0 and equal == of and load.wrong == 0,
-                enforced=True,
-            )
+    for key, load in figures.ours.loads.items():
+        form, rows = key.split("/")
+        yield _exact(f"{form.upper()}, {_rows(int(rows))}", [load])
+    if figures.scales:
+        loads = [load for each in figures.scales for load in each.server.loads.values()]
+        yield _exact(f"{len(figures.scales)} models of other sizes, 1 row", loads)
+
+
+def _exact(what: str, loads: Sequence[LoadFigures]) -> Verdict:
+    checked = [load.exactness for load in loads if load.exactness is not None]
+    equal, of = sum(each.equal for each in checked), sum(each.rows for each in checked)
+    wrong = sum(load.wrong for load in loads)
+    return Verdict(
+        f"answers equal to scikit-learn's: {what}",
+        "all bits of all rows; no wrong answer under load",
+        f"{equal:,} of {of:,} rows; {wrong:,} wrong under load",
+        met=len(checked) == len(loads) and equal == of and wrong == 0,
+        enforced=True,
+    )
 
 
 def _ratios(figures: Figures) -> Iterator[Verdict]:
@@ -73,31 +78,20 @@ def _ratios(figures: Figures) -> Iterator[Verdict]:
         for form in FORMS:
             ours, theirs = figures.ours.load(form, SINGLE), peer.load(form, SINGLE)
             if ours and theirs:
-                what = f"requests/s beside {peer.title}: {form.upper()}, 1 row"
-                yield _ratio(what, wanted, ours.requests_per_second.median, theirs.requests_per_second.median)
+                yield _ratio(f"requests/s beside {peer.title}: {form.upper()}, 1 row", wanted, ours, theirs)
     for form in FORMS:
         ours = figures.ours.load(form, BATCH)
-        rivals = [
-            (load.rows_per_second.median, peer.title) for peer, load in _loads(figures.peers, form, BATCH)
-        ]
+        rivals = [(peer, load) for peer in figures.peers if (load := peer.load(form, BATCH))]
         if ours and rivals:
-            best, title = max(rivals)
-            what = f"rows/s beside the best peer ({title}): {form.upper()}, {_rows(BATCH)}"
-            yield _ratio(what, BATCH_RATIO, ours.rows_per_second.median, best)
+            peer, best = max(rivals, key=lambda rival: rival[1].rows_per_second.median)
+            what = f"rows/s beside the best peer ({peer.title}): {form.upper()}, {_rows(BATCH)}"
+            yield _ratio(what, BATCH_RATIO, ours, best)
 
 
-def _loads(
-    peers: tuple[ServerFigures, ...], form: str, rows: int
-) -> Iterator[tuple[ServerFigures, LoadFigures]]:
-    for peer in peers:
-        load = peer.load(form, rows)
-        if load:
-            yield peer, load
-
-
-def _ratio(what: str, wanted: float, ours: float, theirs: float) -> Verdict:
-    found = ours / theirs
-    text = f"{found:,.1f} times ({ours:,.0f} to {theirs:,.0f})"
+def _ratio(what: str, wanted: float, ours: LoadFigures, theirs: LoadFigures) -> Verdict:
+    rate, rival = ours.rows_per_second.median, theirs.rows_per_second.median
+    found = rate / rival
+    text = f"{found:,.1f} times ({rate:,.0f} to {rival:,.0f})"
     return Verdict(what, f">= {wanted:g} times", text, met=found >= wanted, enforced=True)
 
 

@@ -30,7 +30,10 @@ MODELS = ROOT / "build" / "bench" / "models"
 Record: TypeAlias = dict[str, float | str | None]
 """One row: feature names in contract order, None for null."""
 
-TRAINING_ROWS = 10_000
+_MOST_TRAINING_ROWS = 10_000
+_TRAINING_CELLS = 1_000_000
+"""A wide model is trained on fewer rows: what is measured is serving, and one-hot columns are many."""
+
 ROWS = 4_000
 """Rows that are asked for: none of them was trained on."""
 
@@ -46,6 +49,10 @@ class Shape:
 
     trees: int = 150
     features: int = 19
+
+    @property
+    def training_rows(self) -> int:
+        return min(_MOST_TRAINING_ROWS, _TRAINING_CELLS // self.features)
 
     @property
     def numbers(self) -> int:
@@ -129,9 +136,13 @@ def _train(shape: Shape, folder: Path) -> None:
     for each in (paths.channel("train"), paths.channel("code"), paths.hyperparameters.parent):
         each.mkdir(parents=True)
     contract = _contract(shape)
-    columns = _columns(shape, TRAINING_ROWS, _TRAINING_SEED)
+    columns = _columns(shape, shape.training_rows, _TRAINING_SEED)
     table = pa.table(
-        {**columns, "outcome": _outcomes(shape, columns), "__key": [str(i) for i in range(TRAINING_ROWS)]}
+        {
+            **columns,
+            "outcome": _outcomes(shape, columns),
+            "__key": [str(i) for i in range(shape.training_rows)],
+        }
     )
     write_training_set(table, contract, paths.channel("train") / "train.parquet")
     (paths.channel("code") / "project.zip").write_bytes(_project())
