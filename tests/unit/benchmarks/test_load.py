@@ -1,6 +1,7 @@
 """The load generator against small servers: it counts what is right, and words what is not."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 import uvloop
@@ -9,6 +10,8 @@ from benchmarks.serving.load import Load, Outcome, run
 
 RIGHT = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 REQUEST = b"POST / HTTP/1.1\r\ncontent-length: 0\r\n\r\n"
+
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], asyncio.Future[None]]
 
 
 def loaded(answers: list[bytes], *, close_after: int | None = None) -> Outcome:
@@ -37,8 +40,8 @@ def loaded(answers: list[bytes], *, close_after: int | None = None) -> Outcome:
 def test_right_answers_are_counted() -> None:
     outcome = loaded([RIGHT])
     assert outcome.wrong_count == 0
-    assert len(outcome.latencies) > 0
-    assert 0.09 < outcome.seconds < 5
+    assert len(outcome.latencies) > 10
+    assert 0 < outcome.seconds < 5
     assert 0 < min(outcome.latencies) < 1
     assert outcome.load_cpu_seconds > 0
 
