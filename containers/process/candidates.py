@@ -10,22 +10,24 @@ from pathlib import Path
 
 import numpy as np
 
+from containers.compiled.scoring import Scoring
 from containers.predictions import Predictions
 from containers.process import transform
 from sluice.contract import ModelContract
-from sluice.errors import EvaluationFailed
+from sluice.errors import EvaluationFailed, ProjectError
 
 
-class Scoring:
+class ArchivedModel:
     """One model scoring the held-out rows in a process of its own, from now on."""
 
     def __init__(self, role: str, folder: Path, test: Path, scratch: Path) -> None:
         self._role = role
         self._out = scratch / role / "scores"
         self._out.mkdir(parents=True)
-        self._refusal = _unpack(folder / "model.tar.gz", scratch / role / "model")
+        self._model = scratch / role / "model"
+        self._refusal = _unpack(folder / "model.tar.gz", self._model)
         command = [sys.executable, "-m", "containers.process.score"]
-        command += [str(scratch / role / "model"), str(test), str(self._out)]
+        command += [str(self._model), str(test), str(self._out)]
         self._process = None if self._refusal else subprocess.Popen(command)
 
     def predictions(self, _given: ModelContract, _rows: int) -> tuple[Predictions, ModelContract]:
@@ -45,6 +47,14 @@ class Scoring:
         with np.load(self._out / "predictions.npz", allow_pickle=False) as arrays:
             predictions = Predictions(arrays["values"], arrays.get("labels"))
         return predictions, ModelContract.load(self._out / "contract.json")
+
+    @property
+    def scoring(self) -> str | None:
+        """How it would be served; None of a model that was trained without a verdict."""
+        try:
+            return Scoring.load(self._model).describe()
+        except ProjectError:
+            return None
 
     def stop(self) -> None:
         """End it where nobody waited for it."""
@@ -66,8 +76,10 @@ class Scoring:
         }
 
 
-class Answered:
+class OwnImage:
     """One model whose own container has answered to the held-out rows, in a batch transform job."""
+
+    scoring = None
 
     def __init__(self, role: str, file: Path) -> None:
         self._role = role

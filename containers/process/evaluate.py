@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from containers.failure import report_failure
 from containers.paths import MlPaths
-from containers.process.candidates import Answered, Scoring
+from containers.process.candidates import ArchivedModel, OwnImage
 from containers.process.transform import ANSWERS
 from sluice.errors import EvaluationFailed
 from sluice.events import Evaluation, ModelEvaluation
@@ -36,13 +36,13 @@ def evaluate(paths: MlPaths, environment: Mapping[str, str], scratch: Path) -> E
     unanswered = environment.get("CHAMPION_ERROR")
     with ExitStack() as started:
 
-        def candidate(role: str) -> Scoring | Answered:
+        def candidate(role: str) -> ArchivedModel | OwnImage:
             folder = paths.processing_input(role)
             if (folder / ANSWERS).exists():
-                return Answered(role, folder / ANSWERS)
-            scoring = Scoring(role, folder, test, scratch)
-            started.callback(scoring.stop)
-            return scoring
+                return OwnImage(role, folder / ANSWERS)
+            model = ArchivedModel(role, folder, test, scratch)
+            started.callback(model.stop)
+            return model
 
         challenger = candidate("challenger")
         champion = candidate("champion") if champion_uri and not unanswered else None
@@ -52,7 +52,7 @@ def evaluate(paths: MlPaths, environment: Mapping[str, str], scratch: Path) -> E
 
         table, contract = read_training_set(test)
 
-        def judged_by(model: Scoring | Answered) -> Judged:
+        def judged_by(model: ArchivedModel | OwnImage) -> Judged:
             return judge(*model.predictions(contract, table.num_rows), table)
 
         judged = {"challenger": judged_by(challenger)}
@@ -62,14 +62,14 @@ def evaluate(paths: MlPaths, environment: Mapping[str, str], scratch: Path) -> E
                 if champion is None:
                     raise _unanswered(unanswered or "")
                 judged["champion"] = judged_by(champion)
-                champion_evaluation = judged["champion"].evaluation(champion_uri)
+                champion_evaluation = judged["champion"].evaluation(champion_uri, champion.scoring)
             except EvaluationFailed as error:
                 print(f"the champion could not be judged: {error}", flush=True)
                 champion_evaluation = ModelEvaluation(model_uri=champion_uri, error=str(error))
     return Evaluation(
         problem=contract.target.problem,
         held_out_rows=table.num_rows,
-        challenger=judged["challenger"].evaluation(challenger_uri),
+        challenger=judged["challenger"].evaluation(challenger_uri, challenger.scoring),
         champion=champion_evaluation,
         curves={name: each.curves for name, each in judged.items()},
     )

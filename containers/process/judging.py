@@ -24,8 +24,8 @@ class Judged:
     metrics: dict[str, float]
     curves: dict[str, Any]
 
-    def evaluation(self, model_uri: str) -> ModelEvaluation:
-        return ModelEvaluation(model_uri=model_uri, metrics=self.metrics)
+    def evaluation(self, model_uri: str, scoring: str | None) -> ModelEvaluation:
+        return ModelEvaluation(model_uri=model_uri, metrics=self.metrics, scoring=scoring)
 
 
 def judge(predictions: Predictions, contract: ModelContract, table: Table) -> Judged:
