@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from containers.compiled.scoring import Scoring
 from containers.predictions import Predictions
 from containers.process import transform
+from containers.scoring import Scoring
 from sluice.contract import ModelContract
 from sluice.errors import EvaluationFailed, ProjectError
 

@@ -11,8 +11,8 @@ import numpy as np
 from containers.compiled import reference, store
 from containers.compiled.engine import Engine, engine_of, why_not_native
 from containers.compiled.plan import CompiledModelError, Plan
-from containers.compiled.scoring import Scoring
 from containers.predictions import PredictionFailed, Predictions
+from containers.scoring import Scoring
 from containers.serve.quick import QuickAnswers
 from sluice.contract import Columns, ModelContract
 from sluice.errors import ProjectError, RequestError, SluiceError

@@ -13,9 +13,9 @@ from containers.compiled import store
 from containers.compiled.compile import compile_model
 from containers.compiled.engine import engine_of, why_not_native
 from containers.compiled.exactness import check
-from containers.compiled.scoring import Scoring
 from containers.compiled.signals import NotCompilable
 from containers.frames import columns_of
+from containers.scoring import Scoring
 from sluice.contract import ModelContract
 
 
