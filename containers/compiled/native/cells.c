@@ -83,32 +83,63 @@ static inline int number_cell(const Column *c, double value, Cell *out) {
     return DONE;
 }
 
+int is_null_text(const Model *m, const char *text, Py_ssize_t length) {
+    if (length == 0)
+        return 1;
+    for (Py_ssize_t i = 0; i < m->nulls; i++)
+        if (m->null[i].length == length && memcmp(m->null[i].text, text, (size_t)length) == 0)
+            return 1;
+    return 0;
+}
+
+/* NULL for a lone surrogate. */
+static inline const char *utf8_of(PyObject *value, Py_ssize_t *length) {
+    if (PyUnicode_IS_COMPACT_ASCII(value)) {
+        *length = PyUnicode_GET_LENGTH(value);
+        return (const char *)PyUnicode_1BYTE_DATA(value);
+    }
+    const char *text = PyUnicode_AsUTF8AndSize(value, length);
+    if (text == NULL)
+        PyErr_Clear();
+    return text;
+}
+
 static int text_cell(const Column *c, PyObject *value, Cell *out) {
     if (!c->used) {
         out->code = 0;
         return DONE;
     }
-    const char *text;
     Py_ssize_t length;
-    if (PyUnicode_IS_COMPACT_ASCII(value)) {
-        text = (const char *)PyUnicode_1BYTE_DATA(value);
-        length = PyUnicode_GET_LENGTH(value);
-    } else {
-        text = PyUnicode_AsUTF8AndSize(value, &length);
-        if (text == NULL) { /* a lone surrogate */
-            PyErr_Clear();
-            return REFUSED;
-        }
-    }
+    const char *text = utf8_of(value, &length);
+    if (text == NULL)
+        return REFUSED;
     out->code = code_of_text(&c->lookup, text, length);
     return DONE;
 }
 
-static inline int cell_of(const Column *c, PyObject *value, Cell *out) {
+/* contract.py trims what has blanks around it: here it is left to it. */
+static inline int has_blank_edge(PyObject *value) {
+    Py_ssize_t length = PyUnicode_GET_LENGTH(value);
+    return length > 0 && (Py_UNICODE_ISSPACE(PyUnicode_READ_CHAR(value, 0)) ||
+                          Py_UNICODE_ISSPACE(PyUnicode_READ_CHAR(value, length - 1)));
+}
+
+static int string_cell(const Model *m, const Column *c, PyObject *value, Cell *out) {
+    Py_ssize_t length;
+    const char *text;
+    if (!PyUnicode_CheckExact(value) || has_blank_edge(value) || (text = utf8_of(value, &length)) == NULL)
+        return REFUSED;
+    if (is_null_text(m, text, length))
+        return null_cell(c, out);
+    out->code = c->used ? code_of_text(&c->lookup, text, length) : 0;
+    return DONE;
+}
+
+static inline int cell_of(const Model *m, const Column *c, PyObject *value, Cell *out) {
     if (value == Py_None)
         return null_cell(c, out);
     if (c->type == STRING)
-        return PyUnicode_CheckExact(value) ? text_cell(c, value, out) : REFUSED;
+        return string_cell(m, c, value, out);
     if (c->type == BOOLEAN)
         return PyBool_Check(value) ? number_cell(c, value == Py_True ? 1.0 : 0.0, out) : REFUSED;
     if (PyFloat_CheckExact(value))
@@ -129,7 +160,7 @@ int cells_of_record(const Model *m, PyObject *record, Cell *out) {
         PyObject *value = PyDict_GetItemWithError(record, m->column[c].name);
         if (value == NULL)
             return PyErr_Occurred() ? FAILED : REFUSED;
-        int done = cell_of(m->column + c, value, out + c);
+        int done = cell_of(m, m->column + c, value, out + c);
         if (done != DONE)
             return done;
     }
@@ -140,7 +171,7 @@ int cells_of_list(const Model *m, PyObject *list, Cell *out) {
     if (!PyList_CheckExact(list) || PyList_GET_SIZE(list) != m->columns)
         return REFUSED;
     for (Py_ssize_t c = 0; c < m->columns; c++) {
-        int done = cell_of(m->column + c, PyList_GET_ITEM(list, c), out + c);
+        int done = cell_of(m, m->column + c, PyList_GET_ITEM(list, c), out + c);
         if (done != DONE)
             return done;
     }

@@ -68,15 +68,6 @@ static int read_number(const char *text, const char *end, double *out) {
     return DONE;
 }
 
-static int is_null(const Model *m, const char *text, Py_ssize_t length) {
-    if (length == 0)
-        return 1;
-    for (Py_ssize_t i = 0; i < m->nulls; i++)
-        if (m->null[i].length == length && memcmp(m->null[i].text, text, (size_t)length) == 0)
-            return 1;
-    return 0;
-}
-
 static int is_word(const char *text, Py_ssize_t length, const char *lower, const char *title,
                    const char *upper) {
     return (Py_ssize_t)strlen(lower) == length &&
@@ -91,7 +82,27 @@ static int has_high_byte(const char *text, Py_ssize_t length) {
     return 0;
 }
 
+/* Whether what str.strip would take away begins at `text`, in UTF-8: none of it is longer than three bytes. */
+static int is_blank(const char *text, Py_ssize_t length) {
+    const unsigned char *b = (const unsigned char *)text;
+    if (length == 1)
+        return b[0] < 0x80 && Py_UNICODE_ISSPACE(b[0]);
+    if (length == 2)
+        return b[0] >> 5 == 6 && Py_UNICODE_ISSPACE((Py_UCS4)((b[0] & 31) << 6 | (b[1] & 63)));
+    return length == 3 && b[0] >> 4 == 14 &&
+           Py_UNICODE_ISSPACE((Py_UCS4)((b[0] & 15) << 12 | (b[1] & 63) << 6 | (b[2] & 63)));
+}
+
+static int has_blank_edge(const char *text, Py_ssize_t length) {
+    for (Py_ssize_t width = 1; width <= 3 && width <= length; width++)
+        if (is_blank(text, width) || is_blank(text + length - width, width))
+            return 1;
+    return 0;
+}
+
 static int category_cell(const Column *c, const char *text, Py_ssize_t length, Cell *out) {
+    if (has_blank_edge(text, length))
+        return REFUSED;
     out->code = c->used ? code_of_text(&c->lookup, text, length) : 0;
     /* A key is valid UTF-8; whether another text is, is for Python to say. */
     if ((!c->used || out->code == unknown_code(&c->lookup.fill)) && has_high_byte(text, length))
@@ -112,7 +123,17 @@ static int number_cell(const Column *c, double value, Cell *out) {
 }
 
 static int cell_of(const Model *m, const Column *c, const char *text, const char *end, Cell *out) {
-    if (is_null(m, text, end - text)) {
+    int null = is_null_text(m, text, end - text), trimmed = 0;
+    for (; !null && text < end && *text == ' '; trimmed = 1)
+        text++;
+    for (; !null && text < end && end[-1] == ' '; trimmed = 1)
+        end--;
+    if (trimmed && is_null_text(m, text, end - text)) {
+        if (m->columns == 1 && text == end)
+            return REFUSED; /* nothing but blanks may be no row at all */
+        null = 1;
+    }
+    if (null) {
         if (!c->nullable)
             return REFUSED;
         if (c->category)
@@ -123,10 +144,6 @@ static int cell_of(const Model *m, const Column *c, const char *text, const char
     }
     if (c->type == STRING)
         return category_cell(c, text, end - text, out);
-    while (text < end && *text == ' ')
-        text++;
-    while (text < end && end[-1] == ' ')
-        end--;
     double value;
     if (c->type != BOOLEAN) {
         if (read_number(text, end, &value) != DONE)

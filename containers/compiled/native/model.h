@@ -139,6 +139,7 @@ int cells_of_columns(const Model *m, PyObject *columns, Py_ssize_t rows, Cell *o
 int32_t code_of_text(const TextLookup *l, const char *text, Py_ssize_t length);
 int32_t code_of_number(const TextLookup *l, int type, double value);
 uint64_t hash_of(const char *text, Py_ssize_t length);
+int is_null_text(const Model *m, const char *text, Py_ssize_t length);
 static inline int32_t unknown_code(const Fill *f) { return (int32_t)f->keys; }
 static inline int32_t null_code(const Fill *f) { return (int32_t)f->keys + 1; }
 

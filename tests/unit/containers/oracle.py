@@ -1,0 +1,251 @@
+"""What a request has to be answered, found out the plain way: row by row, and by scikit-learn.
+
+Of containers/serve only what is to be judged is named here, and nothing of sluice/contract.py's reading. A body is
+read by Python's own json and csv, a value is judged by the few rules of docs/architecture.md, and the pipeline itself
+predicts.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+import struct
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+from threadpoolctl import threadpool_limits
+
+from containers.compiled.compile import compile_model
+from containers.serve.scorer import CompiledScorer
+from sluice.contract import Feature, ModelContract, TargetContract
+
+CONTRACT = ModelContract(
+    features=(
+        Feature(name="size", kind="number", type="integer", nullable=False),
+        Feature(name="weight", kind="number", type="number", nullable=True),
+        Feature(name="colour", kind="category", type="string", nullable=True),
+        Feature(name="grade", kind="category", type="integer", nullable=True),
+        Feature(name="member", kind="number", type="boolean", nullable=False),
+        Feature(name="region", kind="category", type="string", nullable=False),
+    ),
+    target=TargetContract(name="y", problem="binary", classes=("no", "yes"), positive="yes"),
+    null_values=("", "NA"),
+)
+NAMES = CONTRACT.names
+_TYPES = {feature.name: feature.type for feature in CONTRACT.features}
+_NULLABLE = {feature.name for feature in CONTRACT.features if feature.nullable}
+_CATEGORIES = {feature.name for feature in CONTRACT.features if feature.kind == "category"}
+_NULLS = {"", "NA"}
+
+Row: TypeAlias = dict[str, Any]
+"""A value a feature: a float, a text, or None."""
+
+
+class Malformed(Exception):
+    """The body, or a row of it, is not what the contract wants."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The positive class's probabilities and the labels, one a row."""
+
+    probabilities: list[float]
+    labels: list[str]
+
+
+@cache
+def pipeline() -> Pipeline:
+    """A model whose answer hangs on every feature, so that a value read wrongly shows."""
+    draw = np.random.default_rng(3)
+    rows: list[Row] = [
+        {
+            "size": float(draw.integers(0, 9)),
+            "weight": None if draw.random() < 0.1 else float(draw.normal()),
+            "colour": [None, "red", "grün", "a,b"][draw.integers(4)],
+            "grade": [None, "1", "2", "30"][draw.integers(4)],
+            "member": float(draw.integers(2)),
+            "region": ["north", "south", '"', "x y"][draw.integers(4)],
+        }
+        for _ in range(1500)
+    ]
+    score = [
+        row["size"] / 4
+        + (row["weight"] if row["weight"] is not None else 1.5)
+        + {None: 0.0, "red": 0.6, "grün": 1.4, "a,b": -0.9}[row["colour"]]
+        + {None: 0.0, "1": 0.7, "2": -0.8, "30": 1.6}[row["grade"]]
+        + row["member"]
+        + {"north": 0.5, "south": -0.6, '"': 1.2, "x y": -1.3}[row["region"]]
+        for row in rows
+    ]
+    target = np.where(np.array(score) > np.median(score), "yes", "no").astype(object)
+    texts = sorted(_CATEGORIES)
+    encode = make_column_transformer(
+        (OneHotEncoder(handle_unknown="ignore", sparse_output=False), texts), remainder="passthrough"
+    )
+    model: Pipeline = make_pipeline(encode, HistGradientBoostingClassifier(max_iter=40, random_state=0))
+    with threadpool_limits(1):
+        return model.fit(_frame(rows), target)
+
+
+@cache
+def compiled() -> CompiledScorer:
+    return CompiledScorer(compile_model(pipeline(), CONTRACT), CONTRACT)
+
+
+def answers(rows: list[Row]) -> Answers:
+    """Predict, as a user of the pipeline would."""
+    frame = _frame(rows)
+    with threadpool_limits(1):  # threads that wait for one another take longer than the work
+        return Answers(pipeline().predict_proba(frame)[:, 1].tolist(), pipeline().predict(frame).tolist())
+
+
+def _frame(rows: list[Row]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            name: (
+                pd.Series([row[name] for row in rows], dtype=pd.StringDtype(na_value=np.nan))
+                if name in _CATEGORIES
+                else np.array([math.nan if row[name] is None else row[name] for row in rows])
+            )
+            for name in NAMES
+        }
+    )
+
+
+def read(body: bytes, media_type: str) -> list[Row]:
+    """Read a body of text.
+
+    Raises:
+        Malformed: it is to be refused.
+    """
+    if not body.strip():
+        raise Malformed
+    try:
+        return _READERS[media_type](body.decode("utf-8"))
+    except (ValueError, RecursionError, csv.Error) as error:
+        raise Malformed from error
+
+
+def _json(text: str) -> list[Row]:
+    document = _document(text)
+    if isinstance(document, dict):
+        if "instances" not in document:
+            document = [document]
+        elif len(document) == 1:
+            document = document["instances"]
+    if not isinstance(document, list):
+        raise Malformed
+    return _rows(document)
+
+
+def _json_lines(text: str) -> list[Row]:
+    return _rows([_document(line) for line in re.split("[\r\n]", text) if line.strip(" \t\v\f")])
+
+
+def _document(text: str) -> Any:
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(dict(pairs)) != len(pairs):
+            raise Malformed
+        return dict(pairs)
+
+    def constant(_: str) -> Any:
+        raise Malformed
+
+    return json.loads(text, object_pairs_hook=unique, parse_constant=constant)
+
+
+def _rows(documents: list[Any]) -> list[Row]:
+    if not documents or len({type(each) for each in documents}) > 1:
+        raise Malformed
+    rows = [_named(each) for each in documents]
+    return [{name: of_json(row[name], name) for name in NAMES} for row in rows]
+
+
+def _named(document: Any) -> dict[str, Any]:
+    if isinstance(document, list) and len(document) == len(NAMES):
+        return dict(zip(NAMES, document, strict=True))
+    if isinstance(document, dict) and set(document) == set(NAMES):
+        return document
+    raise Malformed
+
+
+def _csv(text: str) -> list[Row]:
+    fields = [
+        row for row in csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True) if row
+    ]
+    if not fields:
+        raise Malformed
+    names = [field.strip() for field in fields[0]]
+    known = sum(name in NAMES for name in names)
+    if known and 2 * known >= min(len(names), len(NAMES)):
+        fields = fields[1:]
+    else:
+        names = list(NAMES)
+    if sorted(names) != sorted(NAMES) or not fields or any(len(row) != len(names) for row in fields):
+        raise Malformed
+    return [{name: of_text(row[names.index(name)], name) for name in NAMES} for row in fields]
+
+
+def of_json(value: Any, name: str) -> Any:
+    """Judge one JSON value."""
+    type_ = _TYPES[name]
+    if value is None:
+        return _null(name)
+    if type_ == "string" and isinstance(value, str):
+        return _text(value, name)
+    if type_ == "boolean" and isinstance(value, bool):
+        return float(value)
+    if type_ in ("integer", "number") and isinstance(value, int | float) and not isinstance(value, bool):
+        return _number(value, name)
+    raise Malformed
+
+
+def of_text(value: str, name: str) -> Any:
+    """Judge one field of text."""
+    text, type_ = value.strip(), _TYPES[name]
+    if text in _NULLS:
+        return _null(name)
+    if type_ == "string":
+        return _text(text, name)
+    if type_ == "boolean":
+        if text.lower() not in ("true", "false", "1", "0", "1.0", "0.0"):
+            raise Malformed
+        return float(text.lower() in ("true", "1", "1.0"))
+    if set(text) - set("0123456789+-.eE"):
+        raise Malformed
+    return _number(int(text) if re.fullmatch("[+-]?[0-9]{1,40}", text) else float(text), name)
+
+
+def _number(value: float, name: str) -> Any:
+    number = float(value) if abs(value) < 2**1023 else math.inf
+    if not math.isfinite(number) or (_TYPES[name] == "integer" and number != math.floor(number)):
+        raise Malformed
+    return str(int(value)) if name in _CATEGORIES else number
+
+
+def _text(value: str, name: str) -> Any:
+    text = value.strip()
+    text.encode()  # a lone surrogate is a ValueError
+    return _null(name) if text in _NULLS else text
+
+
+def _null(name: str) -> None:
+    if name not in _NULLABLE:
+        raise Malformed
+
+
+_READERS = {"application/json": _json, "application/jsonlines": _json_lines, "text/csv": _csv}
+
+
+def bits(number: float) -> bytes:
+    return struct.pack(">d", number)
