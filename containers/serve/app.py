@@ -28,6 +28,7 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 # The event loop itself answers bodies up to this size: a millisecond's work, and handing it over would cost more.
 _AT_ONCE_BYTES = 256 * 1024
 _MOST_REMEMBERED = 256
+_CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 
 logger = logging.getLogger(__name__)
 
@@ -135,7 +136,8 @@ class Application:
         content_type = accept = b""
         for name, value in headers:
             if name == b"content-type":
-                content_type = value
+                # Two that contradict each other are none of ours; so are two that agree.
+                content_type = value if not content_type else content_type + b", " + value
             elif name == b"accept":
                 accept = value if not accept else accept + b"," + value
         known = self._types.get((content_type, accept))
@@ -156,8 +158,10 @@ class Application:
 
     async def _read_on(self, scope: Scope, message: Message, receive: Receive) -> bytes:
         for name, value in scope["headers"]:
-            if name == b"content-length" and value.isdigit() and int(value) > self._settings.max_body_bytes:
-                raise self._too_large(f"{int(value):,} bytes")
+            # Python reads no number of thousands of digits; twenty are too many anyway.
+            length = value.lstrip(b"0")[:20] if name == b"content-length" else b""
+            if length.isdigit() and int(length) > self._settings.max_body_bytes:
+                raise self._too_large(f"{int(length):,} bytes")
         chunks: list[bytes] = []
         size = 0
         try:
@@ -233,16 +237,26 @@ class Application:
 
 
 def _negotiated(content_type: str, accept: str) -> tuple[str, str]:
-    media_type = content_type.split(";")[0].strip().lower()
+    media_type, *parameters = (part.strip().lower() for part in content_type.split(";"))
     if media_type not in DECODERS:
         found = repr(media_type) if media_type else "none"
         raise _Refusal(
             415, "UnsupportedMediaType", f"content type: found {found}, expected {', '.join(DECODERS)}"
         )
+    if media_type == "text/csv":
+        _refuse_charset(parameters)
     accepted = choose(accept)
     if accepted is None:
         raise _Refusal(406, "NotAcceptable", f"accept: found {accept!r}, there are {', '.join(ENCODERS)}")
     return media_type, accepted
+
+
+def _refuse_charset(parameters: list[str]) -> None:
+    """Text of another encoding would be read as other categories. For JSON it means nothing (RFC 8259)."""
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "charset" and value.strip().strip('"') not in _CHARSETS:
+            raise _Refusal(415, "UnsupportedMediaType", f"charset: found {value!r}, expected utf-8")
 
 
 def _require_method(scope: Scope, *allowed: str) -> None:

@@ -31,6 +31,7 @@ class QuickAnswers:
             self._value = target.classes.index(target.positive)
         self._heads = [b'{"label":%s,"probability":' % orjson.dumps(label) for label in target.classes]
         self._has_instances = "instances" in contract.names
+        self._columns = len(contract.features)
         self._readers: dict[str, Callable[[bytes], Found]] = {
             "application/json": self._json,
             "application/jsonlines": self._json_lines,
@@ -63,21 +64,25 @@ class QuickAnswers:
             document = orjson.loads(body)
         except orjson.JSONDecodeError:
             return None
+        # A key that is there twice is there once in the document, but not without a second colon in the body.
+        members = body.count(b":")
         if type(document) is dict:
             if "instances" not in document or self._has_instances:
-                return self._engine.score_record(document, self._value)
+                return self._engine.score_record(document, self._value) if members == len(document) else None
             if len(document) > 1:
                 return None
             document = document["instances"]
-        return self._documents(document)
+            members -= 1
+        return self._documents(document, members)
 
     def _json_lines(self, body: bytes) -> Found:
         try:
-            return self._documents([orjson.loads(line) for line in body.splitlines() if line.strip()])
+            documents = [orjson.loads(line) for line in body.splitlines() if line.strip()]
         except orjson.JSONDecodeError:
             return None
+        return self._documents(documents, body.count(b":"))
 
-    def _documents(self, documents: Any) -> Found:
+    def _documents(self, documents: Any, members: int) -> Found:
         if type(documents) is not list or not documents:
             return None
         many = len(documents) > 1
@@ -85,6 +90,8 @@ class QuickAnswers:
             if many:
                 return self._engine.score_lists(documents)
             return self._engine.score_list(documents[0], self._value)
+        if members != len(documents) * self._columns:
+            return None
         if many:
             return self._engine.score_records(documents)
         return self._engine.score_record(documents[0], self._value)
