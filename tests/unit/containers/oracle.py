@@ -13,12 +13,15 @@ import json
 import math
 import re
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache
 from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -123,16 +126,19 @@ def _frame(rows: list[Row]) -> pd.DataFrame:
 
 
 def read(body: bytes, media_type: str) -> list[Row]:
-    """Read a body of text.
+    """Read a body.
 
     Raises:
         Malformed: it is to be refused.
     """
     if not body.strip():
         raise Malformed
+    reader = _READERS[media_type]
     try:
-        return _READERS[media_type](body.decode("utf-8"))
-    except (ValueError, RecursionError, csv.Error) as error:
+        return reader(body.decode("utf-8") if media_type in _OF_TEXT else body)
+    except Malformed:
+        raise
+    except Exception as error:  # json's, csv's, numpy's or Arrow's: they are of many kinds
         raise Malformed from error
 
 
@@ -180,9 +186,11 @@ def _named(document: Any) -> dict[str, Any]:
 
 
 def _csv(text: str) -> list[Row]:
-    fields = [
-        row for row in csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True) if row
-    ]
+    lines = io.StringIO(text.removeprefix("\ufeff"), newline="")
+    return _text_rows([row for row in csv.reader(lines, strict=True) if row])
+
+
+def _text_rows(fields: list[list[str]]) -> list[Row]:
     if not fields:
         raise Malformed
     names = [field.strip() for field in fields[0]]
@@ -194,6 +202,28 @@ def _csv(text: str) -> list[Row]:
     if sorted(names) != sorted(NAMES) or not fields or any(len(row) != len(names) for row in fields):
         raise Malformed
     return [{name: of_text(row[names.index(name)], name) for name in NAMES} for row in fields]
+
+
+def _npy(body: bytes) -> list[Row]:
+    stream = io.BytesIO(body)
+    array = np.lib.format.read_array(stream, allow_pickle=False)
+    if stream.read():
+        raise Malformed
+    if array.dtype.names is not None:
+        return _table([dict(zip(array.dtype.names, row, strict=True)) for row in array.reshape(-1).tolist()])
+    if array.dtype.kind == "U":
+        return _text_rows(array.tolist())
+    return _table([dict(zip(NAMES, row, strict=True)) for row in array.tolist()])
+
+
+def _parquet(body: bytes) -> list[Row]:
+    return _table(pq.read_table(io.BytesIO(body), partitioning=None).to_pylist())
+
+
+def _table(rows: list[Row]) -> list[Row]:
+    if not rows or any(set(row) != set(NAMES) for row in rows):
+        raise Malformed
+    return [{name: of_array(row[name], name) for name in NAMES} for row in rows]
 
 
 def of_json(value: Any, name: str) -> Any:
@@ -226,8 +256,22 @@ def of_text(value: str, name: str) -> Any:
     return _number(int(text) if re.fullmatch("[+-]?[0-9]{1,40}", text) else float(text), name)
 
 
+def of_array(value: Any, name: str) -> Any:
+    """Judge one value of an array or a table."""
+    if isinstance(value, Decimal):
+        value = int(value) if value == int(value) else float(value)
+    if value == "" or (isinstance(value, float) and math.isnan(value)):
+        return _null(name)
+    if _TYPES[name] == "boolean" and isinstance(value, int | float) and value in (0, 1):
+        return float(value)
+    return of_json(value, name)
+
+
 def _number(value: float, name: str) -> Any:
-    number = float(value) if abs(value) < 2**1023 else math.inf
+    try:
+        number = float(value)
+    except OverflowError as error:
+        raise Malformed from error
     if not math.isfinite(number) or (_TYPES[name] == "integer" and number != math.floor(number)):
         raise Malformed
     return str(int(value)) if name in _CATEGORIES else number
@@ -244,7 +288,12 @@ def _null(name: str) -> None:
         raise Malformed
 
 
-_READERS = {"application/json": _json, "application/jsonlines": _json_lines, "text/csv": _csv}
+_OF_TEXT = ("application/json", "application/jsonlines", "text/csv")
+_READERS: dict[str, Callable[[Any], list[Row]]] = {
+    **dict(zip(_OF_TEXT, (_json, _json_lines, _csv), strict=True)),
+    "application/x-npy": _npy,
+    "application/x-parquet": _parquet,
+}
 
 
 def bits(number: float) -> bytes:

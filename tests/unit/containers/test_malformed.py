@@ -76,14 +76,14 @@ def test_text_that_was_no_400(application: Application, body: Any, content_type:
     assert time.perf_counter() - started < 5
 
 
-@pytest.mark.parametrize("text", ["a:b", ":", '"size":1', "\u003a"])
+@pytest.mark.parametrize("text", ["a:b", ":", '"size":1'])
 def test_a_colon_in_a_text_is_no_key(application: Application, text: str) -> None:
     rows = [{**ROW, "region": text}]
     for body in (
         json.dumps(rows[0]),
         json.dumps(rows),
         json.dumps({"instances": rows}),
-        json.dumps([[*ROW.values()]]),
+        json.dumps([[*rows[0].values()]]),
     ):
         assert call(application, body.encode()).status == 200
 
