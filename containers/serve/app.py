@@ -70,6 +70,7 @@ class Application:
         self._counters = counters
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="scoring")
         self._in_thread = 0
+        self._length_digits = len(str(settings.max_body_bytes))
         self._types: dict[tuple[bytes, bytes], tuple[str, str]] = {}
         contract = scorer.contract
         self._ping = orjson.dumps(
@@ -101,7 +102,7 @@ class Application:
         quick = False
         try:
             media_type, accepted = self._negotiate(scope["headers"])
-            body = await self._read(scope, receive)
+            body = await self._read(receive)
             found = None
             if len(body) <= _AT_ONCE_BYTES:
                 found = self._scorer.answer(body, media_type, accepted)
@@ -140,6 +141,8 @@ class Application:
                 content_type = value if not content_type else content_type + b", " + value
             elif name == b"accept":
                 accept = value if not accept else accept + b"," + value
+            elif name == b"content-length" and len(value) >= self._length_digits:
+                self._refuse_length(value)
         known = self._types.get((content_type, accept))
         if known is None:
             known = _negotiated(content_type.decode("latin-1"), accept.decode("latin-1"))
@@ -147,36 +150,28 @@ class Application:
                 self._types[content_type, accept] = known
         return known
 
-    async def _read(self, scope: Scope, receive: Receive) -> bytes:
-        message = await receive()
-        if message["type"] == "http.request" and not message.get("more_body", False):
-            body: bytes = message.get("body", b"")
-            if len(body) <= self._settings.max_body_bytes:
-                return body
-            raise self._too_large("more")
-        return await self._read_on(scope, message, receive)
+    def _refuse_length(self, value: bytes) -> None:
+        # Python reads no number of thousands of digits; twenty are too many anyway.
+        length = value.lstrip(b"0")[:20]
+        if length.isdigit() and int(length) > self._settings.max_body_bytes:
+            raise self._too_large(f"{int(length):,} bytes")
 
-    async def _read_on(self, scope: Scope, message: Message, receive: Receive) -> bytes:
-        for name, value in scope["headers"]:
-            # Python reads no number of thousands of digits; twenty are too many anyway.
-            length = value.lstrip(b"0")[:20] if name == b"content-length" else b""
-            if length.isdigit() and int(length) > self._settings.max_body_bytes:
-                raise self._too_large(f"{int(length):,} bytes")
+    async def _read(self, receive: Receive) -> bytes:
         chunks: list[bytes] = []
         size = 0
         try:
             async with asyncio.timeout(self._settings.seconds):
                 while True:
+                    message = await receive()
                     if message["type"] == "http.disconnect":
                         raise _Disconnected
                     chunk = message.get("body", b"")
                     size += len(chunk)
                     if size > self._settings.max_body_bytes:
                         raise self._too_large("more")
-                    chunks.append(chunk)
                     if not message.get("more_body", False):
-                        return b"".join(chunks)
-                    message = await receive()
+                        return b"".join(chunks) + chunk if chunks else chunk
+                    chunks.append(chunk)
         except TimeoutError:
             raise _Refusal(
                 408,

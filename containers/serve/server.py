@@ -51,6 +51,7 @@ def _work(settings: Settings, listener: socket.socket, totals: Totals, worker: i
     import uvicorn
 
     from containers.serve.app import Application
+    from containers.serve.protocol import Protocol
     from containers.serve.scorer import load_scorer
 
     try:
@@ -65,7 +66,7 @@ def _work(settings: Settings, listener: socket.socket, totals: Totals, worker: i
     )
     config = uvicorn.Config(
         application,
-        http="httptools",
+        http=Protocol,
         loop="uvloop",
         lifespan="off",
         log_config=None,

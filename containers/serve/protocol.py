@@ -1,0 +1,104 @@
+"""HTTP as uvicorn speaks it, with bounds for the head of a request, and its refusals as JSON like all others."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import orjson
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+# nginx's default is four times 8 KiB; what a load balancer adds has room, too.
+MOST_HEAD_BYTES = 64 * 1024
+# Of which uvicorn knows none: a connection that never sends a whole head would be kept for ever.
+HEAD_SECONDS = 20.0
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self._in_head = True  # the rest of a request's head, or the first one's beginning, is still to come
+        self._head_bytes = 0
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._head_bytes = 0
+        self._stop_timer()
+        if self.parser.should_upgrade() and self._announces_body():
+            # The parser takes a body behind this for the other protocol.
+            message = "this server speaks HTTP/1.1 alone: send a body without a Connection: Upgrade header"
+            self._refuse(400, "BadRequest", message)
+            return
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        if not self.transport.is_closing():
+            super().on_message_complete()
+
+    def _announces_body(self) -> bool:
+        return any(
+            name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0"))
+            for name, value in self.headers
+        )
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        # Only a head that came in pieces gets here.
+        if self._in_head and not self.transport.is_closing():
+            self._wait_for_more(len(data))
+
+    def _wait_for_more(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > MOST_HEAD_BYTES:
+            self._refuse(
+                431,
+                "RequestHeaderFieldsTooLarge",
+                f"a request's line and headers may hold {MOST_HEAD_BYTES:,} bytes, found more",
+            )
+        elif self._head_timer is None:
+            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
+
+    def _give_up(self) -> None:
+        self._head_timer = None
+        if self.transport.is_closing():
+            return
+        if self._head_bytes:
+            message = f"the headers were not there after {HEAD_SECONDS:g} s"
+            self._refuse(408, "RequestTimeout", message)
+        else:
+            self.transport.close()
+
+    def _stop_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what the parser does not take for HTTP."""
+        self._refuse(400, "BadRequest", msg)
+
+    def _refuse(self, status: int, error: str, message: str) -> None:
+        self._stop_timer()
+        if self.transport.is_closing():
+            return
+        body = orjson.dumps({"error": error, "message": message})
+        head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(
+            body
+        )
+        self.transport.write(STATUS_LINE[status] + head + body)
+        self.transport.close()
