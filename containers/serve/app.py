@@ -157,21 +157,31 @@ class Application:
             raise self._too_large(f"{int(length):,} bytes")
 
     async def _read(self, receive: Receive) -> bytes:
+        # Not timed: that costs as much as an answer. Whether a body begins at all is what protocol.py looks after.
+        message = await receive()
+        if message["type"] == "http.request" and not message.get("more_body", False):
+            body: bytes = message.get("body", b"")
+            if len(body) <= self._settings.max_body_bytes:
+                return body
+            raise self._too_large("more")
+        return await self._read_on(message, receive)
+
+    async def _read_on(self, message: Message, receive: Receive) -> bytes:
         chunks: list[bytes] = []
         size = 0
         try:
             async with asyncio.timeout(self._settings.seconds):
                 while True:
-                    message = await receive()
                     if message["type"] == "http.disconnect":
                         raise _Disconnected
                     chunk = message.get("body", b"")
                     size += len(chunk)
                     if size > self._settings.max_body_bytes:
                         raise self._too_large("more")
-                    if not message.get("more_body", False):
-                        return b"".join(chunks) + chunk if chunks else chunk
                     chunks.append(chunk)
+                    if not message.get("more_body", False):
+                        return b"".join(chunks)
+                    message = await receive()
         except TimeoutError:
             raise _Refusal(
                 408,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal
@@ -177,10 +178,12 @@ def _fields(rows: Array, contract: ModelContract) -> dict[str, list[Any]]:
 
 
 def _listed(array: Array) -> list[Any]:
-    try:
-        values: list[Any] = array.tolist()
-    except (SystemError, ValueError) as error:
-        raise RequestError("a text in the array holds what is no Unicode character") from error
+    if array.dtype.kind == "U" and array.size and array.dtype.itemsize:
+        # numpy makes texts of any 32 bits, which Python then fails over, now or later.
+        codes = np.ascontiguousarray(array).view(f"{array.dtype.byteorder}u4")
+        if codes.max() > sys.maxunicode:
+            raise RequestError(f"a text in the array holds {codes.max():#x}, which is no Unicode character")
+    values: list[Any] = array.tolist()
     return values
 
 

@@ -10,22 +10,26 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 # nginx's default is four times 8 KiB; what a load balancer adds has room, too.
 MOST_HEAD_BYTES = 64 * 1024
-# Of which uvicorn knows none: a connection that never sends a whole head would be kept for ever.
-HEAD_SECONDS = 20.0
 
 
 class Protocol(HttpToolsProtocol):
-    """One connection."""
+    """One connection.
+
+    Attributes:
+        seconds: a request's head may take so long, and then the beginning of its body; uvicorn would wait for ever.
+    """
+
+    seconds = 20.0
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self._in_head = True  # the rest of a request's head, or the first one's beginning, is still to come
         self._head_bytes = 0
-        self._head_timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
+        self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
@@ -58,35 +62,43 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        # Only a head that came in pieces gets here.
-        if self._in_head and not self.transport.is_closing():
+        # Most requests come in one piece, and are done with here.
+        if (self._in_head or self._awaits_body()) and not self.transport.is_closing():
             self._wait_for_more(len(data))
 
+    def _awaits_body(self) -> bool:
+        cycle = self.cycle
+        return cycle is not None and cycle.more_body and not cycle.body and not cycle.response_complete
+
     def _wait_for_more(self, size: int) -> None:
-        self._head_bytes += size
+        self._head_bytes += size if self._in_head else 0
         if self._head_bytes > MOST_HEAD_BYTES:
             self._refuse(
                 431,
                 "RequestHeaderFieldsTooLarge",
                 f"a request's line and headers may hold {MOST_HEAD_BYTES:,} bytes, found more",
             )
-        elif self._head_timer is None:
-            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
+        elif self._timer is None:
+            self._start_timer()
+
+    def _start_timer(self) -> None:
+        self._timer = self.loop.call_later(self.seconds, self._give_up)
 
     def _give_up(self) -> None:
-        self._head_timer = None
+        self._timer = None
         if self.transport.is_closing():
             return
-        if self._head_bytes:
-            message = f"the headers were not there after {HEAD_SECONDS:g} s"
-            self._refuse(408, "RequestTimeout", message)
-        else:
+        if self._in_head and self._head_bytes == 0:
             self.transport.close()
+        elif self._in_head:
+            self._refuse(408, "RequestTimeout", f"the headers were not there after {self.seconds:g} s")
+        elif self._awaits_body():
+            self._refuse(408, "RequestTimeout", f"the body had not begun after {self.seconds:g} s")
 
     def _stop_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def send_400_response(self, msg: str) -> None:
         """Answer what the parser does not take for HTTP."""

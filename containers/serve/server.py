@@ -64,15 +64,20 @@ def _work(settings: Settings, listener: socket.socket, totals: Totals, worker: i
         "worker %d: model loaded in %.2f s, serving on %s:%d",
         *(worker, time.perf_counter() - started, *listener.getsockname()),
     )
+
+    class Timed(Protocol):
+        seconds = min(Protocol.seconds, settings.seconds)
+
     config = uvicorn.Config(
         application,
-        http=Protocol,
+        http=Timed,
         loop="uvloop",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
         date_header=False,
+        proxy_headers=False,  # nobody asks for the client's address
         backlog=_BACKLOG,
         timeout_graceful_shutdown=settings.grace_seconds,
     )

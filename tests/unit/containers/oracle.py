@@ -210,14 +210,26 @@ def _npy(body: bytes) -> list[Row]:
     if stream.read():
         raise Malformed
     if array.dtype.names is not None:
+        for name in array.dtype.names:
+            _refuse_no_unicode(array[name])
         return _table([dict(zip(array.dtype.names, row, strict=True)) for row in array.reshape(-1).tolist()])
     if array.dtype.kind == "U":
+        _refuse_no_unicode(array)
         return _text_rows(array.tolist())
     return _table([dict(zip(NAMES, row, strict=True)) for row in array.tolist()])
 
 
+def _refuse_no_unicode(array: Any) -> None:
+    if array.dtype.kind == "U" and array.size:
+        array.astype(array.dtype.newbyteorder("<")).tobytes().decode("utf-32-le")
+
+
 def _parquet(body: bytes) -> list[Row]:
-    return _table(pq.read_table(io.BytesIO(body), partitioning=None).to_pylist())
+    table = pq.read_table(io.BytesIO(body), partitioning=None)
+    plain = "bool|u?int|float|halffloat|double|decimal|string|large_string|null|dictionary<values=(?!binary)"
+    if not all(re.match(plain, str(kind)) for kind in table.schema.types):
+        raise Malformed
+    return _table(table.to_pylist())
 
 
 def _table(rows: list[Row]) -> list[Row]:

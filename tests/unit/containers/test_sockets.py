@@ -61,7 +61,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         "SAGEMAKER_BASE_DIR": str(base),
         "SAGEMAKER_BIND_TO_PORT": str(port),
         "SAGEMAKER_MODEL_SERVER_WORKERS": "1",
-        "SAGEMAKER_MODEL_SERVER_TIMEOUT": "1",  # a second for a body
+        "SAGEMAKER_MODEL_SERVER_TIMEOUT": "1",  # seconds, also for what is to come of a request
     }
     with (base / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -262,10 +262,26 @@ def test_chunks_of_every_size_are_one_body(server: Server) -> None:
         assert (status, body["predictions"]) == (200, [expected()])
 
 
-@pytest.mark.parametrize("begun", [b"", b"{"])
-def test_a_body_that_does_not_come_is_given_up(server: Server, begun: bytes) -> None:
-    [(status, headers, body)] = exchange(server, HEAD + b"Content-Length: 50\r\n\r\n" + begun)
+@pytest.mark.parametrize(
+    ("begun", "text"),
+    [
+        (HEAD[:40], "the headers were not there after 1 s"),
+        (HEAD + b"Content-Length: 50\r\n\r\n", "the body had not begun after 1 s"),
+        (HEAD + b"Content-Length: 50\r\n\r\n{", "the body was not there after 1 s; 1 bytes had come"),
+        (GOOD + HEAD[:40], "the headers were not there after 1 s"),
+    ],
+)
+def test_what_does_not_come_is_given_up(server: Server, begun: bytes, text: str) -> None:
+    with closing(server.connect()) as client:
+        client.sendall(begun)
+        (status, headers, body) = responses(received(client, 2))[-1]
     assert (status, headers["connection"], body["error"]) == (408, "close", "RequestTimeout")
+    assert text in body["message"]
+
+
+def test_a_connection_that_says_nothing_is_closed(server: Server) -> None:
+    with closing(server.connect()) as client:
+        assert client.recv(1) == b""
 
 
 def test_a_client_that_stops_sending_is_still_answered(server: Server) -> None:
