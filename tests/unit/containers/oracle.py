@@ -97,7 +97,7 @@ def pipeline() -> Pipeline:
     )
     model: Pipeline = make_pipeline(encode, HistGradientBoostingClassifier(max_iter=40, random_state=0))
     with threadpool_limits(1):
-        return model.fit(_frame(rows), target)
+        return model.fit(frame(rows), target)
 
 
 @cache
@@ -107,12 +107,13 @@ def compiled() -> CompiledScorer:
 
 def answers(rows: list[Row]) -> Answers:
     """Predict, as a user of the pipeline would."""
-    frame = _frame(rows)
+    table = frame(rows)
     with threadpool_limits(1):  # threads that wait for one another take longer than the work
-        return Answers(pipeline().predict_proba(frame)[:, 1].tolist(), pipeline().predict(frame).tolist())
+        return Answers(pipeline().predict_proba(table)[:, 1].tolist(), pipeline().predict(table).tolist())
 
 
-def _frame(rows: list[Row]) -> pd.DataFrame:
+def frame(rows: list[Row]) -> pd.DataFrame:
+    """Give the model's input."""
     return pd.DataFrame(
         {
             name: (

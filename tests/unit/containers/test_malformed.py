@@ -6,17 +6,27 @@ import asyncio
 import io
 import json
 import struct
+import sys
 import time
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
+from containers.compiled import store
+from containers.compiled.compile import compile_model
 from containers.serve.app import Application
+from containers.serve.scorer import load_scorer
 
 from . import oracle
 from .asgi import Response, call, made, npy
@@ -261,3 +271,34 @@ def test_a_length_of_thousands_of_digits_is_read(
 ) -> None:
     headers = [(b"content-type", b"application/json"), (b"content-length", length)]
     assert raw(application, headers, RECORD.encode(), more=True) == status
+
+
+@pytest.fixture(params=["compiled", "scikit-learn"])
+def strict(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Application]:
+    """A model that takes no nulls and no categories it was not trained on, though its contract does."""
+    names = [feature.name for feature in oracle.CONTRACT.features if feature.kind == "number"]
+    encode = make_column_transformer((OneHotEncoder(sparse_output=False), ["region"]), ("passthrough", names))
+    rows = [{**oracle.read(RECORD.encode(), "application/json")[0], "size": float(i)} for i in range(40)]
+    model = make_pipeline(encode, RandomForestClassifier(5, random_state=0))
+    model.fit(oracle.frame(rows), np.array(["no", "yes"] * 20, dtype=object))
+    oracle.CONTRACT.save(tmp_path / "contract.json")
+    joblib.dump(model, tmp_path / "model.joblib")
+    (tmp_path / "code").mkdir()
+    if request.param == "compiled":
+        store.save(compile_model(model, oracle.CONTRACT), tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    application = made(load_scorer(tmp_path))
+    assert call(application, method="GET", path="/ping").json["scoring"]["path"] == request.param
+    yield application
+    application.close()
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast")  # scikit-learn's, before its error
+@pytest.mark.parametrize("change", [{"region": "nowhere"}, {"size": 1e300}])
+def test_values_that_the_model_does_not_take_are_the_clients(
+    strict: Application, change: dict[str, Any]
+) -> None:
+    assert call(strict, RECORD.encode()).status == 200
+    assert "take" in refusal(call(strict, json.dumps({**ROW, **change}).encode()))
