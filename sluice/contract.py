@@ -34,8 +34,12 @@ _EXPECTED = {
 # Possessive: a hundred thousand digits that end in a letter are given up at once.
 _NUMBER_TEXT = re.compile(r"[+-]?(\d++\.?\d*+|\.\d++)([eE][+-]?\d++)?", re.ASCII)
 _SURROGATE = re.compile("[\ud800-\udfff]")
-# A column of booleans with nulls is one of floats in pandas, and written so.
-_BOOLEAN_TEXT = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
+# What sluice/schema.py takes in a training file; and a column of booleans with nulls is one of floats in pandas, and
+# written so.
+_BOOLEAN_TEXT = {
+    **dict.fromkeys(("true", "t", "yes", "y", "1", "1.0"), True),
+    **dict.fromkeys(("false", "f", "no", "n", "0", "0.0"), False),
+}
 _SHOWN = 60
 _LONGEST_WHOLE = 40
 

@@ -49,6 +49,7 @@ _TYPES = {feature.name: feature.type for feature in CONTRACT.features}
 _NULLABLE = {feature.name for feature in CONTRACT.features if feature.nullable}
 _CATEGORIES = {feature.name for feature in CONTRACT.features if feature.kind == "category"}
 _NULLS = {"", "NA"}
+_TRUE = ("true", "t", "yes", "y", "1", "1.0")
 
 Row: TypeAlias = dict[str, Any]
 """A value a feature: a float, a text, or None."""
@@ -261,9 +262,9 @@ def of_text(value: str, name: str) -> Any:
     if type_ == "string":
         return _text(text, name)
     if type_ == "boolean":
-        if text.lower() not in ("true", "false", "1", "0", "1.0", "0.0"):
+        if text.lower() not in (*_TRUE, "false", "f", "no", "n", "0", "0.0"):
             raise Malformed
-        return float(text.lower() in ("true", "1", "1.0"))
+        return float(text.lower() in _TRUE)
     if set(text) - set("0123456789+-.eE"):
         raise Malformed
     return _number(int(text) if re.fullmatch("[+-]?[0-9]{1,40}", text) else float(text), name)

@@ -134,6 +134,13 @@ def test_plain_blanks_in_csv_are_still_answered_quickly(scorer: CompiledScorer) 
     )
 
 
+@pytest.mark.parametrize("text", ["true", "T", "Yes", "y", "1", "FALSE", "f", "No", "n", "0", " yes "])
+def test_a_boolean_is_written_in_a_request_as_in_a_file(text: str) -> None:
+    checked = schema.check(Column(type="boolean"), pa.array([text]), null_values=NULLS, required=False)
+    body = f"3,0.25,red,2,{text},north"
+    assert decode(body.encode(), "text/csv", oracle.CONTRACT)["member"] == [float(checked.values[0].as_py())]
+
+
 def test_nothing_but_blanks_is_no_null_where_there_may_be_none(scorer: CompiledScorer) -> None:
     application = made(scorer)
     for body, media_type in [

@@ -118,7 +118,7 @@ SOUND: dict[str, st.SearchStrategy[str]] = {
         ['"red"', '"gr\\u00fcn"', '"grün"', '"a,b"', '"blue"', '" red"', '"NA"', '""', "null"]
     ),
     "grade": st.sampled_from(["1", "2", "30", "1.0", "-0", "99", "null", "2e0", "18446744073709551616"]),
-    "member": st.sampled_from(["true", "false"]),
+    "member": st.sampled_from(["true", "false", "true", "false", "True", "yes", "F", "1"]),
     "region": st.sampled_from(
         ['"north"', '"\\""', '"x y"', '"south\\n"', '"\\u0000"', '"a:b"', '"\u3000north"']
     ),
