@@ -66,6 +66,14 @@ class Protocol(HttpToolsProtocol):
         if (self._in_head or self._awaits_body()) and not self.transport.is_closing():
             self._wait_for_more(len(data))
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Keep the connection of a client that has said all it had to say, until it is answered; then close it."""
+        cycle = self.cycle
+        if cycle is None or cycle.more_body or cycle.response_complete:
+            return False
+        cycle.keep_alive = False
+        return True
+
     def _awaits_body(self) -> bool:
         cycle = self.cycle
         return cycle is not None and cycle.more_body and not cycle.body and not cycle.response_complete
