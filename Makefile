@@ -19,7 +19,7 @@ unexport VIRTUAL_ENV
 
 SOURCES := sluice cli local lambdas containers examples benchmarks tests
 
-.PHONY: help setup demo test check lint types layers dockerfiles synth templates bench clean
+.PHONY: help setup demo test fuzz check lint types layers dockerfiles synth templates bench clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | column -t -s "$$(printf '\t')"
@@ -56,6 +56,13 @@ demo: setup ## local AWS, cdk deploy of examples/churn, upload, training, endpoi
 test: setup ## all tests
 	.venv-infra/bin/python -m pytest -q tests/infra
 	.venv/bin/python -m pytest -q --ignore=tests/infra
+
+FUZZ_SECONDS ?= 1800
+
+fuzz: setup ## long fuzzing of the serving container, for the night; what it finds is in build/fuzz/
+	SLUICE_FUZZ_TIMES=40 .venv/bin/python -m pytest -q tests/unit/containers/test_fuzz.py
+	$(UV) run --frozen --with 'atheris<4' python -m tests.unit.containers.fuzz_serving build/fuzz \
+	  -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=30
 
 check: setup lint types layers dockerfiles templates ## all static checks
 
