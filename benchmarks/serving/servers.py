@@ -24,6 +24,7 @@ OURS = "sluice"
 READY_SECONDS = 120.0
 
 _POLL_SECONDS = 0.002
+_LOG_LINES = 20
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
@@ -83,7 +84,9 @@ def running(server: Server, example: Example, children: Children, scratch: Path)
 
     Raises:
         PeerMissing: its environment cannot be made.
-        RuntimeError: it ended, or was not ready in time; with the end of its log.
+        RuntimeError: it ended, or was not ready in time.
+
+    Whatever is raised while it runs carries the end of its log.
     """
     scratch.mkdir(parents=True, exist_ok=True)
     place = Place(free_port(), example, scratch)
@@ -103,18 +106,21 @@ def running(server: Server, example: Example, children: Children, scratch: Path)
             stderr=subprocess.STDOUT,
         )
     try:
-        _wait(server, process, place.port, log)
+        _wait(server, process, place.port)
         yield Running(process.pid, place.port, time.perf_counter() - started)
+    except Exception as error:
+        end = "\n".join(log.read_text(errors="replace").splitlines()[-_LOG_LINES:])
+        error.add_note(f"the end of {server.title}'s log:\n{end}")
+        raise
     finally:
         children.terminate(process)
 
 
-def _wait(server: Server, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _wait(server: Server, process: subprocess.Popen[bytes], port: int) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while not _answers(port, server.ready):
         if process.poll() is not None or time.monotonic() > deadline:
-            end = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
-            raise RuntimeError(f"{server.title} is not ready on {server.ready}:\n{end}")
+            raise RuntimeError(f"{server.title} is not ready on {server.ready}")
         time.sleep(_POLL_SECONDS)
 
 
@@ -158,10 +164,13 @@ def _bentoml(place: Place) -> list[str]:
     return ["bentoml", "serve", "service:Example", "--host", "127.0.0.1", "--port", str(place.port)]
 
 
-def _bentoml_variables(batching: str) -> Callable[[Place], dict[str, str]]:
+def _bentoml_variables(rows: str) -> Callable[[Place], dict[str, str]]:
     def variables(place: Place) -> dict[str, str]:
-        home = str(place.scratch / "bentoml")
-        return {"BATCHING": batching, "BENTOML_HOME": home, "BENTOML_DO_NOT_TRACK": "True"}
+        return {
+            "ROWS": rows,
+            "BENTOML_HOME": str(place.scratch / "bentoml"),
+            "BENTOML_DO_NOT_TRACK": "True",
+        }
 
     return variables
 
@@ -256,7 +265,7 @@ def servers() -> list[Server]:
             _bentoml,
             "/readyz",
             {"json": bentoml},
-            variables=_bentoml_variables("off"),
+            variables=_bentoml_variables("frame"),
         ),
         Server(
             "bentoml_batching",
@@ -265,7 +274,7 @@ def servers() -> list[Server]:
             _bentoml,
             "/readyz",
             {"json": bentoml},
-            variables=_bentoml_variables("on"),
+            variables=_bentoml_variables("models"),
             batching=True,
         ),
         Server(
