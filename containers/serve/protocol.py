@@ -13,7 +13,7 @@ MOST_HEAD_BYTES = 64 * 1024
 
 
 class _Corked:
-    """A transport that sends what is written in one turn of the event loop as one: uvicorn writes head and body apart.
+    """Sends what is written in one turn of the event loop as one: uvicorn writes head and body apart.
 
     A system call is a fifth of what an answer costs.
     """
