@@ -42,6 +42,7 @@ class Op(IntEnum):
     REFUSE_NULL = 9
     REFUSE_INFINITE = 10
     TINY_TO_ZERO = 11
+    EQUAL_TO_NULL = 12
 
 
 @dataclass(frozen=True)

@@ -130,6 +130,8 @@ def run(steps: tuple[Step, ...], values: Doubles) -> tuple[Doubles, npt.NDArray[
                     refused |= np.isinf(x)
                 case Op.TINY_TO_ZERO:
                     x = np.where(np.abs(x) <= step.operand, 0.0, x)
+                case Op.EQUAL_TO_NULL:
+                    x = np.where(x == step.operand, np.nan, x)
     return x, refused
 
 
