@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import json
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -52,8 +53,8 @@ def compile_xgboost(model: Any, matrix: Matrix) -> CompiledEstimator:
     if int(parameters.get("num_target", 1)) > 1:
         raise NotCompilable("several targets")
     outputs = max(int(parameters["num_class"]), 1)
-    trees = _in_turns(*_trees(learner["gradient_booster"], booster.attributes()), outputs)
     start = np.broadcast_to(_margins(parameters["base_score"], link.kind), (outputs,))
+    trees = _in_turns(*_trees(learner["gradient_booster"], booster.attributes(), start), outputs)
     return CompiledEstimator(
         _as_predicted(matrix, float(model.missing)),
         joined(trees, single=True),
@@ -87,7 +88,9 @@ def _as_predicted(matrix: Matrix, missing: float) -> Matrix:
     return matrix.then(*steps)
 
 
-def _trees(booster: dict[str, Any], attributes: dict[str, str]) -> tuple[list[Tree], list[int]]:
+def _trees(
+    booster: dict[str, Any], attributes: dict[str, str], start: Singles
+) -> tuple[list[Tree], list[int]]:
     """Give the trees that predict, and which output each adds to."""
     kind = booster["name"]
     if kind not in ("gbtree", "dart"):
@@ -96,12 +99,17 @@ def _trees(booster: dict[str, Any], attributes: dict[str, str]) -> tuple[list[Tr
     count = len(model["trees"])
     if "best_iteration" in attributes:
         count = model["iteration_indptr"][int(attributes["best_iteration"]) + 1]
-    weights = booster["weight_drop"] if kind == "dart" else [1.0] * count
-    trees = [_tree(tree, weight) for tree, weight in zip(model["trees"][:count], weights, strict=False)]
-    return trees, model["tree_info"][:count]
+    trees, output = [_tree(tree) for tree in model["trees"][:count]], model["tree_info"][:count]
+    if kind == "dart":
+        weights = booster["weight_drop"][:count]
+        trees = [
+            _weighted(tree, np.float32(weight), start[k])
+            for tree, weight, k in zip(trees, weights, output, strict=True)
+        ]
+    return trees, output
 
 
-def _tree(tree: dict[str, Any], weight: float) -> Tree:
+def _tree(tree: dict[str, Any]) -> Tree:
     if int(tree["tree_param"]["size_leaf_vector"]) > 1:
         raise NotCompilable("an XGBoost model whose leaves hold a value for each class")
     if any(tree["split_type"]):
@@ -115,8 +123,18 @@ def _tree(tree: dict[str, Any], weight: float) -> Tree:
         left=left,
         right=np.array(tree["right_children"], dtype=np.int64),
         null_left=np.array(tree["default_left"]) != 0,
-        values=(condition * np.float32(weight)).astype(np.float64)[:, None],
+        values=condition.astype(np.float64)[:, None],
     )
+
+
+def _weighted(tree: Tree, weight: np.float32, start: np.float32) -> Tree:
+    """Weigh a tree as DART does: what it predicts alone, less what that started from, times its weight.
+
+    In this order, each rounded to binary32 (src/gbm/gbtree.cc, Dart::InplacePredict).
+    """
+    with np.errstate(over="ignore"):
+        values = ((start + tree.values.astype(np.float32)) - start) * weight
+    return replace(tree, values=values.astype(np.float64))
 
 
 def _last_below(condition: Singles) -> Doubles:

@@ -96,9 +96,9 @@ def target(data: Columns, classes: Classes, seed: int = 2) -> Any:
     return np.array(names, dtype=kind)[np.digitize(score, edges)]
 
 
-def fitted(model: Any, classes: Classes, rows: int = 600) -> Any:
+def fitted(model: Any, classes: Classes, rows: int = 600, **options: Any) -> Any:
     data = columns(rows)
-    return model.fit(frame_of(data, contract_for(classes)), target(data, classes))
+    return model.fit(frame_of(data, contract_for(classes)), target(data, classes), **options)
 
 
 def one_hot_and_scaled(**encoder: Any) -> ColumnTransformer:
@@ -113,6 +113,18 @@ def as_they_are() -> ColumnTransformer:
     return make_column_transformer(
         (OneHotEncoder(handle_unknown="ignore", sparse_output=False), CATEGORIES), remainder="passthrough"
     )
+
+
+def sparse() -> ColumnTransformer:
+    """Sparse whatever the share of zeros."""
+    return make_column_transformer(
+        (SimpleImputer(), NUMBERS), (OneHotEncoder(handle_unknown="ignore"), CATEGORIES), sparse_threshold=1.0
+    )
+
+
+def codes_of_texts() -> ColumnTransformer:
+    """Two columns of categories without nulls as their numbers, then four of numbers."""
+    return make_column_transformer((OrdinalEncoder(), ["city", "flag"]), (SimpleImputer(), NUMBERS))
 
 
 def scaled_with_nulls() -> ColumnTransformer:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import Any, get_args
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MaxAbsScaler
 from xgboost import XGBClassifier, XGBRegressor, XGBRFClassifier, XGBRFRegressor
 
+from containers.compiled import store
 from containers.compiled.compile import compile_model
 from containers.compiled.engine import engine_of
 from containers.compiled.exactness import check
@@ -36,6 +38,7 @@ from .comparing import compiled, engines_agree, verdict
 
 LGB: dict[str, Any] = {"verbose": -1, "n_jobs": 1, "random_state": 0, "min_child_samples": 5}
 XGB: dict[str, Any] = {"n_jobs": 1, "random_state": 0, "max_depth": 4}
+DART: dict[str, Any] = {"booster": "dart", "rate_drop": 0.5, "skip_drop": 0.1}
 
 
 def lgb(n: int = 20, **options: Any) -> LGBMClassifier:
@@ -54,21 +57,27 @@ def xgb_value(n: int = 20, **options: Any) -> XGBRegressor:
     return XGBRegressor(n_estimators=n, **{**XGB, **options})
 
 
+XGB_OBJECTIVES: dict[str, dict[str, Any]] = {
+    "reg:squaredlogerror": {},
+    "reg:absoluteerror": {},
+    "reg:pseudohubererror": {},
+    "reg:quantileerror": {"quantile_alpha": 0.8},
+    "count:poisson": {},
+    "reg:gamma": {},
+    "reg:tweedie": {"tweedie_variance_power": 1.3},
+}
+
 MODELS: dict[str, tuple[Any, Any, Classes]] = {
     "lgb": (scaled_with_nulls(), lgb(40), "binary"),
     "lgb deep": (as_they_are(), lgb(20, num_leaves=80, min_child_samples=2), "binary"),
     "lgb sigmoid": (as_they_are(), lgb(sigmoid=0.7), "binary"),
-    "lgb sparse": (one_hot_and_scaled(), lgb(), "binary"),
+    "lgb imputed": (one_hot_and_scaled(), lgb(), "binary"),
+    "lgb sparse": (cases.sparse(), lgb(), "binary"),
+    "lgb sparse scaled": (make_pipeline(cases.sparse(), MaxAbsScaler()), lgb(), "multiclass"),
     "lgb ordinal": (PREPROCESSING["ordinal"](), lgb(), "multiclass"),
     "lgb three": (as_they_are(), lgb(15), "multiclass"),
     "lgb eleven": (as_they_are(), lgb(5), "many"),
     "lgb codes": (as_they_are(), lgb(5), "codes"),
-    "lgb sets": (PREPROCESSING["ordinal"](), lgb(categorical_feature=[0, 1, 2], min_data_per_group=5), "binary"),
-    "lgb one hot sets": (
-        PREPROCESSING["ordinal"](),
-        lgb(categorical_feature=[0, 2], min_data_per_group=2, cat_smooth=1, max_cat_to_onehot=1),
-        "multiclass",
-    ),
     "lgb zero is null": (scaled_with_nulls(), lgb(zero_as_missing=True), "binary"),
     "lgb no null": (as_they_are(), lgb(use_missing=False), "binary"),
     "lgb forest": (as_they_are(), lgb(boosting_type="rf", subsample=0.6, subsample_freq=1), "binary"),
@@ -88,7 +97,12 @@ MODELS: dict[str, tuple[Any, Any, Classes]] = {
     "xgb": (scaled_with_nulls(), xgb(40), "two codes"),
     "xgb deep": (as_they_are(), xgb(15, max_depth=9, min_child_weight=0), "two codes"),
     "xgb base": (as_they_are(), xgb(base_score=0.9), "two codes"),
-    "xgb sparse": (one_hot_and_scaled(), xgb(), "two codes"),
+    "xgb imputed": (one_hot_and_scaled(), xgb(), "two codes"),
+    "xgb sparse": (cases.sparse(), xgb(), "two codes"),
+    "xgb sparse missing": (cases.sparse(), xgb(missing=1.0), "codes"),
+    "xgb dart": (as_they_are(), xgb(base_score=0.8, **DART), "two codes"),
+    "xgb dart four": (as_they_are(), xgb(8, base_score=0.3, **DART), "codes"),
+    "xgb dart value": (as_they_are(), xgb_value(**DART), "regression"),
     "xgb ordinal": (PREPROCESSING["ordinal"](), xgb(), "codes"),
     "xgb four": (as_they_are(), xgb(10), "codes"),
     "xgb parallel": (as_they_are(), xgb(4, num_parallel_tree=3, subsample=0.7), "codes"),
@@ -100,15 +114,7 @@ MODELS: dict[str, tuple[Any, Any, Classes]] = {
     "xgb value forest": (scaled_with_nulls(), XGBRFRegressor(n_estimators=15, **XGB), "regression"),
     **{
         f"xgb {objective}": (scaled_with_nulls(), xgb_value(objective=objective, **options), "regression")
-        for objective, options in (
-            ("reg:squaredlogerror", {}),
-            ("reg:absoluteerror", {}),
-            ("reg:pseudohubererror", {}),
-            ("reg:quantileerror", {"quantile_alpha": 0.8}),
-            ("count:poisson", {}),
-            ("reg:gamma", {}),
-            ("reg:tweedie", {"tweedie_variance_power": 1.3}),
-        )
+        for objective, options in XGB_OBJECTIVES.items()
     },
 }
 
@@ -123,3 +129,131 @@ def test_a_booster_is_exact(name: str) -> None:
     assert found.why == ""
     assert found.rows > 1_000
     engines_agree(plan, native)
+
+
+@pytest.mark.parametrize("options", [{"min_data_per_group": 5}, {"max_cat_to_onehot": 1, "cat_smooth": 1}])
+def test_categories_as_lightgbm_sees_them_are_exact(options: dict[str, Any]) -> None:
+    model = make_pipeline(PREPROCESSING["ordinal"](), lgb(**options))
+    fitted(model, "multiclass", lgbmclassifier__categorical_feature=[0, 1, 2])
+    plan = compiled(model, "multiclass")
+    assert isinstance(plan.model, Trees)
+    assert (plan.model.category_set >= 0).any()
+    native = engine_of(plan, contract_for("multiclass"))
+    assert verdict(model, plan, native, "multiclass").why == ""
+    engines_agree(plan, native)
+
+
+def numbers_only() -> ModelContract:
+    contract = contract_for("binary")
+    target = contract.target.model_copy(update={"classes": (0, 1), "positive": 1})
+    features = tuple(feature for feature in contract.features if feature.kind == "number")
+    return contract.model_copy(update={"features": features, "target": target})
+
+
+@pytest.mark.parametrize("estimator", [lgb(), xgb()], ids=["lgb", "xgb"])
+def test_a_booster_without_a_pipeline_is_exact(estimator: Any) -> None:
+    contract = numbers_only()
+    data = {name: values for name, values in cases.columns(600).items() if name in contract.names}
+    labels = cases.target(cases.columns(600), "two codes")
+    model = estimator.fit(frame_of(data, contract), labels)
+    plan = compile_model(model, contract)
+    assert check(model, plan, engine_of(plan, contract), contract, data, seconds=60).why == ""
+
+
+def test_only_the_trees_up_to_where_training_stopped_are_compiled() -> None:
+    rows = frame_of(cases.columns(900), contract_for("codes"))
+    before = as_they_are()
+    x, y = before.fit_transform(rows), cases.target(cases.columns(900), "codes")
+    judged = (x[600:], y[600:])
+    ended = early_stopping(3, verbose=False)
+    stopped: dict[str, Any] = {
+        "xgb": xgb(300, early_stopping_rounds=3).fit(x[:600], y[:600], eval_set=[judged], verbose=False),
+        "lgb": lgb(300).fit(x[:600], y[:600], eval_X=judged[0], eval_y=judged[1], callbacks=[ended]),
+    }
+    for estimator in stopped.values():
+        model = Pipeline([("before", before), ("model", estimator)])
+        plan = compiled(model, "codes")
+        assert isinstance(plan.model, Trees)
+        best = getattr(estimator, "best_iteration_", None) or estimator.best_iteration + 1
+        assert len(plan.model.root) == best * plan.outputs < 4 * 300
+        assert verdict(model, plan, engine_of(plan, contract_for("codes")), "codes").why == ""
+
+
+def test_a_zero_that_a_sparse_matrix_leaves_out_is_null_to_xgboost() -> None:
+    plans = {
+        name: compiled(fitted(make_pipeline(before, xgb(5)), "two codes"), "two codes")
+        for name, before in (("sparse", cases.sparse()), ("dense", cases.as_they_are()))
+    }
+    assert {name: _empties(plan) for name, plan in plans.items()} == {"sparse": {0.0}, "dense": set()}
+
+
+def _empties(plan: Plan) -> set[float]:
+    return {step.operand for n in plan.numbers for step in n.steps if step.op == Op.EQUAL_TO_NULL}
+
+
+REFUSED: dict[str, tuple[Any, Any, Classes, str]] = {
+    "ova": (
+        as_they_are(),
+        lgb(objective="multiclassova"),
+        "multiclass",
+        "objective 'multiclassova num_class:3",
+    ),
+    "sqrt": (as_they_are(), lgb_value(reg_sqrt=True), "regression", "objective 'regression sqrt'"),
+    "entropy": (as_they_are(), lgb(objective="cross_entropy"), "two codes", "objective 'cross_entropy'"),
+    "own": (
+        as_they_are(),
+        lgb_value(objective=lambda y, p: (p - y, np.ones_like(y))),
+        "regression",
+        "objective 'custom'",
+    ),
+    "linear trees": (
+        make_pipeline(as_they_are(), SimpleImputer()),
+        lgb_value(linear_tree=True),
+        "regression",
+        "linear trees",
+    ),
+    "stops early": (as_they_are(), lgb(pred_early_stop=True), "binary", "parameter pred_early_stop"),
+    "softmax": (as_they_are(), xgb(objective="multi:softmax"), "codes", "objective 'multi:softmax'"),
+    "hinge": (as_they_are(), xgb(objective="binary:hinge"), "two codes", "objective 'binary:hinge'"),
+    "raw": (as_they_are(), xgb(objective="binary:logitraw"), "two codes", "objective 'binary:logitraw'"),
+    "gblinear": (
+        make_pipeline(as_they_are(), SimpleImputer()),
+        xgb(booster="gblinear", max_depth=None),
+        "two codes",
+        "booster gblinear",
+    ),
+    "vectors": (as_they_are(), xgb(multi_strategy="multi_output_tree"), "codes", "a value for each class"),
+    "sets": (
+        cases.codes_of_texts(),
+        xgb(feature_types=["c"] * 2 + ["q"] * 4, enable_categorical=True),
+        "two codes",
+        "categorical splits",
+    ),
+    "infinite": (as_they_are(), xgb(missing=np.inf), "two codes", "missing=inf"),
+    "sparse and scaled": (
+        make_pipeline(cases.sparse(), MaxAbsScaler()),
+        xgb(),
+        "two codes",
+        "behind a sparse matrix that was imputed or scaled",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_booster_that_would_not_be_exact_is_named(name: str) -> None:
+    before, estimator, classes, reason = REFUSED[name]
+    model = fitted(make_pipeline(before, estimator), classes)
+    with pytest.raises(NotCompilable, match=reason):
+        compile_model(model, contract_for(classes))
+
+
+def test_serving_a_booster_imports_neither_library(tmp_path: Path) -> None:
+    store.save(compiled(fitted(make_pipeline(as_they_are(), lgb(3)), "binary"), "binary"), tmp_path)
+    (tmp_path / "contract.json").write_text(contract_for("binary").model_dump_json())
+    script = (
+        "import sys; from pathlib import Path; from containers.serve.scorer import load_scorer\n"
+        f"scorer = load_scorer(Path({str(tmp_path)!r}))\n"
+        "print(scorer.scoring.path, [n for n in ('lightgbm', 'xgboost', 'sklearn', 'pandas') if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "compiled []"
