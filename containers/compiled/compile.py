@@ -40,8 +40,6 @@ _ESTIMATORS: dict[tuple[str, str], tuple[str, str]] = {
     ("lightgbm.sklearn", "LGBMRegressor"): ("lightgbm_trees", "compile_lightgbm"),
     ("xgboost.sklearn", "XGBClassifier"): ("xgboost_trees", "compile_xgboost"),
     ("xgboost.sklearn", "XGBRegressor"): ("xgboost_trees", "compile_xgboost"),
-    ("xgboost.sklearn", "XGBRFClassifier"): ("xgboost_trees", "compile_xgboost"),
-    ("xgboost.sklearn", "XGBRFRegressor"): ("xgboost_trees", "compile_xgboost"),
 }
 
 

@@ -101,11 +101,10 @@ def _trees(
         count = model["iteration_indptr"][int(attributes["best_iteration"]) + 1]
     trees, output = [_tree(tree) for tree in model["trees"][:count]], model["tree_info"][:count]
     if kind == "dart":
-        weights = booster["weight_drop"][:count]
-        trees = [
-            _weighted(tree, np.float32(weight), start[k])
-            for tree, weight, k in zip(trees, weights, output, strict=True)
-        ]
+        around = [start[k] for k in output]
+        return _weighted(trees, booster["weight_drop"], around), output
+    if "weight_drop" in model:  # from XGBoost 3.4 on
+        return _weighted(trees, model["weight_drop"], [np.float32(0.0)] * count), output
     return trees, output
 
 
@@ -127,14 +126,21 @@ def _tree(tree: dict[str, Any]) -> Tree:
     )
 
 
-def _weighted(tree: Tree, weight: np.float32, start: np.float32) -> Tree:
-    """Weigh a tree as DART does: what it predicts alone, less what that started from, times its weight.
+def _weighted(trees: list[Tree], weights: list[float], around: list[np.float32]) -> list[Tree]:
+    """Weigh trees as DART does: what a tree predicts alone, less what that started from, times its weight.
 
-    In this order, each rounded to binary32 (src/gbm/gbtree.cc, Dart::InplacePredict).
+    In this order, each rounded to binary32 (src/gbm/gbtree.cc, Dart::InplacePredict); from XGBoost 3.4 on a tree
+    alone starts from 0.
     """
-    with np.errstate(over="ignore"):
-        values = ((start + tree.values.astype(np.float32)) - start) * weight
-    return replace(tree, values=values.astype(np.float64))
+
+    def values(tree: Tree, weight: float, start: np.float32) -> Doubles:
+        leaves = ((start + tree.values.astype(np.float32)) - start) * np.float32(weight)
+        return leaves.astype(np.float64)
+
+    return [
+        replace(tree, values=values(tree, weight, start))
+        for tree, weight, start in zip(trees, weights, around, strict=False)
+    ]
 
 
 def _last_below(condition: Singles) -> Doubles:
