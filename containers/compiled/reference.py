@@ -42,6 +42,7 @@ class Refused(Exception):
         self.column = column
 
 
+@np.errstate(all="ignore")  # whoever asks looks whether all answers are finite
 def evaluate(plan: Plan, columns: Columns) -> tuple[Doubles, npt.NDArray[np.int32] | None]:
     """Predict for columns that keep the contract.
 

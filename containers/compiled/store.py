@@ -114,6 +114,7 @@ def from_bytes(content: bytes) -> Plan:
         IndexError,
         AttributeError,
         OverflowError,
+        RecursionError,
         ValidationError,
     ) as error:
         raise CompiledModelError(f"its header is not one of ours: {type(error).__name__}: {error}") from error
