@@ -305,10 +305,9 @@ class Plan:
 
     def _check_slots(self) -> None:
         """See that no slot has two sources: the masks of both would leave no leaf standing."""
-        lookups = [lookup.fill for lookup in (*self.number_lookups, *self.texts)]
-        sources = [np.array([number.slot]) for number in self.numbers]
-        sources += [np.unique(fill.slot) for fill in lookups]
-        slots = np.concatenate([np.zeros(0, dtype=np.int64), *sources])
+        fills = [lookup.fill for lookup in self.number_lookups] + [text.fill for text in self.texts]
+        numbers = np.array([number.slot for number in self.numbers], dtype=np.int64)
+        slots = np.concatenate([numbers, *(np.unique(fill.slot) for fill in fills)])
         _require(len(np.unique(slots)) == len(slots), "a slot is filled by two columns")
 
     def _check_model(self) -> None:

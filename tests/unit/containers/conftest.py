@@ -201,10 +201,11 @@ def parquet(table: pa.Table) -> bytes:
 
 @dataclass(frozen=True)
 class Trained:
-    """A project that went through build-training-set and train."""
+    """A project that went through build-training-set and train, and what the training job printed."""
 
     built: Job
     trained: Job
+    log: str
 
     @property
     def model(self) -> Path:
@@ -226,7 +227,7 @@ def _through(folder: Path, project: str, problem: str, hyperparameters: dict[str
     trained = Job(folder / "train", project)
     run = trained.train(built.read("processing/output/train/train.parquet"), hyperparameters)
     assert run.code == 0, run.output
-    return Trained(built, trained)
+    return Trained(built, trained, run.output)
 
 
 @pytest.fixture(scope="session")
