@@ -271,6 +271,8 @@ class Plan:
 
     def __post_init__(self) -> None:
         _require(0 < len(self.features) <= MOST_SLOTS, "the number of columns")
+        names = {feature.name for feature in self.features}
+        _require(len(names) == len(self.features), "two columns of one name")
         _require(0 < len(self.base) <= MOST_SLOTS, "the number of slots")
         _require(bool(np.isfinite(self.start).all()) and self.outputs > 0, "the sums' start")
         for number in self.numbers:

@@ -259,6 +259,13 @@ def test_a_slot_with_two_sources_is_refused() -> None:
         store.from_bytes(signed(json.dumps(header).encode(), body))
 
 
+def test_two_columns_of_one_name_are_refused() -> None:
+    header, body = parts(store.to_bytes(_plan_of("masks")))
+    header["features"][0] = header["features"][1]
+    with pytest.raises(CompiledModelError, match="two columns of one name"):
+        store.from_bytes(signed(json.dumps(header).encode(), body))
+
+
 def test_labels_that_ask_for_a_value_that_is_not_there_are_refused() -> None:
     header, body = parts(store.to_bytes(_plan_of("masks")))
     header["link"]["labels"] = "VALUE_ABOVE_HALF"
