@@ -34,20 +34,36 @@ ENVIRONMENT = {
 }
 
 
+# Reads the byte after its memory: whoever does not hear of it would hear of nothing.
+CANARY = "#include <stdlib.h>\nint beyond(int n) { char *p = malloc(n); int v = p[n]; free(p); return v; }\n"
+
+
 def main() -> int:
     FOLDER.mkdir(parents=True, exist_ok=True)
     why_not = build(FOLDER, SANITIZE)
     if why_not:
         print(f"nothing to sanitize: {why_not}", file=sys.stderr)
         return 1
-    runtimes = " ".join(_runtime(name) for name in RUNTIMES)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.sanitized", "-p", "no:cacheprovider"]
-    return subprocess.run(
-        [*command, *(sys.argv[1:] or TESTS)],
-        cwd=ROOT,
-        env={**os.environ, **ENVIRONMENT, "LD_PRELOAD": runtimes},
-        check=False,
-    ).returncode
+    environment = {**os.environ, **ENVIRONMENT, "LD_PRELOAD": " ".join(map(_runtime, RUNTIMES))}
+    _see_that_it_bites(environment)
+    # A report goes to the process's own standard error, which pytest otherwise would take, and end with it.
+    options = ["-q", "--capture=sys", "-p", "tests.sanitized", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", *options, *(sys.argv[1:] or TESTS)]
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+
+
+def _see_that_it_bites(environment: dict[str, str]) -> None:
+    source, library = FOLDER / "canary.c", FOLDER / "canary.so"
+    source.write_text(CANARY)
+    subprocess.run(
+        [*(compiler() or []), *SANITIZE, "-shared", "-fPIC", str(source), "-o", str(library)], check=True
+    )
+    script = f"import ctypes; ctypes.CDLL({str(library)!r}).beyond(10)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode == 0 or "heap-buffer-overflow" not in done.stderr:
+        raise SystemExit(f"the sanitizer does not find what it should:\n{done.stderr}")
 
 
 def _runtime(name: str) -> str:

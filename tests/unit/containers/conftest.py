@@ -21,6 +21,10 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 
+# Before scikit-learn is imported: on tables of hundreds of rows its threads wait for each other, and most of all where
+# the machine has other work.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 TRAIN = '''\
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.linear_model import LinearRegression, LogisticRegression

@@ -170,19 +170,78 @@ def test_lists(scored: Scored, rows: Any) -> None:
     scored.rows(scored.engine.score_lists(rows), scored.contract.columns_from_lists, rows)
 
 
+FIELDS = [
+    *(
+        "",
+        " ",
+        "1",
+        "-4",
+        "+3",
+        "2.50",
+        "-0",
+        "0x1",
+        "1_0",
+        "nan",
+        "inf",
+        "-Infinity",
+        ".",
+        "+",
+        "-.5",
+        "5.",
+        "1e",
+    ),
+    *(
+        "1e400",
+        "1e-400",
+        "1e+22",
+        "1e-23",
+        "1e99999999999",
+        "1e-99999999999",
+        "1.8e308",
+        "5e-324",
+        "0e9",
+        "1e9e9",
+    ),
+    *(
+        "1" * 40,
+        "1" * 41,
+        "0" * 99 + "1",
+        "9" * 19,
+        "9" * 20,
+        "0." + "0" * 30 + "1",
+        "9007199254740993",
+        "1" * 400,
+    ),
+    *(
+        "true",
+        "TRUE",
+        " true ",
+        "tRUE",
+        "red",
+        "Köln",
+        "Köl",
+        " city",
+        "city",
+        "size",
+        "NA",
+        "x" * 20,
+        "x" * 21,
+    ),
+    *(
+        "x" * 100_000,
+        "x" * 100_001,
+        "x" * 131_073,
+        "\u2028",
+        "\xa01",
+        "\x1f1",
+        "\x0c1",
+        "1\x85",
+        "\ud800",
+        "é" * 9,
+    ),
+]
 fields = st.one_of(
-    st.sampled_from(
-        ["", "1", "-4", "2.50", "red", "Köln", "true", "NA", "size", " city", "0x1", "1_0", "nan"]
-    ),
-    st.sampled_from(
-        ["1" * 40, "1" * 41, "0" * 99 + "1", "1e400", "1e-400", ".", "+", "1e", "9" * 19, "9" * 20]
-    ),
-    st.sampled_from(
-        ["9007199254740993", "x" * 100_000, "x" * 100_001, "x" * 131_073, "\u2028", "\xa01", "\x1f1"]
-    ),
-    st.floats().map(repr),
-    st.integers().map(str),
-    st.text(max_size=4),
+    st.sampled_from(FIELDS), st.floats().map(repr), st.integers().map(str), st.text(max_size=4)
 ).map(lambda text: text.encode("utf-8", "surrogatepass"))
 
 
@@ -209,6 +268,15 @@ def _as_text(value: Any) -> bytes:
         return b""
     text = str(value)
     return text.removesuffix(".0").encode()
+
+
+def test_every_odd_field_in_every_column(scored: Scored) -> None:
+    line = [_as_text(values[0]) for values in usual.values()]
+    for place in range(len(line)):
+        for field in FIELDS:
+            changed = [*line[:place], field.encode("utf-8", "surrogatepass"), *line[place + 1 :]]
+            for body in (b",".join(changed), b",".join(line) + b"\n" + b",".join(changed)):
+                scored.rows(scored.engine.score_csv(body), decode, body, "text/csv", scored.contract)
 
 
 @given(body=bodies() | st.binary(max_size=40), column=numbers)
