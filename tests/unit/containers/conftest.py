@@ -21,7 +21,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 
-# Before scikit-learn is imported: on tables of hundreds of rows its threads wait for each other, and most of all where
+# Before scikit-learn is imported: on tables of hundreds of rows its threads wait for each other, most of all where
 # the machine has other work.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
