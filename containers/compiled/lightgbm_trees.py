@@ -22,7 +22,9 @@ from containers.compiled.tree_arrays import Tree, joined
 _CATEGORICAL, _NULL_LEFT = 1, 2
 _NO_NULL, _ZERO_IS_NULL = 0, 1
 
-# What Predictor leaves out of a row, and a tree then reads as 0: kZeroThreshold, 1e-35f.
+# kZeroThreshold, 1e-35f: what is left out of a row of a dense matrix, and a tree then reads as 0 (c_api.cpp,
+# RowPairFunctionFromDenseMatric), and what a tree calls zero, where zero is null. What a sparse matrix stores is read
+# as it is.
 _TINY = float(np.float32(1e-35))
 
 _REGRESSIONS = {
@@ -156,9 +158,10 @@ def _as_predicted(matrix: Matrix, trees: list[dict[str, str]]) -> Matrix:
             this = decision >> 2 == _ZERO_IS_NULL and not decision & _CATEGORICAL
             if zero_is_null.setdefault(slot, this) != this:
                 raise NotCompilable("a LightGBM model for which zero is sometimes null")
-    tiny, zero = Step(Op.TINY_TO_ZERO, _TINY), Step(Op.EQUAL_TO_NULL, 0.0)
+    tiny, null = Step(Op.TINY_TO_ZERO, _TINY), Step(Op.EQUAL_TO_NULL, 0.0)
+    usual = [] if matrix.sparse else [tiny]
     return matrix.by_column(
-        *([tiny, zero] if zero_is_null.get(i) else [tiny] for i in range(len(matrix.signals)))
+        *([tiny, null] if zero_is_null.get(i) else usual for i in range(len(matrix.signals)))
     )
 
 

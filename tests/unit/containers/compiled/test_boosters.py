@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 from lightgbm import LGBMClassifier, LGBMRegressor, early_stopping
+from sklearn.compose import make_column_transformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import MaxAbsScaler
+from sklearn.preprocessing import MaxAbsScaler, OneHotEncoder
 from xgboost import XGBClassifier, XGBRegressor
 
 from containers.compiled import store
@@ -59,6 +60,13 @@ def xgb_value(n: int = 20, **options: Any) -> XGBRegressor:
     return XGBRegressor(n_estimators=n, **{**XGB, **options})
 
 
+def sparse_with_nulls() -> Any:
+    """With a threshold at LightGBM's 1e-35, below which a dense matrix's values are 0, and a sparse one's are not."""
+    return make_column_transformer(
+        ("passthrough", cases.NUMBERS), (OneHotEncoder(max_categories=3), ["city"]), sparse_threshold=1
+    )
+
+
 XGB_OBJECTIVES: dict[str, dict[str, Any]] = {
     "reg:squaredlogerror": {},
     "reg:absoluteerror": {},
@@ -75,6 +83,8 @@ MODELS: dict[str, tuple[Any, Any, Classes]] = {
     "lgb sigmoid": (as_they_are(), lgb(sigmoid=0.7), "binary"),
     "lgb imputed": (one_hot_and_scaled(), lgb(), "binary"),
     "lgb sparse": (cases.sparse(), lgb(), "binary"),
+    "lgb sparse tiny": (sparse_with_nulls(), lgb(5), "two codes"),
+    "lgb sparse zero is null": (sparse_with_nulls(), lgb(5, zero_as_missing=True), "two codes"),
     "lgb sparse scaled": (make_pipeline(cases.sparse(), MaxAbsScaler()), lgb(), "multiclass"),
     "lgb ordinal": (PREPROCESSING["ordinal"](), lgb(), "multiclass"),
     "lgb frames": (PREPROCESSING["as_frames"](), lgb(), "multiclass"),
