@@ -23,7 +23,7 @@ from containers.compiled.exactness import check
 from containers.compiled.plan import Op, Plan, Trees
 from containers.compiled.signals import NotCompilable
 from containers.frames import frame_of
-from sluice.contract import ModelContract
+from sluice.contract import Columns, ModelContract
 
 from . import cases
 from .cases import (
@@ -61,7 +61,6 @@ def xgb_value(n: int = 20, **options: Any) -> XGBRegressor:
 
 
 def sparse_with_nulls() -> Any:
-    """With a threshold at LightGBM's 1e-35, below which a dense matrix's values are 0, and a sparse one's are not."""
     return make_column_transformer(
         ("passthrough", cases.NUMBERS), (OneHotEncoder(max_categories=3), ["city"]), sparse_threshold=1
     )
@@ -83,7 +82,7 @@ MODELS: dict[str, tuple[Any, Any, Classes]] = {
     "lgb sigmoid": (as_they_are(), lgb(sigmoid=0.7), "binary"),
     "lgb imputed": (one_hot_and_scaled(), lgb(), "binary"),
     "lgb sparse": (cases.sparse(), lgb(), "binary"),
-    "lgb sparse tiny": (sparse_with_nulls(), lgb(5), "two codes"),
+    "lgb sparse nulls": (sparse_with_nulls(), lgb(5), "two codes"),
     "lgb sparse zero is null": (sparse_with_nulls(), lgb(5, zero_as_missing=True), "two codes"),
     "lgb sparse scaled": (make_pipeline(cases.sparse(), MaxAbsScaler()), lgb(), "multiclass"),
     "lgb ordinal": (PREPROCESSING["ordinal"](), lgb(), "multiclass"),
@@ -172,6 +171,31 @@ def test_a_booster_without_a_pipeline_is_exact(estimator: Any) -> None:
     model = estimator.fit(frame_of(data, contract), labels)
     plan = compile_model(model, contract)
     assert check(model, plan, engine_of(plan, contract), contract, data, seconds=60).why == ""
+
+
+@pytest.mark.parametrize("nulls", [{}, {"zero_as_missing": True}], ids=["", "zero is null"])
+@pytest.mark.parametrize("share", [0, 1], ids=["dense", "sparse"])
+def test_what_is_next_to_zero_is_zero_to_lightgbm_in_a_dense_matrix_only(
+    share: int, nulls: dict[str, Any]
+) -> None:
+    contract = numbers_only()
+    data = {name: values for name, values in cases.columns(600).items() if name in contract.names}
+    below = np.array(data["height"], dtype=np.float64) < 0
+    before = make_column_transformer(
+        ("passthrough", ["height"]), (OneHotEncoder(), ["member"]), sparse_threshold=share
+    )
+    model = make_pipeline(before, lgb(3, **nulls)).fit(frame_of(data, contract), below.astype(np.int64))
+    plan = compile_model(model, contract)
+    tiny = float(np.float32(1e-35))
+    assert isinstance(plan.model, Trees)
+    assert nulls or -tiny in plan.model.threshold
+    around = [
+        float(np.nextafter(sign * tiny, to)) for sign in (-1, 1) for to in (-np.inf, sign * tiny, np.inf)
+    ]
+    heights = [*around, 1e-36, -1e-36, 5e-324, 0.0, -0.0, 1e-34]
+    rows: Columns = {name: values[: len(heights)] for name, values in data.items()}
+    rows["height"] = [*heights]
+    assert check(model, plan, engine_of(plan, contract), contract, rows, seconds=60).why == ""
 
 
 def test_only_the_trees_up_to_where_training_stopped_are_compiled() -> None:
