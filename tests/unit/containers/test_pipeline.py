@@ -54,7 +54,7 @@ def test_a_model_folder_holds_all_it_takes_to_load(binary: Trained) -> None:
     assert set(contract.versions) >= {"python", "scikit-learn"}
     assert (binary.model / "code" / "train.py").read_text() == TRAIN
     why = "not compilable: train.Careful is no estimator with a compiled form"
-    assert f"scored by the scikit-learn path: {why} (" in binary.log
+    assert f"scoring: scikit-learn: {why} (" in binary.log
     assert json.loads((binary.model / "scoring.json").read_text())["why"] == why
 
 

@@ -13,8 +13,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import make_pipeline
 
 from containers.compiled import store
-from containers.compiled.scoring import Scoring
 from containers.frames import frame_of
+from containers.scoring import Scoring
 from containers.serve.scorer import ModelScorer, Scorer, load_scorer
 from containers.train.compiling import compile_beside
 
@@ -56,7 +56,7 @@ def test_a_class_of_the_users_own_is_served_as_it_is(
 ) -> None:
     model, line = saved(Cautious, tmp_path / "model")
     why = f"not compilable: {__name__}.Cautious is no estimator with a compiled form"
-    assert line.startswith(f"scored by the scikit-learn path: {why} (")
+    assert line.startswith(f"scoring: scikit-learn: {why} (")
     assert Scoring.load(tmp_path / "model") == Scoring(path="scikit-learn", why=why)
     assert not (tmp_path / "model" / store.FILE_NAME).exists()
     with caplog.at_level(logging.INFO, "containers.serve.scorer"):
@@ -72,7 +72,7 @@ def test_a_class_of_the_users_own_is_served_as_it_is(
 
 def test_a_model_that_compiles_is_served_without_itself(tmp_path: Path) -> None:
     model, line = saved(HistGradientBoostingClassifier, tmp_path / "model")
-    assert line.startswith("scored by the compiled path: equal on ")
+    assert line.startswith("scoring: compiled, equal to ")
     (tmp_path / "model" / "model.joblib").unlink()
     scorer = load_scorer(tmp_path / "model")
     assert ping(scorer)["path"] == "compiled"
