@@ -19,7 +19,7 @@ unexport VIRTUAL_ENV
 
 SOURCES := sluice cli local lambdas containers examples benchmarks tests
 
-.PHONY: help setup demo test sanitize check lint types layers dockerfiles synth templates bench clean
+.PHONY: help setup demo test sanitize fuzz check lint types layers dockerfiles synth templates bench bench-serving soak clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | column -t -s "$$(printf '\t')"
@@ -60,6 +60,13 @@ test: setup ## all tests
 sanitize: setup ## the native code's tests under AddressSanitizer and UBSan, built apart in build/sanitized
 	.venv/bin/python -m tests.sanitized
 
+FUZZ_SECONDS ?= 1800
+
+fuzz: setup ## long fuzzing of the serving container, for the night; what it finds is in build/fuzz/
+	SLUICE_FUZZ_TIMES=40 .venv/bin/python -m pytest -q tests/unit/containers/test_fuzz.py
+	$(UV) run --frozen --with 'atheris<4' python -m tests.unit.containers.fuzz_serving build/fuzz \
+	  -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=30
+
 check: setup lint types layers dockerfiles templates ## all static checks
 
 lint: setup
@@ -86,6 +93,14 @@ templates: synth
 
 bench: setup ## the figures of the README, as JSON
 	for script in validation lambda_latency end_to_end; do .venv/bin/python benchmarks/$$script.py; done
+
+# About ten minutes; the first time it installs the peers' environments. For development: ARGUMENTS=--quick.
+bench-serving: setup ## the serving container beside other servers: tables, docs/serving.*, build/bench/serving.json
+	.venv/bin/python -m benchmarks.serving compare $(or $(ARGUMENTS),--docs)
+
+# Nightly.
+soak: setup ## half an hour of load on the serving container: no error, no growth, no slowing down
+	.venv/bin/python -m benchmarks.serving soak --minutes $(or $(MINUTES),30)
 
 clean: ## remove what make made in this folder
 	rm -rf .venv .venv-infra .tools node_modules cdk.out build containers/compiled/*.so .mypy_cache .ruff_cache .pytest_cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from operator import add
 from typing import Any
@@ -40,10 +41,7 @@ def _match(media_range: str, media_type: str) -> tuple[int, float]:
     for parameter in parameters:
         key, _, value = parameter.partition("=")
         if key.strip() == "q":
-            try:
-                quality = float(value)
-            except ValueError:
-                quality = 0.0
+            quality = float(value) if _QUALITY.fullmatch(value.strip()) else 0.0
     return (closeness, quality if closeness else 0.0)
 
 
@@ -121,6 +119,7 @@ def _to_npy(predictions: Predictions, contract: ModelContract) -> bytes:
     return sink.getvalue()
 
 
+_QUALITY = re.compile(r"[01](\.[0-9]{0,3})?")
 DEFAULT = "application/json"
 # In the order of our preference, where a client leaves the choice to us.
 ENCODERS: dict[str, Callable[[Predictions, ModelContract], bytes]] = {

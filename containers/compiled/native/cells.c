@@ -58,6 +58,34 @@ int number_cell(const Column *c, double value, Cell *out) {
     return DONE;
 }
 
+int is_null_text(const Model *m, const char *text, Py_ssize_t length) {
+    if (length == 0)
+        return 1;
+    for (Py_ssize_t i = 0; i < m->nulls; i++)
+        if (m->null[i].length == length && memcmp(m->null[i].text, text, (size_t)length) == 0)
+            return 1;
+    return 0;
+}
+
+/* Whether these bytes are a character that str.strip takes away, in UTF-8: none of those is longer than three. */
+static int is_blank(const unsigned char *b, Py_ssize_t length) {
+    if (length == 1)
+        return b[0] < 0x80 && Py_UNICODE_ISSPACE(b[0]);
+    if (length == 2)
+        return b[0] >> 5 == 6 && Py_UNICODE_ISSPACE((Py_UCS4)((b[0] & 31) << 6 | (b[1] & 63)));
+    return b[0] >> 4 == 14 && Py_UNICODE_ISSPACE((Py_UCS4)((b[0] & 15) << 12 | (b[1] & 63) << 6 | (b[2] & 63)));
+}
+
+static int has_blank_edge(const char *text, Py_ssize_t length) {
+    const unsigned char *b = (const unsigned char *)text, *end = b + length;
+    if (*b > ' ' && *b < 0x80 && end[-1] > ' ' && end[-1] < 0x80)
+        return 0;
+    for (Py_ssize_t width = 1; width <= 3 && width <= length; width++)
+        if (is_blank(b, width) || is_blank(end - width, width))
+            return 1;
+    return 0;
+}
+
 static int has_high_byte(const char *text, Py_ssize_t length) {
     for (Py_ssize_t i = 0; i < length; i++)
         if ((unsigned char)text[i] >= 0x80)
@@ -65,7 +93,10 @@ static int has_high_byte(const char *text, Py_ssize_t length) {
     return 0;
 }
 
+/* A text that is not null. Blanks around it are for contract.py to trim. */
 int category_cell(const Column *c, const char *text, Py_ssize_t length, Cell *out) {
+    if (has_blank_edge(text, length))
+        return REFUSED;
     out->code = c->used ? code_of_text(&c->lookup, text, length) : 0;
     /* A key is valid UTF-8; whether another text is, is for Python to say. */
     if ((!c->used || out->code == unknown_code(&c->lookup.fill)) && has_high_byte(text, length))

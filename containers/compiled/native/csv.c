@@ -9,15 +9,6 @@
 
 enum { LONGEST_FIELD = 100000 /* below csv.field_size_limit() */ };
 
-static int is_null(const Model *m, const char *text, Py_ssize_t length) {
-    if (length == 0)
-        return 1;
-    for (Py_ssize_t i = 0; i < m->nulls; i++)
-        if (m->null[i].length == length && memcmp(m->null[i].text, text, (size_t)length) == 0)
-            return 1;
-    return 0;
-}
-
 static int is_word(const char *text, Py_ssize_t length, const char *lower, const char *title,
                    const char *upper) {
     return (Py_ssize_t)strlen(lower) == length &&
@@ -26,14 +17,20 @@ static int is_word(const char *text, Py_ssize_t length, const char *lower, const
 }
 
 static int cell_of(const Model *m, const Column *c, const char *text, const char *end, Cell *out) {
-    if (is_null(m, text, end - text))
+    if (is_null_text(m, text, end - text))
         return null_cell(c, out);
+    if (*text == ' ' || end[-1] == ' ') {
+        while (text < end && *text == ' ')
+            text++;
+        while (text < end && end[-1] == ' ')
+            end--;
+        if (text == end && m->columns == 1)
+            return REFUSED; /* nothing but blanks may be no row at all */
+        if (is_null_text(m, text, end - text))
+            return null_cell(c, out);
+    }
     if (c->type == STRING)
         return category_cell(c, text, end - text, out);
-    while (text < end && *text == ' ')
-        text++;
-    while (text < end && end[-1] == ' ')
-        end--;
     double value;
     if (c->type != BOOLEAN) {
         if (read_number(text, end, &value) != DONE)

@@ -189,7 +189,7 @@ static inline int read_value(Reader *r, const Column *c, Cell *out) {
         r->at++;
         if (c->type != STRING || read_string(r, &text, &length) != DONE)
             return REFUSED;
-        return category_cell(c, text, length, out);
+        return is_null_text(r->m, text, length) ? null_cell(c, out) : category_cell(c, text, length, out);
     case 'n':
         return take_word(r, "null") == DONE ? null_cell(c, out) : REFUSED;
     case 't':

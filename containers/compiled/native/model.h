@@ -161,6 +161,7 @@ Cell *next_row(const Model *m, Cells *cells);
 void free_cells(Cells *cells);
 int null_cell(const Column *c, Cell *out);
 int number_cell(const Column *c, double value, Cell *out);
+int is_null_text(const Model *m, const char *text, Py_ssize_t length);
 int category_cell(const Column *c, const char *text, Py_ssize_t length, Cell *out);
 int32_t code_of_text(const TextLookup *l, const char *text, Py_ssize_t length);
 static inline int32_t unknown_code(const Fill *f) { return (int32_t)f->keys; }
