@@ -19,7 +19,7 @@ unexport VIRTUAL_ENV
 
 SOURCES := sluice cli local lambdas containers examples benchmarks tests
 
-.PHONY: help setup demo test fuzz check lint types layers dockerfiles synth templates bench bench-serving soak clean
+.PHONY: help setup demo test sanitize fuzz check lint types layers dockerfiles synth templates bench bench-serving soak clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | column -t -s "$$(printf '\t')"
@@ -56,6 +56,9 @@ demo: setup ## local AWS, cdk deploy of examples/churn, upload, training, endpoi
 test: setup ## all tests
 	.venv-infra/bin/python -m pytest -q tests/infra
 	.venv/bin/python -m pytest -q --ignore=tests/infra
+
+sanitize: setup ## the native code's tests under AddressSanitizer and UBSan, built apart in build/sanitized
+	.venv/bin/python -m tests.sanitized
 
 FUZZ_SECONDS ?= 1800
 

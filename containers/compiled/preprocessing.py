@@ -55,6 +55,7 @@ def _pipeline(pipeline: Any, matrix: Matrix) -> Matrix:
 def _column_transformer(transformer: Any, matrix: Matrix) -> Matrix:
     signals: list[Signal] = []
     checks = list(matrix.checks)
+    stores_zeros = False
     for name, part, _ in transformer.transformers_:
         indexes = transformer._transformer_to_input_indices[name]
         if (isinstance(part, str) and part == "drop") or len(indexes) == 0:
@@ -62,7 +63,9 @@ def _column_transformer(transformer: Any, matrix: Matrix) -> Matrix:
         made = through(part, matrix.take(indexes))
         signals += made.signals
         checks += made.checks
-    return Matrix(tuple(signals), sparse=bool(transformer.sparse_output_), checks=tuple(checks))
+        stores_zeros |= made.stores_zeros
+    sparse = bool(transformer.sparse_output_)
+    return Matrix(tuple(signals), sparse, tuple(checks), sparse and stores_zeros)
 
 
 def _function_transformer(transformer: Any, matrix: Matrix) -> Matrix:
@@ -81,11 +84,6 @@ def _function_transformer(transformer: Any, matrix: Matrix) -> Matrix:
     return matrix
 
 
-def _by_column(matrix: Matrix, *columns: list[Step]) -> Matrix:
-    signals = tuple(then(signal, *steps) for signal, steps in zip(matrix.signals, columns, strict=True))
-    return replace(matrix, signals=signals)
-
-
 def _shifted_and_scaled(matrix: Matrix, shift: Any, scale: Any, more: tuple[Step, ...] = ()) -> Matrix:
     """Subtract, then divide; of a sparse matrix scikit-learn multiplies the stored values by 1 / scale."""
     columns = []
@@ -98,7 +96,8 @@ def _shifted_and_scaled(matrix: Matrix, shift: Any, scale: Any, more: tuple[Step
         elif scale is not None:
             steps.append(Step(Op.DIVIDE, float(scale[i])))
         columns.append([*steps, *more])
-    return _by_column(matrix, *columns)
+    # A product may be zero, and stay stored.
+    return replace(matrix.by_column(*columns), stores_zeros=matrix.sparse)
 
 
 def _standard(scaler: Any, matrix: Matrix) -> Matrix:
@@ -119,8 +118,7 @@ def _max_abs(scaler: Any, matrix: Matrix) -> Matrix:
 def _min_max(scaler: Any, matrix: Matrix) -> Matrix:
     low, high = map(float, scaler.feature_range)
     clip = [Step(Op.AT_LEAST, low), Step(Op.AT_MOST, high)] if scaler.clip else []
-    return _by_column(
-        matrix,
+    return matrix.by_column(
         *(
             [
                 Step(Op.REFUSE_INFINITE),
@@ -149,7 +147,7 @@ def _simple_imputer(imputer: Any, matrix: Matrix) -> Matrix:
     if imputer.add_indicator:
         where_missing = (matrix.signals[i] for i in imputer.indicator_.features_)
         filled += [then(signal, Step(Op.IS_NULL)) for signal in where_missing]
-    return replace(matrix, signals=tuple(filled))
+    return replace(matrix, signals=tuple(filled), stores_zeros=matrix.sparse)
 
 
 def _imputed(signal: Signal, statistic: Any) -> Signal:

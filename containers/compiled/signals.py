@@ -81,11 +81,13 @@ class Matrix:
         signals: the columns.
         sparse: whether scikit-learn holds them in a sparse matrix, where it scales in another way.
         checks: tables that fill no slot, but refuse values.
+        stores_zeros: whether a sparse matrix may store a zero, which is then another thing than one left out.
     """
 
     signals: tuple[Signal, ...]
     sparse: bool = False
     checks: tuple[TableSignal, ...] = ()
+    stores_zeros: bool = False
 
     def take(self, indexes: Sequence[int]) -> Matrix:
         return replace(self, signals=tuple(self.signals[i] for i in indexes), checks=())
@@ -93,6 +95,11 @@ class Matrix:
     def then(self, *steps: Step) -> Matrix:
         """Take every signal through the same steps."""
         return replace(self, signals=tuple(then(signal, *steps) for signal in self.signals))
+
+    def by_column(self, *columns: Sequence[Step]) -> Matrix:
+        """Take each signal through steps of its own."""
+        signals = tuple(then(signal, *steps) for signal, steps in zip(self.signals, columns, strict=True))
+        return replace(self, signals=signals)
 
 
 def received(contract: ModelContract) -> Matrix:

@@ -40,7 +40,7 @@ typedef struct {
 /* The steps of plan.py's Op, under the same numbers. */
 enum {
     FILL_NULL, SUBTRACT, DIVIDE, MULTIPLY, ADD, AT_LEAST, AT_MOST, TO_FLOAT32, IS_NULL, REFUSE_NULL,
-    REFUSE_INFINITE, TINY_TO_ZERO, OPS
+    REFUSE_INFINITE, TINY_TO_ZERO, EQUAL_TO_NULL, OPS
 };
 
 typedef struct {
