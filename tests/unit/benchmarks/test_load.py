@@ -41,7 +41,7 @@ def test_right_answers_are_counted() -> None:
     outcome = loaded([RIGHT])
     assert outcome.wrong_count == 0
     assert len(outcome.latencies) > 10
-    assert 0.1 <= outcome.seconds < 5
+    assert 0 < outcome.seconds < 5
     assert 0 < min(outcome.latencies) < 1
     assert outcome.load_cpu_seconds > 0
 
