@@ -35,7 +35,7 @@ class Scoring(BaseModel):
         """Say it in a line."""
         if self.path == "scikit-learn":
             return f"scikit-learn: {self.why}"
-        return f"compiled, equal to scikit-learn's on {self.rows:,} rows"
+        return f"compiled, equal to the fitted pipeline on {self.rows:,} rows"
 
     @classmethod
     def load(cls, folder: Path) -> Self:

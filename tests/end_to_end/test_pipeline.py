@@ -39,7 +39,7 @@ def test_an_upload_becomes_an_endpoint(bank: Bank, trained: dict[str, Any]) -> N
 
 
 def test_the_endpoint_serves_by_the_compiled_path(bank: Bank, trained: dict[str, Any]) -> None:
-    assert trained["scoring"].startswith("compiled, equal to scikit-learn's on ")
+    assert trained["scoring"].startswith("compiled, equal to the fitted pipeline on ")
     group = f"/aws/sagemaker/Endpoints/{trained['endpoint_name']}"
     found = bank.stack.client("logs").filter_log_events(logGroupName=group, filterPattern="scoring")
     assert any("scoring: compiled" in event["message"] for event in found["events"])

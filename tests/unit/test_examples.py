@@ -184,7 +184,7 @@ class TestFeatures:
         model = load(CHURN / "train.py").build_model(dict(project.model.hyperparameters))
         model.fit(rows, built[target.column])
         told = compile_beside(model, contract, rows, tmp_path)
-        assert told.startswith("scoring: compiled, equal to scikit-learn's on "), told
+        assert told.startswith("scoring: compiled, equal to the fitted pipeline on "), told
 
 
 @pytest.mark.skipif(not TELCO_DATA.is_file(), reason="telco_customer_churn.csv is not in ../shared/data")
