@@ -35,6 +35,7 @@ OUT = ROOT / "build" / "bench"
 DOCS = ROOT / "docs"
 SCALES = (Shape(100, 19), Shape(500, 19), Shape(2_000, 19), Shape(150, 20), Shape(150, 100), Shape(150, 500))
 QUICK = Settings(repeats=1, seconds=1.5, warmup_seconds=0.5)
+SCALE_SETTINGS = Settings(repeats=3, seconds=2.0, warmup_seconds=0.5)
 
 _SOAK_WINDOW_SECONDS = 30.0
 
@@ -87,7 +88,8 @@ def _compare(arguments: argparse.Namespace) -> int:
         main_example = example(Shape())
         ceiling = LoadFigures.of(bench.ceiling(main_example), 1, None)
         seen = bench.compare(those, main_example)
-        scales = [_scale(bench, shape) for shape in (() if arguments.quick else SCALES)]
+        scaling = Bench(children, scratch, SCALE_SETTINGS)
+        scales = [_scale(scaling, shape) for shape in (() if arguments.quick else SCALES)]
     found = [_figures_of(server, seen[server.name]) for server in those]
     figures = Figures(
         machine=machine,

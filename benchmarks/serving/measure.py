@@ -33,12 +33,12 @@ class Settings:
     Attributes:
         repeats: of everything, on servers started anew, in alternating order.
         seconds: that count, of each load.
-        warmup_seconds: before.
+        warmup_seconds: before; BentoML learns its batch size in it.
     """
 
     repeats: int = 3
-    seconds: float = 4.0
-    warmup_seconds: float = 1.0
+    seconds: float = 3.0
+    warmup_seconds: float = 2.0
 
 
 @dataclass
