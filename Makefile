@@ -11,13 +11,15 @@ PYTHON ?= python3
 UV ?= $(shell command -v uv || echo $(CURDIR)/.tools/bin/uv)
 export UV
 export UV_COMPILE_BYTECODE := 1
+# As in the images: OpenMP's threads, spinning where they wait, lose a hundredfold once a core is shared.
+export OMP_WAIT_POLICY := PASSIVE
 # The locked Node comes first: the machine's own, if it has one, may be past its end of life.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport VIRTUAL_ENV
 
 SOURCES := sluice cli local lambdas containers examples benchmarks tests
 
-.PHONY: help setup demo test check lint types layers dockerfiles synth templates bench bench-serving soak clean
+.PHONY: help setup demo test sanitize fuzz check lint types layers dockerfiles synth templates bench bench-serving soak clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | column -t -s "$$(printf '\t')"
@@ -54,6 +56,16 @@ demo: setup ## local AWS, cdk deploy of examples/churn, upload, training, endpoi
 test: setup ## all tests
 	.venv-infra/bin/python -m pytest -q tests/infra
 	.venv/bin/python -m pytest -q --ignore=tests/infra
+
+sanitize: setup ## the native code's tests under AddressSanitizer and UBSan, built apart in build/sanitized
+	.venv/bin/python -m tests.sanitized
+
+FUZZ_SECONDS ?= 1800
+
+fuzz: setup ## long fuzzing of the serving container, for the night; what it finds is in build/fuzz/
+	SLUICE_FUZZ_TIMES=40 .venv/bin/python -m pytest -q tests/unit/containers/test_fuzz.py
+	$(UV) run --frozen --with 'atheris<4' python -m tests.unit.containers.fuzz_serving build/fuzz \
+	  -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=30
 
 check: setup lint types layers dockerfiles templates ## all static checks
 

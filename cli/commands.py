@@ -181,7 +181,16 @@ def _show(summary: dict[str, Any], *, as_json: bool) -> None:
         print(json.dumps(summary, indent=2, default=str))
         return
     say(f"\n{summary['outcome']}")
-    for key in ("dataset_version", "rows", "rejected_rows", "endpoint_name", "report_uri", "report_file"):
+    shown = (
+        "dataset_version",
+        "rows",
+        "rejected_rows",
+        "scoring",
+        "endpoint_name",
+        "report_uri",
+        "report_file",
+    )
+    for key in shown:
         if summary.get(key) is not None:
             say(f"  {key.replace('_', ' '):<17} {summary[key]}")
     for name, value in (summary.get("metrics") or {}).items():

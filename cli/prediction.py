@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ def predict_file(stack: Stack, file: Path) -> Iterator[dict[str, Any]]:
     of the project are sent as null. JSON is sent as it stands.
 
     Raises:
-        SluiceError: no such file, or the endpoint refused a request.
+        SluiceError: no such file, no rows in it, a column missing, or the endpoint refused a request.
     """
     if not file.is_file():
         raise SluiceError("there is no such file", where=str(file))
@@ -74,19 +74,35 @@ def _csv_batches(stack: Stack, file: Path) -> Iterator[bytes]:
         source.seek(0)
         rows = filter(None, csv.reader(islice(source, header.lines, None), delimiter=delimiter))
         kept = [i for i, name in enumerate(header.names) if features is None or name in features]
+        _require_all(features or [], header.names, file)
         left_out = [name for i, name in enumerate(header.names) if i not in set(kept)]
         if left_out:
             say(f"  left out, being no features of the model: {', '.join(left_out)}")
+        done = 0
         while chunk := list(islice(rows, _BATCH_ROWS)):
             buffer = io.StringIO()
             writer = csv.writer(buffer, lineterminator="\n")
             writer.writerow([header.names[i] for i in kept])
-            for number, row in enumerate(chunk):
+            for number, row in enumerate(chunk, start=done + 1):
                 if len(row) != len(header.fields):
                     raise SluiceError(
-                        f"row {number + 1} of a batch has {len(row)} fields, the header {len(header.fields)}",
+                        f"row {number:,} has {len(row)} fields, the header {len(header.fields)}",
                         where=str(file),
                     )
                 values = [row[i].strip() for i in kept]
                 writer.writerow(["" if value in nulls else value for value in values])
             yield buffer.getvalue().encode()
+            done += len(chunk)
+        if not done:
+            raise SluiceError("the file has a header and no rows", where=str(file))
+
+
+def _require_all(features: Sequence[str], names: Sequence[str], file: Path) -> None:
+    missing = [name for name in features if name not in names]
+    if missing:
+        raise SluiceError(
+            f"columns the model takes are missing: {', '.join(map(repr, missing))}",
+            where=str(file),
+            why=f"its first line has to be a header; it reads {', '.join(map(repr, names))}",
+            fix="send the columns of the training data, with their header; the target may be left out",
+        )

@@ -31,9 +31,15 @@ _EXPECTED = {
     "boolean": "true or false",
     "string": "a string",
 }
-_NUMBER_TEXT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-# A column of booleans with nulls is one of floats in pandas, and written so.
-_BOOLEAN_TEXT = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
+# Possessive: a hundred thousand digits that end in a letter are given up at once.
+_NUMBER_TEXT = re.compile(r"[+-]?(\d++\.?\d*+|\.\d++)([eE][+-]?\d++)?", re.ASCII)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+# What sluice/schema.py takes in a training file; and a column of booleans with nulls is one of floats in pandas, and
+# written so.
+_BOOLEAN_TEXT = {
+    **dict.fromkeys(("true", "t", "yes", "y", "1", "1.0"), True),
+    **dict.fromkeys(("false", "f", "no", "n", "0", "0.0"), False),
+}
 _SHOWN = 60
 _LONGEST_WHOLE = 40
 
@@ -65,7 +71,7 @@ class ModelContract(_Frozen):
 
     features: tuple[Feature, ...]
     target: TargetContract
-    null_values: tuple[str, ...] = ("",)  # what a CSV field may hold for null, besides nothing at all
+    null_values: tuple[str, ...] = ("",)  # what text may hold for null, besides nothing at all
     dataset_version: str = ""
     versions: dict[str, str] = {}
 
@@ -160,12 +166,9 @@ class ModelContract(_Frozen):
 
     def from_text(self, value: Any, feature: Feature) -> Value:
         """Read one text field; see `Converter`."""
-        text: str = value
-        if text == "" or text in self.null_values:
+        text = plain_text(value, self.null_values)
+        if text is None:
             return _null(feature)
-        if feature.type == "string":
-            return text
-        text = text.strip()
         if feature.type == "boolean":
             flag = _BOOLEAN_TEXT.get(text.lower())
             if flag is None:
@@ -177,14 +180,26 @@ class ModelContract(_Frozen):
         whole = text.lstrip("+-").isdigit() and len(text) <= _LONGEST_WHOLE
         return _number(int(text) if whole else float(text), feature)
 
+    def _category(self, value: str, feature: Feature) -> Value:
+        text = plain_text(value, self.null_values)
+        if text is None:
+            return _null(feature)
+        if not _is_unicode(text):
+            raise _Breach
+        return text
+
     def _convert(self, raw: Mapping[str, Sequence[Any]], convert: Converter) -> Columns:
         columns: Columns = {}
         for feature in self.features:
             column: list[Value] = []
             columns[feature.name] = column
+            is_text = feature.type == "string"
             for value in raw[feature.name]:
                 try:
-                    column.append(convert(value, feature))
+                    if is_text and type(value) is str:
+                        column.append(self._category(value, feature))
+                    else:
+                        column.append(convert(value, feature))
                 except _Breach:
                     where = f"row {len(column) + 1}, column {feature.name!r}"
                     _refuse(where, _expected(feature), value)
@@ -222,20 +237,17 @@ class _Breach(Exception):
 
 
 Converter: TypeAlias = Callable[[Any, Feature], Value]
-"""Turns one received value into what the model takes, or raises _Breach."""
+"""Turns one received value into what the model takes, or raises _Breach. A string's text is not its business."""
 
 
 def from_json(value: Any, feature: Feature) -> Value:
     """Read one JSON value; see `Converter`."""
     if value is None:
         return _null(feature)
-    if feature.type == "string":
-        if type(value) is str:
-            return value
-    elif feature.type == "boolean":
+    if feature.type == "boolean":
         if type(value) is bool:
             return _boolean(value, feature)
-    elif type(value) in (int, float):
+    elif feature.type != "string" and type(value) in (int, float):
         return _number(value, feature)
     raise _Breach
 
@@ -247,6 +259,16 @@ def from_array(value: Any, feature: Feature) -> Value:
     if feature.type == "boolean" and type(value) in (int, float) and value in (0, 1):
         return _boolean(bool(value), feature)
     return from_json(value, feature)
+
+
+def plain_text(value: str, null_values: Sequence[str]) -> str | None:
+    """Give a text without the blanks around it, None for null.
+
+    By this rule sluice/schema.py checks datasets (Arrow trims what str.strip does), so a row means the same in a
+    training file and in a request of any format.
+    """
+    text = value.strip()
+    return None if not text or text in null_values or value in null_values else text
 
 
 def category_text(value: bool | float | str, type_: FeatureType) -> str:
@@ -280,6 +302,11 @@ def _null(feature: Feature) -> Value:
     return math.nan if feature.kind == "number" else None
 
 
+def _is_unicode(text: str) -> bool:
+    """Tell whether there is no lone surrogate, which no file can hold and which models fail over."""
+    return text.isascii() or _SURROGATE.search(text) is None
+
+
 def _require_rows(rows: Sequence[Any]) -> None:
     if not rows:
         raise RequestError("the request holds no rows", fix="send at least one row of feature values")
@@ -296,8 +323,10 @@ def _expected(feature: Feature) -> str:
 
 
 def _describe(value: Any) -> str:
-    if value is None or value == "":
+    if value is None:
         return "null"
+    if isinstance(value, str) and not value.strip():
+        return "an empty text"
     if isinstance(value, bool):
         return f"the boolean {str(value).lower()}"
     if isinstance(value, float) and math.isnan(value):

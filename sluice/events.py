@@ -40,11 +40,15 @@ class DecideGateInput(Payload):
 
 
 class ModelEvaluation(Payload):
-    """One model's figures on the held-out rows; `error` instead of metrics where it could not score them."""
+    """One model's figures on the held-out rows; `error` instead of metrics where it could not score them.
+
+    `scoring` says by which path it would be served, and why; None of an image of the user's own.
+    """
 
     metrics: dict[str, float] = {}
     error: str | None = None
     model_uri: str
+    scoring: str | None = None
 
 
 class Evaluation(Payload):

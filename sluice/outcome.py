@@ -71,6 +71,11 @@ class Findings:
         return None if self.evaluation is None else self.evaluation.challenger.metrics
 
     @property
+    def scoring(self) -> str | None:
+        """By which path the challenger is, or would be, served."""
+        return None if self.evaluation is None else self.evaluation.challenger.scoring
+
+    @property
     def champion_metrics(self) -> dict[str, float] | None:
         return None if self.told.gate is None else self.told.gate.champion_metrics
 
@@ -141,6 +146,7 @@ def _summary(findings: Findings) -> dict[str, Any]:
         "metrics": findings.metrics,
         "champion_metrics": findings.champion_metrics,
         "reasons": findings.reasons,
+        "scoring": findings.scoring,
         "model_uri": told.model_uri,
         "endpoint_name": told.endpoint_name if told.outcome == "Deployed" else None,
         "report_uri": findings.report_uri,
@@ -171,6 +177,7 @@ def _message(findings: Findings) -> str:
         "dataset": findings.dataset_version,
         "model": _figures(findings.metrics),
         "champion": _figures(findings.champion_metrics),
+        "scoring": findings.scoring,
         "endpoint": findings.told.endpoint_name if findings.told.outcome == "Deployed" else None,
         "report": findings.page_uri,
         "execution": findings.told.execution_arn,

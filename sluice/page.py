@@ -81,7 +81,8 @@ def _decision(findings: Findings) -> str:
     ]
     table = _table(["on the held-out rows", "this model", "champion", "asked for"], rows, numeric={1, 2})
     reasons = "".join(f"<li>{escape(reason)}</li>" for reason in findings.reasons)
-    return f"<h2>The model</h2>{table}<ul>{reasons}</ul>"
+    scoring = f"<p>Scoring: {escape(findings.scoring)}.</p>" if findings.scoring else ""
+    return f"<h2>The model</h2>{table}<ul>{reasons}</ul>{scoring}"
 
 
 def _asked(findings: Findings, name: str) -> str:

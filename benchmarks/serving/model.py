@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from containers.compiled.scoring import Scoring
 from containers.frames import frame_of, write_training_set
 from containers.paths import MlPaths
+from containers.scoring import Scoring
 from sluice.contract import Columns, Feature, ModelContract, TargetContract
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -87,7 +87,7 @@ def _panel(panel: Panel, top: float) -> tuple[list[str], float]:
     for power in range(scale.low, scale.high + 1):
         x = scale.at(10.0**power)
         parts.append(f'<path d="M{x:.1f} {top + _HEAD - 8:.0f}V{bottom:.0f}" stroke="{_FAINT}"/>')
-        parts.append(f'<text x="{x:.1f}" y="{bottom + 16:.0f}" text-anchor="middle">{10**power:,g}</text>')
+        parts.append(f'<text x="{x:.1f}" y="{bottom + 16:.0f}" text-anchor="middle">{10**power:,}</text>')
     y = top + _HEAD
     for group, size in zip(panel.groups, sizes, strict=True):
         parts += _group(group, scale, y)

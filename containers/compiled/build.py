@@ -18,6 +18,7 @@ from pathlib import Path
 
 from containers.compiled.sources import FLAGS, FOLDER, SOURCES, source_hash
 
+# `make sanitize`: tests/sanitized.py. A later -O holds.
 SANITIZE = (
     "-fsanitize=address,undefined",
     "-fno-sanitize-recover=all",

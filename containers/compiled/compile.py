@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from importlib import import_module
-from importlib.metadata import version
 from typing import Any
 
 from containers.compiled.estimator import CompiledEstimator
@@ -59,7 +59,7 @@ def compile_model(model: Any, contract: ModelContract) -> Plan:
             raise NotCompilable("a Pipeline that ends in a Pipeline")
     compiled = _compiler(estimator)(estimator, matrix)
     ends = ends_of(compiled.matrix, compiled.used(), contract)
-    library = type(estimator).__module__.split(".")[0].replace("sklearn", "scikit-learn")
+    library = type(estimator).__module__.split(".")[0]
     return Plan(
         features=contract.features,
         numbers=ends.numbers,
@@ -69,7 +69,8 @@ def compile_model(model: Any, contract: ModelContract) -> Plan:
         model=compiled.model,
         start=compiled.start,
         link=compiled.link,
-        made_with={library: version(library)},
+        # Not the distribution's version: the module xgboost is there by other names, too (xgboost-cpu).
+        made_with={library.replace("sklearn", "scikit-learn"): sys.modules[library].__version__},
     )
 
 

@@ -39,23 +39,14 @@ class Engine(Protocol):
 
     name: Literal["native", "numpy"]
 
-    def score_record(self, record: object, value: int, /) -> Row | None:
-        """Predict for one JSON object: its value number `value`, or all of them with -1."""
+    def score_csv(self, body: bytes, value: int, /) -> Row | Rows | None:
+        """Predict for a CSV body without header: one row's value number `value` (-1: all), or many rows'."""
 
-    def score_list(self, values: object, value: int, /) -> Row | None:
-        """Predict for one JSON array in contract order."""
+    def score_json(self, body: bytes, value: int, /) -> Row | Rows | None:
+        """Predict for a record, or a list of records or of lists in contract order, bare or as "instances"."""
 
-    def score_csv_row(self, body: bytes, value: int, /) -> Row | None:
-        """Predict for a CSV body of one row, without header."""
-
-    def score_records(self, records: object, /) -> Rows | None:
-        """Predict for a list of JSON objects."""
-
-    def score_lists(self, rows: object, /) -> Rows | None:
-        """Predict for a list of JSON arrays in contract order."""
-
-    def score_csv(self, body: bytes, /) -> Rows | None:
-        """Predict for a CSV body without header."""
+    def score_json_lines(self, body: bytes, value: int, /) -> Row | Rows | None:
+        """Predict for a record or a list a line."""
 
     def score_columns(self, columns: Columns, /) -> Rows | None:
         """Predict for columns that keep the contract.
@@ -83,22 +74,13 @@ class NumpyEngine:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
 
-    def score_record(self, _record: object, _value: int, /) -> Row | None:
+    def score_csv(self, _body: bytes, _value: int, /) -> Row | Rows | None:
         return None
 
-    def score_list(self, _values: object, _value: int, /) -> Row | None:
+    def score_json(self, _body: bytes, _value: int, /) -> Row | Rows | None:
         return None
 
-    def score_csv_row(self, _body: bytes, _value: int, /) -> Row | None:
-        return None
-
-    def score_records(self, _records: object, /) -> Rows | None:
-        return None
-
-    def score_lists(self, _rows: object, /) -> Rows | None:
-        return None
-
-    def score_csv(self, _body: bytes, /) -> Rows | None:
+    def score_json_lines(self, _body: bytes, _value: int, /) -> Row | Rows | None:
         return None
 
     def score_columns(self, columns: Columns, /) -> Rows | None:
@@ -118,12 +100,9 @@ class NativeEngine:
 
     def __init__(self, plan: Plan, contract: ModelContract, native: Any) -> None:
         scorer = native.Scorer(_spec(plan, contract))
-        self.score_record = scorer.score_record
-        self.score_list = scorer.score_list
-        self.score_csv_row = scorer.score_csv_row
-        self.score_records = scorer.score_records
-        self.score_lists = scorer.score_lists
         self.score_csv = scorer.score_csv
+        self.score_json = scorer.score_json
+        self.score_json_lines = scorer.score_json_lines
         self.score_columns = scorer.score_columns
 
 
@@ -164,6 +143,7 @@ def _spec(plan: Plan, contract: ModelContract) -> dict[str, Any]:
     linear = isinstance(plan.model, Linear)
     return {
         "columns": [_column(feature, texts.get(i)) for i, feature in enumerate(plan.features)],
+        "names": [feature.name.encode() for feature in plan.features],
         "nulls": [text.encode() for text in contract.null_values],
         "step_op": np.array([step.op for step in steps], dtype="<u4").tobytes(),
         "step_operand": np.array([step.operand for step in steps], dtype="<f8").tobytes(),

@@ -311,8 +311,9 @@ def _last_below(steps: tuple[Step, ...], thresholds: Doubles) -> Doubles:
     """Find the largest x that the steps, which never turn the order, take to at most the threshold.
 
     By bisection among all doubles: thresholds lie behind a scaling and a rounding, which no formula inverts to
-    the bit.
+    the bit. One number that becomes null among them would send it the wrong way.
     """
+    steps = tuple(step for step in steps if step.op != Op.EQUAL_TO_NULL)
     low = np.full(len(thresholds), _order(np.array([-np.finfo(np.float64).max]))[0])
     high = np.full(len(thresholds), _order(np.array([np.finfo(np.float64).max]))[0])
     for _ in range(65):

@@ -42,6 +42,7 @@ class Op(IntEnum):
     REFUSE_NULL = 9
     REFUSE_INFINITE = 10
     TINY_TO_ZERO = 11
+    EQUAL_TO_NULL = 12
 
 
 @dataclass(frozen=True)
@@ -158,12 +159,17 @@ class Trees:
         _require(not bool(np.isnan(self.threshold[own]).any()), "a threshold is no number")
         _require(bool((self.null_left <= 1).all()), "a flag is neither 0 nor 1")
         _check_starts(self.set_start, len(self.set_words), "the category sets")
+        # A number between -1 and 0 is looked for as 0, in a set of whatever size.
+        _require(bool((np.diff(self.set_start.astype(np.int64)) > 0).all()), "a category set without a word")
         sets = len(self.set_start) - 1
         _require(
             bool((self.category_set >= -1).all() and (self.category_set < sets).all()),
             "a node's category set",
         )
         _require(self.values.ndim == 2 and len(self.values) > 0, "the leaves' values")
+        _require(
+            not self.single or self.values.shape[1] == 1, "sums in binary32 of more than one value a leaf"
+        )
         _require(bool((self.row[~inner] < len(self.values)).all()), "a leaf's row")
         _require(bool(np.isfinite(self.values).all()), "a leaf's value is no number")
         _require(bool(np.isfinite(self.divisor)) and self.divisor != 0, "the divisor")
@@ -265,6 +271,8 @@ class Plan:
 
     def __post_init__(self) -> None:
         _require(0 < len(self.features) <= MOST_SLOTS, "the number of columns")
+        names = {feature.name for feature in self.features}
+        _require(len(names) == len(self.features), "two columns of one name")
         _require(0 < len(self.base) <= MOST_SLOTS, "the number of slots")
         _require(bool(np.isfinite(self.start).all()) and self.outputs > 0, "the sums' start")
         for number in self.numbers:
@@ -274,7 +282,7 @@ class Plan:
         for lookup in self.number_lookups:
             self._check_column(lookup.column, "number")
             _check_steps(lookup.steps)
-            _require(bool((np.diff(lookup.keys) > 0).all()), "the keys of a number column")
+            _require(bool((lookup.keys[1:] > lookup.keys[:-1]).all()), "the keys of a number column")
             self._check_fill(lookup.fill, len(lookup.keys))
         for text in self.texts:
             self._check_column(text.column, "category")
@@ -282,7 +290,9 @@ class Plan:
             self._check_fill(text.fill, len(text.keys))
         columns = [text.column for text in self.texts]
         _require(len(set(columns)) == len(columns), "a category column is looked up twice")
+        self._check_slots()
         self._check_model()
+        self._check_link()
 
     def _check_column(self, column: int, kind: str) -> None:
         _require(0 <= column < len(self.features), "a column's number")
@@ -295,6 +305,13 @@ class Plan:
         _require(bool((fill.slot < len(self.base)).all()), "a column's slot")
         _require(bool((fill.refused <= 1).all()), "a flag is neither 0 nor 1")
 
+    def _check_slots(self) -> None:
+        """See that no slot has two sources: the masks of both would leave no leaf standing."""
+        fills = [lookup.fill for lookup in self.number_lookups] + [text.fill for text in self.texts]
+        numbers = np.array([number.slot for number in self.numbers], dtype=np.int64)
+        slots = np.concatenate([numbers, *(np.unique(fill.slot) for fill in fills)])
+        _require(len(np.unique(slots)) == len(slots), "a slot is filled by two columns")
+
     def _check_model(self) -> None:
         if isinstance(self.model, Linear):
             shape = (self.outputs, len(self.base))
@@ -303,12 +320,18 @@ class Plan:
         else:
             _require(bool((self.model.slot < len(self.base)).all()), "a node's slot")
             _require(self.model.values.shape[1] in (1, self.outputs), "the leaves' width")
+            _require(not self.model.single or _are_single(self.start), "sums in binary32 start from others")
+
+    def _check_link(self) -> None:
         logistic = self.link.kind in (LinkKind.LOGISTIC, LinkKind.LOGISTIC32)
         _require(not logistic or self.outputs == 1, "a logistic link takes one sum")
         _require(bool(np.isfinite(self.link.factor)), "the link's factor")
         labelled = self.link.labels != Labels.NONE
         _require(labelled == (self.link.kind in _CLASSIFIES), "the link's labels")
         _require(labelled or self.outputs == 1, "a regression has one value")
+        _require(not labelled or self.values > 1, "one class alone")
+        two = self.link.labels in (Labels.RAW_ABOVE_ZERO, Labels.RAW_FROM_ZERO, Labels.VALUE_ABOVE_HALF)
+        _require(not two or self.values == 2, "labels of two classes, and another number of values")
 
     def fits(self, contract: ModelContract) -> None:
         """Make sure that the plan takes and answers what `contract` says.
@@ -321,6 +344,11 @@ class Plan:
         _require(self.values == expected, "its classes are not those of contract.json")
         classifies = contract.target.problem != "regression"
         _require((self.link.labels != Labels.NONE) == classifies, "its problem is not that of contract.json")
+
+
+def _are_single(values: Doubles) -> bool:
+    with np.errstate(over="ignore"):
+        return bool((values.astype(np.float32) == values).all())
 
 
 def _check_steps(steps: tuple[Step, ...]) -> None:

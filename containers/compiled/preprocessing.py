@@ -10,9 +10,9 @@ import functools
 import itertools
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -24,9 +24,11 @@ from containers.compiled.signals import (
     NotCompilable,
     Signal,
     TextSignal,
-    encoded,
+    question_of,
     then,
 )
+
+_MOST_CELLS = 1 << 22
 
 
 def through(transformer: Any, matrix: Matrix) -> Matrix:
@@ -53,6 +55,7 @@ def _pipeline(pipeline: Any, matrix: Matrix) -> Matrix:
 def _column_transformer(transformer: Any, matrix: Matrix) -> Matrix:
     signals: list[Signal] = []
     checks = list(matrix.checks)
+    stores_zeros = False
     for name, part, _ in transformer.transformers_:
         indexes = transformer._transformer_to_input_indices[name]
         if (isinstance(part, str) and part == "drop") or len(indexes) == 0:
@@ -60,7 +63,9 @@ def _column_transformer(transformer: Any, matrix: Matrix) -> Matrix:
         made = through(part, matrix.take(indexes))
         signals += made.signals
         checks += made.checks
-    return Matrix(tuple(signals), sparse=bool(transformer.sparse_output_), checks=tuple(checks))
+        stores_zeros |= made.stores_zeros
+    sparse = bool(transformer.sparse_output_)
+    return Matrix(tuple(signals), sparse, tuple(checks), sparse and stores_zeros)
 
 
 def _function_transformer(transformer: Any, matrix: Matrix) -> Matrix:
@@ -79,11 +84,6 @@ def _function_transformer(transformer: Any, matrix: Matrix) -> Matrix:
     return matrix
 
 
-def _by_column(matrix: Matrix, *columns: list[Step]) -> Matrix:
-    signals = tuple(then(signal, *steps) for signal, steps in zip(matrix.signals, columns, strict=True))
-    return replace(matrix, signals=signals)
-
-
 def _shifted_and_scaled(matrix: Matrix, shift: Any, scale: Any, more: tuple[Step, ...] = ()) -> Matrix:
     """Subtract, then divide; of a sparse matrix scikit-learn multiplies the stored values by 1 / scale."""
     columns = []
@@ -96,7 +96,8 @@ def _shifted_and_scaled(matrix: Matrix, shift: Any, scale: Any, more: tuple[Step
         elif scale is not None:
             steps.append(Step(Op.DIVIDE, float(scale[i])))
         columns.append([*steps, *more])
-    return _by_column(matrix, *columns)
+    # A product may be zero, and stay stored.
+    return replace(matrix.by_column(*columns), stores_zeros=matrix.sparse)
 
 
 def _standard(scaler: Any, matrix: Matrix) -> Matrix:
@@ -117,8 +118,7 @@ def _max_abs(scaler: Any, matrix: Matrix) -> Matrix:
 def _min_max(scaler: Any, matrix: Matrix) -> Matrix:
     low, high = map(float, scaler.feature_range)
     clip = [Step(Op.AT_LEAST, low), Step(Op.AT_MOST, high)] if scaler.clip else []
-    return _by_column(
-        matrix,
+    return matrix.by_column(
         *(
             [
                 Step(Op.REFUSE_INFINITE),
@@ -147,7 +147,7 @@ def _simple_imputer(imputer: Any, matrix: Matrix) -> Matrix:
     if imputer.add_indicator:
         where_missing = (matrix.signals[i] for i in imputer.indicator_.features_)
         filled += [then(signal, Step(Op.IS_NULL)) for signal in where_missing]
-    return replace(matrix, signals=tuple(filled))
+    return replace(matrix, signals=tuple(filled), stores_zeros=matrix.sparse)
 
 
 def _imputed(signal: Signal, statistic: Any) -> Signal:
@@ -179,22 +179,31 @@ def _encoder(encoder: Any, matrix: Matrix, outputs: list[slice]) -> Matrix:
         raise NotCompilable(f"an encoder of dtype {np.dtype(encoder.dtype)}")
     finite = [s if isinstance(s, TextSignal) else then(s, Step(Op.REFUSE_INFINITE)) for s in matrix.signals]
     matrix = replace(matrix, signals=tuple(finite))
-    probe = _Probe(encoder, matrix)
+    questions = [
+        question_of(signal, categories)
+        for signal, categories in zip(matrix.signals, encoder.categories_, strict=True)
+    ]
     signals: list[Signal] = []
     checks = list(matrix.checks)
-    for i, signal in enumerate(matrix.signals):
-        tables = encoded(signal, encoder.categories_[i], functools.partial(probe, i, outputs[i]))
+    answers = _Probe(encoder, matrix, outputs).answers([question.inputs for question in questions])
+    for question, (values, refused) in zip(questions, answers, strict=True):
+        tables = question.tables(values, refused)
         if tables[0].refused.any():
             checks.append(tables[0])
-        signals += tables if outputs[i].stop > outputs[i].start else []
+        signals += tables if values.shape[1] else []
     return Matrix(tuple(signals), checks=tuple(checks))
 
 
-class _Probe:
-    """Asks an encoder what it makes of single values of one column."""
+_Answer: TypeAlias = tuple[Doubles, npt.NDArray[np.bool]]
+"""(k, width) what becomes of k values, and (k,) which of them the encoder raises for."""
 
-    def __init__(self, encoder: Any, matrix: Matrix) -> None:
+
+class _Probe:
+    """Asks an encoder what it makes of values: of all columns at once, for a question costs a frame of them all."""
+
+    def __init__(self, encoder: Any, matrix: Matrix, outputs: list[slice]) -> None:
         self._encoder = encoder
+        self._outputs = outputs
         self._usual = [categories[0] for categories in encoder.categories_]
         self._texts = [isinstance(signal, TextSignal) for signal in matrix.signals]
         framed = hasattr(encoder, "feature_names_in_")
@@ -203,32 +212,78 @@ class _Probe:
         if not framed and not any(self._texts) and any(c.dtype == object for c in encoder.categories_):
             raise NotCompilable("an encoder that was fitted on numbers among text")
 
-    def __call__(
-        self, column: int, outputs: slice, values: list[Any]
-    ) -> tuple[Doubles, npt.NDArray[np.bool]]:
-        """Give (k, width) what becomes of k values, and (k,) which of them the encoder raises for."""
-        made = np.zeros((len(values), outputs.stop - outputs.start))
-        refused = np.zeros(len(values), dtype=bool)
-        # The keys together, which cannot fail; what may, alone.
-        groups = [range(len(values) - 2), *([i] for i in range(max(len(values) - 2, 0), len(values)))]
+    def answers(self, inputs: list[list[Any]]) -> list[_Answer]:
+        """Ask about each column's values; the last two of them are an unknown one and null."""
+        refused = [
+            np.array([self._surely_refuses(column, value) for value in values], dtype=bool)
+            for column, values in enumerate(inputs)
+        ]
+        made = [
+            np.zeros((len(values), outputs.stop - outputs.start))
+            for values, outputs in zip(inputs, self._outputs, strict=True)
+        ]
+        # The keys first, among which there is hardly one that is refused; then what may be, by kind.
+        keys = [(c, row) for c, values in enumerate(inputs) for row in range(len(values) - 2)]
+        unknown, null = ([(c, len(values) - back) for c, values in enumerate(inputs)] for back in (2, 1))
+        groups = [[(c, row) for c, row in group if not refused[c][row]] for group in (keys, unknown, null)]
         while groups:
-            group = list(groups.pop())
+            group = groups.pop()
             if not group:
                 continue
             try:
-                made[group] = self._transform(column, [values[i] for i in group])[:, outputs]
+                for (column, row), answer in zip(group, self._ask(group, inputs), strict=True):
+                    made[column][row] = answer
             except ValueError as error:
                 if "unknown categories" not in str(error) and "NaN" not in str(error):
                     raise
                 if len(group) == 1:
-                    refused[group] = True
+                    refused[group[0][0]][group[0][1]] = True
                 else:
                     groups += [group[: len(group) // 2], group[len(group) // 2 :]]
-        return made, refused
+        return list(zip(made, refused, strict=True))
 
-    def _transform(self, column: int, values: list[Any]) -> Doubles:
-        columns = [[usual] * len(values) for usual in self._usual]
-        columns[column] = values
+    def _surely_refuses(self, column: int, value: Any) -> bool:
+        """Tell what needs no asking: where unknown categories are errors, a value that is none."""
+        if self._encoder.handle_unknown != "error":
+            return False
+        categories = self._known[column]
+        return value not in categories and not (value != value and None in categories)
+
+    @functools.cached_property
+    def _known(self) -> list[set[Any]]:
+        """Each column's categories; null is None."""
+        return [
+            {None if c is None or c != c else c for c in categories.tolist()}
+            for categories in self._encoder.categories_
+        ]
+
+    def _ask(self, group: list[tuple[int, int]], inputs: list[list[Any]]) -> Iterator[Doubles]:
+        """Give what becomes of the values at (column, row), in that order, a frame of bounded size at a time."""
+        most = max(1, _MOST_CELLS // max(len(self._usual), self._outputs[-1].stop))
+        columns: list[list[Any]] = [[] for _ in self._usual]
+        placed: list[tuple[int, int]] = []
+
+        def taken() -> Iterator[Doubles]:
+            made = self._transform(columns)
+            for column, row in placed:
+                yield made[row, self._outputs[column]]
+            placed.clear()
+            for values in columns:
+                values.clear()
+
+        for column, row in group:
+            if len(columns[column]) == most:
+                yield from taken()
+            placed.append((column, len(columns[column])))
+            columns[column].append(inputs[column][row])
+        yield from taken()
+
+    def _transform(self, given: list[list[Any]]) -> Doubles:
+        """Transform columns of different lengths, which the usual category fills up."""
+        most = max(map(len, given))
+        columns = [
+            values + [usual] * (most - len(values)) for values, usual in zip(given, self._usual, strict=True)
+        ]
         rows: Any
         if hasattr(self._encoder, "feature_names_in_"):
             types = [pd.StringDtype(na_value=np.nan) if text else "float64" for text in self._texts]

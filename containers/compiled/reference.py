@@ -42,6 +42,7 @@ class Refused(Exception):
         self.column = column
 
 
+@np.errstate(all="ignore")  # whoever asks looks whether all answers are finite
 def evaluate(plan: Plan, columns: Columns) -> tuple[Doubles, npt.NDArray[np.int32] | None]:
     """Predict for columns that keep the contract.
 
@@ -130,6 +131,8 @@ def run(steps: tuple[Step, ...], values: Doubles) -> tuple[Doubles, npt.NDArray[
                     refused |= np.isinf(x)
                 case Op.TINY_TO_ZERO:
                     x = np.where(np.abs(x) <= step.operand, 0.0, x)
+                case Op.EQUAL_TO_NULL:
+                    x = np.where(x == step.operand, np.nan, x)
     return x, refused
 
 

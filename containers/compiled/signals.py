@@ -8,7 +8,7 @@ later happens to its few values at compile time, by numpy, in scikit-learn's own
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -81,11 +81,13 @@ class Matrix:
         signals: the columns.
         sparse: whether scikit-learn holds them in a sparse matrix, where it scales in another way.
         checks: tables that fill no slot, but refuse values.
+        stores_zeros: whether a sparse matrix may store a zero, which is then another thing than one left out.
     """
 
     signals: tuple[Signal, ...]
     sparse: bool = False
     checks: tuple[TableSignal, ...] = ()
+    stores_zeros: bool = False
 
     def take(self, indexes: Sequence[int]) -> Matrix:
         return replace(self, signals=tuple(self.signals[i] for i in indexes), checks=())
@@ -93,6 +95,11 @@ class Matrix:
     def then(self, *steps: Step) -> Matrix:
         """Take every signal through the same steps."""
         return replace(self, signals=tuple(then(signal, *steps) for signal in self.signals))
+
+    def by_column(self, *columns: Sequence[Step]) -> Matrix:
+        """Take each signal through steps of its own."""
+        signals = tuple(then(signal, *steps) for signal, steps in zip(self.signals, columns, strict=True))
+        return replace(self, signals=signals)
 
 
 def received(contract: ModelContract) -> Matrix:
@@ -125,35 +132,56 @@ def then(signal: Signal, *steps: Step) -> Signal:
     return replace(signal, steps=tuple(so_far))
 
 
-Transform: TypeAlias = Callable[[list[Any]], tuple[Doubles, npt.NDArray[np.bool]]]
-"""From k values of one column to (k, width) what an encoder makes of them, and (k,) which it refuses."""
+@dataclass(frozen=True)
+class Question:
+    """What an encoder is to be asked about one column.
+
+    Attributes:
+        keys, steps: of the tables that the answer becomes.
+        inputs: (keys + 2,) the values as they reach the encoder; the last two are one that is no key, and null.
+        refused: (keys + 2,) what was refused before.
+    """
+
+    signal: Signal
+    steps: tuple[Step, ...]
+    keys: tuple[str, ...] | tuple[float, ...]
+    inputs: list[Any]
+    refused: npt.NDArray[np.bool]
+
+    def tables(self, values: Doubles, refused: npt.NDArray[np.bool]) -> list[TableSignal]:
+        """Give the encoder's outputs, at least one; `values` is (keys + 2, width)."""
+        columns = values.T if values.shape[1] else np.zeros((1, len(values)))
+        return [
+            TableSignal(self.signal.column, self.steps, self.keys, column, self.refused | refused)
+            for column in columns
+        ]
 
 
-def encoded(signal: Signal, categories: npt.NDArray[Any], transform: Transform) -> list[TableSignal]:
-    """Give what an encoder makes of a column, by asking it for each category, an unknown one, and null."""
+def question_of(signal: Signal, categories: npt.NDArray[Any]) -> Question:
+    """Say what to ask an encoder with these categories: each of them, an unknown one, and null.
+
+    Raises:
+        NotCompilable: there are too many, or they are not of the column's kind.
+    """
     keys: tuple[str, ...] | tuple[float, ...]
     steps: tuple[Step, ...] = ()
     if len(categories) > _MOST_CODES:
         raise NotCompilable(f"an encoder with {len(categories):,} categories")
     known = [c for c in categories.tolist() if c is not None and c == c]
     if isinstance(signal, TableSignal):
-        keys, steps, inputs = signal.keys, signal.steps, signal.values.tolist()
-    elif isinstance(signal, NumberSignal):
+        return Question(signal, signal.steps, signal.keys, signal.values.tolist(), signal.refused)
+    if isinstance(signal, NumberSignal):
         if not all(isinstance(c, (int, float)) for c in known):
             raise NotCompilable("an encoder with text among the categories of a number column")
         keys, steps = tuple(sorted({float(c) for c in known})), signal.steps
-        inputs = [*keys, _other_number(keys), float("nan")]
+        inputs: list[Any] = [*keys, _other_number(keys), float("nan")]
     else:
         if not all(isinstance(c, str) for c in known):
             raise NotCompilable("an encoder whose categories are not all text")
         keys = tuple(dict.fromkeys([*known, *(word for word in signal.words if word is not None)]))
         inputs = [signal.words.get(text, text) for text in map(str, keys)]
         inputs += [_other_text({*keys, *known}), signal.words.get(None, float("nan"))]
-    values, refused = transform(inputs)
-    if isinstance(signal, TableSignal):
-        refused = refused | signal.refused
-    tables = [TableSignal(signal.column, steps, keys, column, refused) for column in values.T]
-    return tables or [TableSignal(signal.column, steps, keys, np.zeros(len(keys) + 2), refused)]
+    return Question(signal, steps, keys, inputs, np.zeros(len(inputs), dtype=bool))
 
 
 def _other_text(keys: set[str]) -> str:

@@ -41,7 +41,7 @@ from containers.compiled.plan import (
 from sluice.contract import Feature
 
 FILE_NAME = "compiled.sluice"
-VERSION = 1
+VERSION = 2
 _MAGIC = b"SLUICE\r\n"
 _HEAD = struct.Struct("<8sIIQ32s")
 _TYPES = {"f8": "<f8", "u4": "<u4", "i4": "<i4", "u1": "|u1"}
@@ -114,6 +114,7 @@ def from_bytes(content: bytes) -> Plan:
         IndexError,
         AttributeError,
         OverflowError,
+        RecursionError,
         ValidationError,
     ) as error:
         raise CompiledModelError(f"its header is not one of ours: {type(error).__name__}: {error}") from error

@@ -50,6 +50,8 @@ def build(dataset: Table, folder: Path) -> TrainingSet:
     project = Project.load(folder)
     frame = _built(dataset, folder)
     _check_columns(frame, project)
+    for name in project.features.categorical:
+        frame[name] = casting.plain_texts(frame[name], project.data.null_values)
     target, classes = _target(frame, project)
     keys = (
         row_keys.entity_keys(frame, project.entity.key)

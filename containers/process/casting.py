@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from sluice.contract import ClassLabel, Feature, FeatureType, Kind, category_text
+from sluice.contract import ClassLabel, Feature, FeatureType, Kind, category_text, plain_text
 from sluice.errors import TrainingSetFailed
 from sluice.project import ColumnType
 
@@ -42,6 +43,14 @@ def type_of(column: pd.Series, declared: ColumnType | None) -> FeatureType:
         why="a feature or target is made of numbers, strings or booleans",
         fix="make one of them of it in features.py: build_features",
     )
+
+
+def plain_texts(column: pd.Series, null_values: Sequence[str]) -> pd.Series:
+    """Give a column whose texts are as a request's will be, whatever features.py made of them."""
+    if not (column.dtype == object or isinstance(column.dtype, pd.StringDtype)):
+        return column
+    texts = [plain_text(value, null_values) if isinstance(value, str) else value for value in column]
+    return pd.Series(texts, column.index, dtype=column.dtype, name=column.name)
 
 
 def feature_of(column: pd.Series, kind: Kind, declared: ColumnType | None, *, nullable: bool) -> Feature:

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from containers.frames import features_of
 from containers.predictions import Predictions
 from sluice.arrow import Table
 from sluice.contract import ModelContract
@@ -27,6 +26,9 @@ def write_rows(table: Table, contract: ModelContract, file: Path) -> None:
     Raises:
         TrainingSetFailed: a category holds a line break, where the job would cut the row in two.
     """
+    # Only here: reading answers needs no pandas.
+    from containers.frames import features_of
+
     frame = features_of(table, contract)
     for feature in contract.features:
         if feature.kind == "category":

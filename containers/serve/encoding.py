@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -39,28 +41,42 @@ def _match(media_range: str, media_type: str) -> tuple[int, float]:
     for parameter in parameters:
         key, _, value = parameter.partition("=")
         if key.strip() == "q":
-            try:
-                quality = float(value)
-            except ValueError:
-                quality = 0.0
+            quality = float(value) if _QUALITY.fullmatch(value.strip()) else 0.0
     return (closeness, quality if closeness else 0.0)
 
 
-def _records(predictions: Predictions, contract: ModelContract) -> list[dict[str, Any]]:
+def record_heads(contract: ModelContract) -> list[bytes]:
+    """Give how the record of a prediction begins, up to its number, by class index; of a regression, one.
+
+    Of several classes without a positive one, there is no single number: an empty list.
+    """
     target = contract.target
-    values = predictions.values.tolist()
+    if not target.classes:
+        return [b'{"value":']
+    if target.positive is None:
+        return []
+    return [b'{"label":%s,"probability":' % orjson.dumps(label) for label in target.classes]
+
+
+def _records(predictions: Predictions, contract: ModelContract) -> list[bytes]:
+    """Give each prediction as a JSON object, without its closing brace."""
+    heads = record_heads(contract)
+    if not heads:
+        return _records_of_classes(predictions, contract)
+    numbers = _numbers(_array(predictions, contract)).split(b",")
     if predictions.labels is None:
-        return [{"value": value} for value in values]
-    labels = [target.classes[i] for i in predictions.labels.tolist()]
-    if target.positive is not None:
-        column = target.classes.index(target.positive)
-        return [
-            {"label": label, "probability": row[column]} for label, row in zip(labels, values, strict=True)
-        ]
-    names = [str(label) for label in target.classes]
+        return [heads[0] + number for number in numbers]
+    labels = predictions.labels.tolist()
+    return [heads[label] + number for label, number in zip(labels, numbers, strict=True)]
+
+
+def _records_of_classes(predictions: Predictions, contract: ModelContract) -> list[bytes]:
+    assert predictions.labels is not None
+    names = [orjson.dumps(str(label)) + b":" for label in contract.target.classes]
+    heads = [b'{"label":%s,"probabilities":{' % orjson.dumps(label) for label in contract.target.classes]
     return [
-        {"label": label, "probabilities": dict(zip(names, row, strict=True))}
-        for label, row in zip(labels, values, strict=True)
+        heads[label] + b",".join(map(add, names, row.split(b","))) + b"}"
+        for label, row in zip(predictions.labels.tolist(), _rows(predictions.values), strict=True)
     ]
 
 
@@ -72,17 +88,29 @@ def _array(predictions: Predictions, contract: ModelContract) -> np.ndarray[Any,
     return predictions.values
 
 
+def _numbers(values: np.ndarray[Any, np.dtype[np.float64]]) -> bytes:
+    """Write (n,) numbers, n > 0, with commas between them."""
+    return orjson.dumps(np.ascontiguousarray(values), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
+
+
+def _rows(values: np.ndarray[Any, np.dtype[np.float64]]) -> list[bytes]:
+    """Write (n, k) numbers, a row each."""
+    return _numbers(values)[1:-1].split(b"],[")
+
+
 def _to_json(predictions: Predictions, contract: ModelContract) -> bytes:
-    return orjson.dumps({"predictions": _records(predictions, contract)})
+    return b'{"predictions":[%s}]}' % b"},".join(_records(predictions, contract))
 
 
 def _to_json_lines(predictions: Predictions, contract: ModelContract) -> bytes:
-    return b"".join(orjson.dumps(record) + b"\n" for record in _records(predictions, contract))
+    return b"}\n".join(_records(predictions, contract)) + b"}\n"
 
 
 def _to_csv(predictions: Predictions, contract: ModelContract) -> bytes:
-    rows = _array(predictions, contract).reshape(len(predictions.values), -1).tolist()
-    return "".join(",".join(map(repr, row)) + "\n" for row in rows).encode()
+    array = _array(predictions, contract)
+    if array.ndim == 1:
+        return _numbers(array).replace(b",", b"\n") + b"\n"
+    return b"\n".join(_rows(array)) + b"\n"
 
 
 def _to_npy(predictions: Predictions, contract: ModelContract) -> bytes:
@@ -91,6 +119,7 @@ def _to_npy(predictions: Predictions, contract: ModelContract) -> bytes:
     return sink.getvalue()
 
 
+_QUALITY = re.compile(r"[01](\.[0-9]{0,3})?")
 DEFAULT = "application/json"
 # In the order of our preference, where a client leaves the choice to us.
 ENCODERS: dict[str, Callable[[Predictions, ModelContract], bytes]] = {

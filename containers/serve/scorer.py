@@ -11,8 +11,8 @@ import numpy as np
 from containers.compiled import reference, store
 from containers.compiled.engine import Engine, engine_of, why_not_native
 from containers.compiled.plan import CompiledModelError, Plan
-from containers.compiled.scoring import Scoring
 from containers.predictions import PredictionFailed, Predictions
+from containers.scoring import Scoring
 from containers.serve.quick import QuickAnswers
 from sluice.contract import Columns, ModelContract
 from sluice.errors import ProjectError, RequestError, SluiceError
@@ -54,10 +54,32 @@ class ModelScorer:
         return self._model.contract
 
     def score(self, columns: Columns) -> Predictions:
-        return self._model.predict(self._frame_of(columns, self.contract))
+        """Predict for columns that keep the contract.
+
+        Raises:
+            RequestError: scikit-learn does not take such values, as the compiled path says of the same model.
+            PredictionFailed: the model raises anything else, or a prediction is no finite number.
+        """
+        try:
+            return self._model.predict(self._frame_of(columns, self.contract))
+        except PredictionFailed as error:
+            if not _is_of_scikit_learn(error.__cause__):
+                raise
+            raise RequestError(
+                f"the model does not take these rows: {error.__cause__}",
+                fix="send values like those it was trained on",
+            ) from error
 
     def answer(self, _body: bytes, _media_type: str, _accepted: str) -> bytes | None:
         return None
+
+
+def _is_of_scikit_learn(error: BaseException | None) -> bool:
+    """Tell whether scikit-learn itself raised a ValueError: while predicting that is what it says of its input."""
+    at = error.__traceback__ if isinstance(error, ValueError) else None
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    return at is not None and str(at.tb_frame.f_globals.get("__name__")).split(".")[0] == "sklearn"
 
 
 class CompiledScorer:

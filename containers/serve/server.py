@@ -51,6 +51,7 @@ def _work(settings: Settings, listener: socket.socket, totals: Totals, worker: i
     import uvicorn
 
     from containers.serve.app import Application
+    from containers.serve.protocol import Protocol
     from containers.serve.scorer import load_scorer
 
     try:
@@ -63,15 +64,20 @@ def _work(settings: Settings, listener: socket.socket, totals: Totals, worker: i
         "worker %d: model loaded in %.2f s, serving on %s:%d",
         *(worker, time.perf_counter() - started, *listener.getsockname()),
     )
+
+    class Timed(Protocol):
+        seconds = min(Protocol.seconds, settings.seconds)
+
     config = uvicorn.Config(
         application,
-        http="httptools",
+        http=Timed,
         loop="uvloop",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
         date_header=False,
+        proxy_headers=False,  # nobody asks for the client's address
         backlog=_BACKLOG,
         timeout_graceful_shutdown=settings.grace_seconds,
     )

@@ -13,9 +13,9 @@ from containers.compiled import store
 from containers.compiled.compile import compile_model
 from containers.compiled.engine import engine_of, why_not_native
 from containers.compiled.exactness import check
-from containers.compiled.scoring import Scoring
 from containers.compiled.signals import NotCompilable
 from containers.frames import columns_of
+from containers.scoring import Scoring
 from sluice.contract import ModelContract
 
 
@@ -39,10 +39,8 @@ def compile_beside(model: Any, contract: ModelContract, features: pd.DataFrame, 
     seconds = time.perf_counter() - started
     if scoring.path == "compiled":
         size = (folder / store.FILE_NAME).stat().st_size
-        return (
-            f"scored by the compiled path: equal on {scoring.rows:,} rows, {size:,} bytes ({seconds:.1f} s)"
-        )
-    return f"scored by the scikit-learn path: {scoring.why} ({seconds:.1f} s)"
+        return f"scoring: {scoring.describe()}, {size:,} bytes ({seconds:.1f} s)"
+    return f"scoring: {scoring.describe()} ({seconds:.1f} s)"
 
 
 def _verdict(model: Any, contract: ModelContract, features: pd.DataFrame, folder: Path) -> Scoring:

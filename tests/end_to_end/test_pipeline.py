@@ -38,6 +38,13 @@ def test_an_upload_becomes_an_endpoint(bank: Bank, trained: dict[str, Any]) -> N
     assert described["EndpointStatus"] == "InService"
 
 
+def test_the_endpoint_serves_by_the_compiled_path(bank: Bank, trained: dict[str, Any]) -> None:
+    assert trained["scoring"].startswith("compiled, equal to the fitted pipeline on ")
+    group = f"/aws/sagemaker/Endpoints/{trained['endpoint_name']}"
+    found = bank.stack.client("logs").filter_log_events(logGroupName=group, filterPattern="scoring")
+    assert any("scoring: compiled" in event["message"] for event in found["events"])
+
+
 def test_the_dataset_version_is_the_hash_of_its_file(bank: Bank, trained: dict[str, Any]) -> None:
     import hashlib
 

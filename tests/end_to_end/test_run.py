@@ -39,6 +39,7 @@ def test_the_real_file_is_learned_well_and_served(tmp_path: Path) -> None:
     assert summary["outcome"] == "Deployed"
     assert (summary["rows"], summary["rejected_rows"]) == (7043, 0)
     assert summary["metrics"]["roc_auc"] >= 0.83
+    assert summary["scoring"].startswith("compiled, equal to the fitted pipeline on ")
     assert len(summary["dataset_version"]) == 16
     assert {"ValidateDataset", "TrainModel", "DeployModel"} <= summary["seconds"].keys()
     assert [set(each) for each in summary["predictions"]] == [{"label", "probability"}] * 3

@@ -80,6 +80,24 @@ def test_rows_of_a_file_are_predicted(shell: Shell) -> None:
     assert answer.keys() == {"label", "probability"}
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("", "the file is empty"),
+        ("age,balance,job,mode\n", "the file has a header and no rows"),
+        ("age,balance,mode\n3,1,ok\n", "columns the model takes are missing: 'job'"),
+        ("3,1,clerk,ok\n", "its first line has to be a header; it reads '3', '1', 'clerk', 'ok'"),
+        ("age,balance,job,mode\n3,1,clerk,ok\n3,1\n", "row 2 has 2 fields, the header 4"),
+    ],
+)
+def test_a_file_that_cannot_be_predicted_is_told_why(shell: Shell, content: str, told: str) -> None:
+    (shell.folder / "odd.csv").write_text(content)
+    done = shell.sluice("predict", "--file", "odd.csv")
+    assert done.returncode == 1
+    assert told in done.stderr
+    assert done.stdout == ""
+
+
 def test_a_refused_row_is_told_in_the_containers_words(shell: Shell) -> None:
     (shell.folder / "bad.json").write_text('{"age": "old", "balance": 1, "job": "clerk", "mode": "ok"}')
     done = shell.sluice("predict", "--file", "bad.json")

@@ -132,7 +132,7 @@ def test_numbers_in_text(text: str, value: float) -> None:
         ([["tenure", "charge", "paperless", "plan", "grade"]], "no rows"),
         ([["tenure", "charge", "paperless", "plan", "grade"], ["1"]], "row 1: found 1 values, expected 5"),
         ([["1.5", "2", "true", "a", "2"]], "row 1, column 'tenure': found the string '1.5'"),
-        ([["", "2", "true", "a", "2"]], "row 1, column 'tenure': found null"),
+        ([["", "2", "true", "a", "2"]], "row 1, column 'tenure': found an empty text"),
         ([["1", "2", "maybe", "a", "2"]], "row 1, column 'paperless'"),
     ],
 )

@@ -12,6 +12,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from containers.frames import frame_of
+from containers.train.compiling import compile_beside
+from sluice.contract import Feature, ModelContract, TargetContract
 from sluice.project import Project
 from sluice.splits import held_out_mask
 
@@ -152,6 +155,36 @@ class TestFeatures:
     def test_the_model_passes_its_gate(self, built: pd.DataFrame) -> None:
         project = Project.load(CHURN)
         assert held_out_auc(project, CHURN, built) >= project.gates.minimum["roc_auc"]
+
+    def test_the_model_is_served_by_the_compiled_path(self, built: pd.DataFrame, tmp_path: Path) -> None:
+        project = Project.load(CHURN)
+        target = project.target
+        numbers = [
+            Feature(name=n, kind="number", type="number", nullable=True) for n in project.features.numeric
+        ]
+        texts = [
+            Feature(name=n, kind="category", type="string", nullable=True)
+            for n in project.features.categorical
+        ]
+        contract = ModelContract(
+            features=(*numbers, *texts),
+            target=TargetContract(
+                name=target.column, problem="binary", classes=("no", "yes"), positive=target.positive
+            ),
+        )
+        rows = frame_of(
+            {
+                feature.name: built[feature.name]
+                .astype(str if feature.kind == "category" else float)
+                .tolist()
+                for feature in contract.features
+            },
+            contract,
+        )
+        model = load(CHURN / "train.py").build_model(dict(project.model.hyperparameters))
+        model.fit(rows, built[target.column])
+        told = compile_beside(model, contract, rows, tmp_path)
+        assert told.startswith("scoring: compiled, equal to the fitted pipeline on "), told
 
 
 @pytest.mark.skipif(not TELCO_DATA.is_file(), reason="telco_customer_churn.csv is not in ../shared/data")

@@ -56,8 +56,11 @@ GATE = GateDecision(
 )
 
 
+SCORING = "compiled, equal to the fitted pipeline on 6,000 rows"
+
+
 def evaluation(curves: dict[str, Any]) -> dict[str, Any]:
-    model = {"metrics": GATE.metrics, "model_uri": "s3://artifacts/models/m"}
+    model = {"metrics": GATE.metrics, "model_uri": "s3://artifacts/models/m", "scoring": SCORING}
     return {
         "problem": "binary",
         "held_out_rows": 18,
@@ -152,6 +155,7 @@ def test_a_deployed_models_summary_has_what_a_program_asks_for() -> None:
         "metrics": GATE.metrics,
         "champion_metrics": GATE.champion_metrics,
         "reasons": GATE.reasons,
+        "scoring": SCORING,
         "model_uri": "s3://artifacts/models/m",
         "endpoint_name": "bank-endpoint",
         "report_uri": "s3://artifacts/reports/run/report.json",
@@ -172,7 +176,13 @@ def test_the_report_is_the_summary_and_all_that_was_found() -> None:
 def test_the_message_says_how_good_the_model_is_and_where_the_report_lies() -> None:
     reported = report_outcome(told(), PROJECT, bucket())
     assert reported.subject == "Sluice bank: Deployed, roc_auc 0.9000"
-    for text in ("98 accepted, 2 rejected", "roc_auc 0.9000", "reports/run/report.html", *GATE.reasons):
+    for text in (
+        "98 accepted, 2 rejected",
+        "roc_auc 0.9000",
+        "reports/run/report.html",
+        SCORING,
+        *GATE.reasons,
+    ):
         assert text in reported.message
 
 
@@ -226,7 +236,16 @@ def test_the_page_shows_figures_plots_data_and_places() -> None:
     store = bucket()
     report_outcome(told(), PROJECT, store)
     page = page_of(store)
-    for text in ("deployed", "0.9000", "0.8500", "at least 0.7", "ROC", "Calibration", "98 rows accepted"):
+    for text in (
+        "deployed",
+        "0.9000",
+        "0.8500",
+        "at least 0.7",
+        "ROC",
+        "Calibration",
+        "98 rows accepted",
+        SCORING,
+    ):
         assert text in page.text
     for text in (
         "age: not an integer",

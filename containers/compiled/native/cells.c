@@ -1,49 +1,24 @@
-/* JSON values, as orjson makes them, and columns as sluice/contract.py makes them, as cells.
+/* One received value as a cell, by what the contract says of its column.
  *
- * Only what is plainly right is taken here: everything else is REFUSED, and the caller takes the way through
- * sluice/contract.py, whose wording and whose judgement hold. from_json there is what these rules follow.
+ * Only what is plainly right is taken from texts and JSON: everything else is REFUSED, and the caller takes the way
+ * through sluice/contract.py, whose wording and whose judgement hold: from_text and from_json are what these rules
+ * follow.
  */
 #include "model.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define LARGEST_WHOLE 9007199254740992.0 /* 2**53: up to here a double holds every integer */
 
-static inline uint64_t mixed(uint64_t x) {
-    x ^= x >> 32;
-    x *= 0xd6e8feb86659fd93u;
-    x ^= x >> 32;
-    return x;
-}
-
-/* No protection against flooding is needed: the table's keys are the model's, and it does not grow. */
-uint64_t hash_of(const char *text, Py_ssize_t length) {
-    uint64_t h = (uint64_t)length * 0x9e3779b97f4a7c15u, word;
-    for (; length >= 8; text += 8, length -= 8) {
-        memcpy(&word, text, 8);
-        h = mixed(h ^ word) * 0x9e3779b97f4a7c15u;
-    }
-    word = 0;
-    for (Py_ssize_t i = 0; i < length; i++)
-        word = word << 8 | (unsigned char)text[i];
-    return mixed(h ^ word);
-}
-
 int32_t code_of_text(const TextLookup *l, const char *text, Py_ssize_t length) {
-    uint64_t hash = hash_of(text, length);
-    for (uint32_t i = (uint32_t)hash & l->mask;; i = (i + 1) & l->mask) {
-        const Entry *e = l->entry + i;
-        if (e->code < 0)
-            return unknown_code(&l->fill);
-        if (e->hash == hash && (Py_ssize_t)e->length == length &&
-            memcmp(l->text + e->offset, text, (size_t)length) == 0)
-            return e->code;
-    }
+    int32_t code = find_text(&l->texts, text, length);
+    return code < 0 ? unknown_code(&l->fill) : code;
 }
 
 /* The category of a number is its text (contract.py, category_text): str(int(v)), repr(v), "true" or "false". */
-int32_t code_of_number(const TextLookup *l, int type, double value) {
+static int32_t code_of_number(const TextLookup *l, int type, double value) {
     uint64_t bits;
     if (type == INTEGER)
         value += 0.0; /* str(int(-0.0)) is "0" */
@@ -61,7 +36,7 @@ int32_t code_of_number(const TextLookup *l, int type, double value) {
     return low < l->typed_count && l->typed[low] == bits ? l->typed_code[low] : unknown_code(&l->fill);
 }
 
-static inline int null_cell(const Column *c, Cell *out) {
+int null_cell(const Column *c, Cell *out) {
     if (!c->nullable)
         return REFUSED;
     if (c->category)
@@ -71,7 +46,7 @@ static inline int null_cell(const Column *c, Cell *out) {
     return DONE;
 }
 
-static inline int number_cell(const Column *c, double value, Cell *out) {
+int number_cell(const Column *c, double value, Cell *out) {
     if (!isfinite(value))
         return REFUSED;
     if (c->type == INTEGER && (fabs(value) > LARGEST_WHOLE || value != floor(value)))
@@ -83,97 +58,124 @@ static inline int number_cell(const Column *c, double value, Cell *out) {
     return DONE;
 }
 
-static int text_cell(const Column *c, PyObject *value, Cell *out) {
-    if (!c->used) {
-        out->code = 0;
+int is_null_text(const Model *m, const char *text, Py_ssize_t length) {
+    if (length == 0)
+        return 1;
+    for (Py_ssize_t i = 0; i < m->nulls; i++)
+        if (m->null[i].length == length && memcmp(m->null[i].text, text, (size_t)length) == 0)
+            return 1;
+    return 0;
+}
+
+/* Whether these bytes are a character that str.strip takes away, in UTF-8: none of those is longer than three. */
+static int is_blank(const unsigned char *b, Py_ssize_t length) {
+    if (length == 1)
+        return b[0] < 0x80 && Py_UNICODE_ISSPACE(b[0]);
+    if (length == 2)
+        return b[0] >> 5 == 6 && Py_UNICODE_ISSPACE((Py_UCS4)((b[0] & 31) << 6 | (b[1] & 63)));
+    return b[0] >> 4 == 14 && Py_UNICODE_ISSPACE((Py_UCS4)((b[0] & 15) << 12 | (b[1] & 63) << 6 | (b[2] & 63)));
+}
+
+static int has_blank_edge(const char *text, Py_ssize_t length) {
+    const unsigned char *b = (const unsigned char *)text, *end = b + length;
+    if (*b > ' ' && *b < 0x80 && end[-1] > ' ' && end[-1] < 0x80)
+        return 0;
+    for (Py_ssize_t width = 1; width <= 3 && width <= length; width++)
+        if (is_blank(b, width) || is_blank(end - width, width))
+            return 1;
+    return 0;
+}
+
+static int has_high_byte(const char *text, Py_ssize_t length) {
+    for (Py_ssize_t i = 0; i < length; i++)
+        if ((unsigned char)text[i] >= 0x80)
+            return 1;
+    return 0;
+}
+
+/* A text that is not null. Blanks around it are for contract.py to trim. */
+int category_cell(const Column *c, const char *text, Py_ssize_t length, Cell *out) {
+    if (has_blank_edge(text, length))
+        return REFUSED;
+    out->code = c->used ? code_of_text(&c->lookup, text, length) : 0;
+    /* A key is valid UTF-8; whether another text is, is for Python to say. */
+    if ((!c->used || out->code == unknown_code(&c->lookup.fill)) && has_high_byte(text, length))
+        return REFUSED;
+    return DONE;
+}
+
+static int columns_cell(const Column *c, PyObject *value, Cell *out) {
+    if (!c->category) {
+        out->number = PyFloat_AsDouble(value);
+        return out->number == -1.0 && PyErr_Occurred() ? FAILED : DONE;
+    }
+    if (value == Py_None) {
+        out->code = c->used ? null_code(&c->lookup.fill) : 0;
         return DONE;
     }
-    const char *text;
+    if (!PyUnicode_CheckExact(value)) {
+        PyErr_SetString(PyExc_TypeError, "a category is a string or None");
+        return FAILED;
+    }
+    out->code = 0;
+    if (!c->used)
+        return DONE;
     Py_ssize_t length;
-    if (PyUnicode_IS_COMPACT_ASCII(value)) {
-        text = (const char *)PyUnicode_1BYTE_DATA(value);
-        length = PyUnicode_GET_LENGTH(value);
+    const char *text = PyUnicode_AsUTF8AndSize(value, &length);
+    if (text != NULL) {
+        out->code = code_of_text(&c->lookup, text, length);
     } else {
-        text = PyUnicode_AsUTF8AndSize(value, &length);
-        if (text == NULL) { /* a lone surrogate */
-            PyErr_Clear();
-            return REFUSED;
-        }
-    }
-    out->code = code_of_text(&c->lookup, text, length);
-    return DONE;
-}
-
-static inline int cell_of(const Column *c, PyObject *value, Cell *out) {
-    if (value == Py_None)
-        return null_cell(c, out);
-    if (c->type == STRING)
-        return PyUnicode_CheckExact(value) ? text_cell(c, value, out) : REFUSED;
-    if (c->type == BOOLEAN)
-        return PyBool_Check(value) ? number_cell(c, value == Py_True ? 1.0 : 0.0, out) : REFUSED;
-    if (PyFloat_CheckExact(value))
-        return number_cell(c, PyFloat_AS_DOUBLE(value), out);
-    if (!PyLong_CheckExact(value))
-        return REFUSED;
-    int overflow;
-    long long whole = PyLong_AsLongLongAndOverflow(value, &overflow);
-    if (overflow || whole > (long long)LARGEST_WHOLE || whole < -(long long)LARGEST_WHOLE)
-        return REFUSED;
-    return number_cell(c, (double)whole, out);
-}
-
-int cells_of_record(const Model *m, PyObject *record, Cell *out) {
-    if (!PyDict_CheckExact(record) || PyDict_GET_SIZE(record) != m->columns)
-        return REFUSED;
-    for (Py_ssize_t c = 0; c < m->columns; c++) {
-        PyObject *value = PyDict_GetItemWithError(record, m->column[c].name);
-        if (value == NULL)
-            return PyErr_Occurred() ? FAILED : REFUSED;
-        int done = cell_of(m->column + c, value, out + c);
-        if (done != DONE)
-            return done;
-    }
-    return DONE;
-}
-
-int cells_of_list(const Model *m, PyObject *list, Cell *out) {
-    if (!PyList_CheckExact(list) || PyList_GET_SIZE(list) != m->columns)
-        return REFUSED;
-    for (Py_ssize_t c = 0; c < m->columns; c++) {
-        int done = cell_of(m->column + c, PyList_GET_ITEM(list, c), out + c);
-        if (done != DONE)
-            return done;
+        /* A lone surrogate: no model's file can hold such a key. */
+        PyErr_Clear();
+        out->code = unknown_code(&c->lookup.fill);
     }
     return DONE;
 }
 
 /* Columns that kept the contract: floats, NaN for null; strings, whatever the type was, and None. */
-int cells_of_columns(const Model *m, PyObject *columns, Py_ssize_t rows, Cell *out) {
+int cells_of_columns(const Model *m, PyObject *columns, Cells *out) {
+    PyObject *first = PyDict_GetItemWithError(columns, m->column[0].name);
+    Py_ssize_t rows = first != NULL && PyList_CheckExact(first) ? PyList_GET_SIZE(first) : 0;
+    for (Py_ssize_t r = 0; r < rows; r++)
+        if (next_row(m, out) == NULL)
+            return FAILED;
     for (Py_ssize_t c = 0; c < m->columns; c++) {
-        const Column *column = m->column + c;
-        PyObject *list = PyDict_GetItemWithError(columns, column->name);
+        PyObject *list = PyDict_GetItemWithError(columns, m->column[c].name);
         if (list == NULL || !PyList_CheckExact(list) || PyList_GET_SIZE(list) != rows) {
             if (!PyErr_Occurred())
                 PyErr_SetString(PyExc_ValueError, "columns of one length, in lists, are expected");
             return FAILED;
         }
-        for (Py_ssize_t r = 0; r < rows; r++) {
-            PyObject *value = PyList_GET_ITEM(list, r);
-            Cell *cell = out + r * m->columns + c;
-            if (!column->category) {
-                cell->number = PyFloat_AsDouble(value);
-                if (cell->number == -1.0 && PyErr_Occurred())
-                    return FAILED;
-            } else if (value == Py_None) {
-                cell->code = column->used ? null_code(&column->lookup.fill) : 0;
-            } else if (!PyUnicode_CheckExact(value)) {
-                PyErr_SetString(PyExc_TypeError, "a category is a string or None");
+        for (Py_ssize_t r = 0; r < rows; r++)
+            if (columns_cell(m->column + c, PyList_GET_ITEM(list, r), out->cell + r * m->columns + c) != DONE)
                 return FAILED;
-            } else if (text_cell(column, value, cell) != DONE) {
-                /* A lone surrogate: no model's file can hold such a key. */
-                cell->code = unknown_code(&column->lookup.fill);
-            }
-        }
     }
     return DONE;
+}
+
+Cell *next_row(const Model *m, Cells *cells) {
+    if (cells->rows == cells->room) {
+        /* Of few rows the cells lie on the stack; after that the room doubles. */
+        Py_ssize_t room = cells->cell == NULL ? FEW_CELLS / m->columns : 2 * cells->room;
+        Cell *more = cells->few;
+        if (cells->cell != NULL || room == 0) {
+            room = room > 0 ? room : 1;
+            if (room > PY_SSIZE_T_MAX / (Py_ssize_t)sizeof(Cell) / m->columns)
+                return (Cell *)PyErr_NoMemory();
+            size_t size = (size_t)room * (size_t)m->columns * sizeof *more;
+            more = realloc(cells->cell == cells->few ? NULL : cells->cell, size);
+            if (more == NULL)
+                return (Cell *)PyErr_NoMemory();
+            if (cells->cell == cells->few)
+                memcpy(more, cells->few, (size_t)cells->rows * (size_t)m->columns * sizeof *more);
+        }
+        cells->cell = more;
+        cells->room = room;
+    }
+    return cells->cell + cells->rows++ * m->columns;
+}
+
+void free_cells(Cells *cells) {
+    if (cells->cell != cells->few)
+        free(cells->cell);
 }

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEAVES = 32, WIDTH = 16 /* trees at once */, MOST_BYTES = 8 << 20, MOST_SOURCES = 128 };
+enum { LEAVES = 32, WIDTH = 16 /* trees at once */, MOST_BYTES = 32 << 20, MOST_SOURCES = 128 };
 
 typedef struct {
     double threshold;
@@ -136,26 +136,37 @@ static uint32_t *make_codes(const Model *m, const Build *b, const Fill *fill, Py
     return rows;
 }
 
-/* Whether masks are possible and worth their memory. */
+/* Whether masks are possible. */
 static int suits(const Model *m) {
     const Trees *t = &m->trees;
     if (m->linear_kind || t->categorical || t->width != 1)
         return 0;
-    Py_ssize_t sources = m->numbers + m->number_lookups, rows = 1 + 2 * m->numbers;
-    for (Py_ssize_t i = 0; i < m->number_lookups; i++)
-        rows += m->number_lookup[i].fill.keys + 2;
+    Py_ssize_t sources = m->numbers + m->number_lookups;
     for (Py_ssize_t c = 0; c < m->columns; c++)
-        if (m->column[c].used) {
-            sources++;
-            rows += m->column[c].lookup.fill.keys + 2;
-        }
+        sources += m->column[c].used;
     if (sources > MOST_SOURCES)
         return 0;
     for (Py_ssize_t i = 0; i < t->trees; i++)
         if (t->depth[i] >= LEAVES || count_leaves(t, t->root[i], 0) > LEAVES)
             return 0;
-    /* At most one threshold for each inner node. */
-    return (rows + t->nodes / 2) * (t->trees + WIDTH) * (Py_ssize_t)sizeof(uint32_t) <= MOST_BYTES;
+    return 1;
+}
+
+/* Whether the masks are worth their memory: as many rows as the columns have bins and codes, all trees in each. */
+static int fits(const Model *m, const Build *b, Py_ssize_t padded) {
+    Py_ssize_t rows = 1;
+    for (Py_ssize_t i = 0; i < m->numbers; i++) {
+        uint32_t slot = m->number[i].slot;
+        rows += 2;
+        for (Py_ssize_t e = b->of_slot[slot]; e < b->of_slot[slot + 1]; e++)
+            rows += e == b->of_slot[slot] || b->edge[e].threshold != b->edge[e - 1].threshold;
+    }
+    for (Py_ssize_t i = 0; i < m->number_lookups; i++)
+        rows += m->number_lookup[i].fill.keys + 2;
+    for (Py_ssize_t c = 0; c < m->columns; c++)
+        if (m->column[c].used)
+            rows += m->column[c].lookup.fill.keys + 2;
+    return rows <= MOST_BYTES / (padded * (Py_ssize_t)sizeof(uint32_t));
 }
 
 static int fill_masks(const Model *m, Build *b, Masks *k) {
@@ -184,6 +195,10 @@ static int fill_masks(const Model *m, Build *b, Masks *k) {
         b->of_slot[b->edge[i].slot + 1]++;
     for (Py_ssize_t s = 0; s < m->slots; s++)
         b->of_slot[s + 1] += b->of_slot[s];
+    if (!fits(m, b, k->padded)) {
+        done = REFUSED;
+        goto end;
+    }
     memcpy(slots, m->base, (size_t)m->slots * sizeof *slots);
     for (Py_ssize_t i = 0; i < m->numbers; i++) {
         seen[m->number[i].slot] = 1;
@@ -209,17 +224,6 @@ end:
     return done;
 }
 
-int make_masks(Model *m) {
-    if (!suits(m))
-        return DONE;
-    Build build = {0};
-    m->masks = calloc(1, sizeof *m->masks);
-    if (m->masks != NULL && fill_masks(m, &build, m->masks) == DONE)
-        return DONE;
-    PyErr_NoMemory();
-    return FAILED;
-}
-
 void free_masks(Model *m) {
     Masks *k = m->masks;
     if (k == NULL)
@@ -239,6 +243,21 @@ void free_masks(Model *m) {
     free(k->first);
     free(k->leaf);
     free(k);
+}
+
+int make_masks(Model *m) {
+    if (!suits(m))
+        return DONE;
+    Build build = {0};
+    m->masks = calloc(1, sizeof *m->masks);
+    int done = m->masks == NULL ? FAILED : fill_masks(m, &build, m->masks);
+    if (done == FAILED)
+        PyErr_NoMemory();
+    if (done == REFUSED) { /* the trees are walked instead */
+        free_masks(m);
+        m->masks = NULL;
+    }
+    return done == FAILED ? FAILED : DONE;
 }
 
 static inline Py_ssize_t bin_of(const Bins *bins, double value) {

@@ -40,7 +40,7 @@ typedef struct {
 /* The steps of plan.py's Op, under the same numbers. */
 enum {
     FILL_NULL, SUBTRACT, DIVIDE, MULTIPLY, ADD, AT_LEAST, AT_MOST, TO_FLOAT32, IS_NULL, REFUSE_NULL,
-    REFUSE_INFINITE, TINY_TO_ZERO, OPS
+    REFUSE_INFINITE, TINY_TO_ZERO, EQUAL_TO_NULL, OPS
 };
 
 typedef struct {
@@ -67,17 +67,22 @@ typedef struct {
     Fill fill;
 } NumberLookup;
 
-/* A category column's codes: by text, and for a column of numbers or booleans also by value. */
+/* Texts by their number, in an open hash table; -1 in an entry that is free. */
 typedef struct {
     uint64_t hash;
     uint32_t offset, length;
-    int32_t code;
+    int32_t number;
 } Entry;
 
 typedef struct {
     Entry *entry;
     uint32_t mask;
     char *text;
+} Texts;
+
+/* A category column's codes: by text, and for a column of numbers or booleans also by value. */
+typedef struct {
+    Texts texts;
     uint64_t *typed; /* bits of the doubles, ascending, with their codes */
     int32_t *typed_code;
     Py_ssize_t typed_count;
@@ -88,6 +93,8 @@ enum { STRING, INTEGER, NUMBER, BOOLEAN };
 
 typedef struct {
     PyObject *name;
+    const char *text; /* of the name, in UTF-8 */
+    Py_ssize_t length;
     uint8_t category, type, nullable, used; /* used: has a TextLookup */
     TextLookup lookup;
 } Column;
@@ -107,7 +114,7 @@ typedef struct Masks Masks;
 typedef struct {
     Py_ssize_t columns, numbers, number_lookups, slots, outputs, values; /* values: per row, after the link */
     Column *column;
-    PyObject *positions; /* name -> column */
+    Texts names;         /* the columns' */
     Py_ssize_t nulls;
     struct { char *text; Py_ssize_t length; } *null;
     uint8_t name_start[32]; /* bit set: some column's name starts with this byte */
@@ -132,18 +139,38 @@ typedef union {
 
 enum { DONE = 0, REFUSED = 1, FAILED = -1 }; /* FAILED: a Python error is set */
 
-/* cells.c: (rows, columns) cells of values; REFUSED where a value is not plainly right. */
-int cells_of_record(const Model *m, PyObject *record, Cell *out);
-int cells_of_list(const Model *m, PyObject *list, Cell *out);
-int cells_of_columns(const Model *m, PyObject *columns, Py_ssize_t rows, Cell *out);
+enum { FEW_CELLS = 256 };
+
+/* (rows, columns) cells, a row at a time; few of them lie in `few`. Zero rows, room and cell to begin with. */
+typedef struct {
+    Cell *cell;
+    Py_ssize_t rows, room;
+    Cell few[FEW_CELLS];
+} Cells;
+
+/* texts.c: the number of a text, -1 where it is none; make_texts takes a list of bytes. */
+int32_t find_text(const Texts *t, const char *text, Py_ssize_t length);
+int make_texts(Texts *t, PyObject *texts);
+void free_texts(Texts *t);
+
+/* numbers.c: [+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?, all of it; one longer than a number needs to be is REFUSED. */
+int read_number(const char *text, const char *end, double *out);
+
+/* cells.c: room for one more row, NULL with a Python error; one value as a cell; REFUSED if not plainly right. */
+Cell *next_row(const Model *m, Cells *cells);
+void free_cells(Cells *cells);
+int null_cell(const Column *c, Cell *out);
+int number_cell(const Column *c, double value, Cell *out);
+int is_null_text(const Model *m, const char *text, Py_ssize_t length);
+int category_cell(const Column *c, const char *text, Py_ssize_t length, Cell *out);
 int32_t code_of_text(const TextLookup *l, const char *text, Py_ssize_t length);
-int32_t code_of_number(const TextLookup *l, int type, double value);
-uint64_t hash_of(const char *text, Py_ssize_t length);
 static inline int32_t unknown_code(const Fill *f) { return (int32_t)f->keys; }
 static inline int32_t null_code(const Fill *f) { return (int32_t)f->keys + 1; }
 
-/* csv.c: the number of rows read, -1 where one is not plainly right; `out` has room for a row a line. */
-Py_ssize_t cells_of_csv(const Model *m, const char *at, const char *end, Cell *out);
+/* The ways to rows of cells: cells.c, csv.c and json.c. */
+int cells_of_columns(const Model *m, PyObject *columns, Cells *out);
+int cells_of_csv(const Model *m, const char *at, const char *end, Cells *out);
+int cells_of_json(const Model *m, const char *at, const char *end, int lines, Cells *out);
 
 /* trees.c: adds up `rows` rows of slots, (rows, slots), into raw, (rows, outputs), which holds the start. */
 int sum_trees(const Model *m, const double *slots, Py_ssize_t rows, double *raw);

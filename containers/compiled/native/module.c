@@ -65,147 +65,55 @@ static PyObject *one_answer(const Model *m, const Cell *cells, Py_ssize_t column
     return answer;
 }
 
-enum { FEW_CELLS = 256 };
-
-static Cell *cells_for(const Model *m, Py_ssize_t rows, Cell *few) {
-    if (rows <= FEW_CELLS / (m->columns > 0 ? m->columns : 1))
-        return few;
-    if (rows > PY_SSIZE_T_MAX / (Py_ssize_t)sizeof(Cell) / m->columns) {
-        PyErr_NoMemory();
+/* What the cells answer: one row's value and label, or many rows' as bytes. */
+static PyObject *answer_of(const Model *m, int done, const Cells *cells, Py_ssize_t column) {
+    if (done == FAILED)
         return NULL;
-    }
-    Cell *cells = PyMem_Malloc((size_t)rows * (size_t)m->columns * sizeof *cells);
-    if (cells == NULL)
-        PyErr_NoMemory();
-    return cells;
-}
-
-static PyObject *nothing(int done) { return done == REFUSED ? Py_NewRef(Py_None) : NULL; }
-
-typedef int (*RowReader)(const Model *, PyObject *, Cell *);
-
-static PyObject *score_rows(const Model *m, PyObject *rows, RowReader read) {
-    if (!PyList_CheckExact(rows) || PyList_GET_SIZE(rows) == 0)
+    if (done == REFUSED || cells->rows == 0)
         return Py_NewRef(Py_None);
-    Cell few[FEW_CELLS];
-    Py_ssize_t count = PyList_GET_SIZE(rows);
-    Cell *cells = cells_for(m, count, few);
-    if (cells == NULL)
-        return NULL;
-    int done = DONE;
-    for (Py_ssize_t r = 0; r < count && done == DONE; r++)
-        done = read(m, PyList_GET_ITEM(rows, r), cells + r * m->columns);
-    PyObject *answer = done == DONE ? values_and_labels(m, cells, count) : nothing(done);
-    if (cells != few)
-        PyMem_Free(cells);
-    return answer;
+    return cells->rows == 1 ? one_answer(m, cells->cell, column)
+                            : values_and_labels(m, cells->cell, cells->rows);
 }
 
-static PyObject *score_records(Scorer *self, PyObject *rows) {
-    return score_rows(&self->model, rows, cells_of_record);
-}
+enum { CSV, JSON, JSON_LINES };
 
-static PyObject *score_lists(Scorer *self, PyObject *rows) {
-    return score_rows(&self->model, rows, cells_of_list);
-}
-
-static int column_argument(const Model *m, PyObject *const *args, Py_ssize_t count, Py_ssize_t *column) {
+static PyObject *score_body(const Model *m, PyObject *const *args, Py_ssize_t count, int format) {
     if (count != 2) {
-        PyErr_SetString(PyExc_TypeError, "a row and the number of a value, or -1 for all, are expected");
-        return FAILED;
+        PyErr_SetString(PyExc_TypeError, "a body and the number of a value, or -1 for all, are expected");
+        return NULL;
     }
-    *column = PyLong_AsSsize_t(args[1]);
-    if (*column == -1 && PyErr_Occurred())
-        return FAILED;
-    if (*column < -1 || *column >= m->values) {
+    Py_ssize_t column = PyLong_AsSsize_t(args[1]);
+    if (column == -1 && PyErr_Occurred())
+        return NULL;
+    if (column < -1 || column >= m->values) {
         PyErr_SetString(PyExc_ValueError, "there is no such value");
-        return FAILED;
+        return NULL;
     }
-    return DONE;
-}
-
-static PyObject *score_one(const Model *m, PyObject *const *args, Py_ssize_t count, RowReader read) {
-    Py_ssize_t column;
-    if (column_argument(m, args, count, &column) != DONE)
-        return NULL;
-    Cell few[FEW_CELLS], *cells = cells_for(m, 1, few);
-    if (cells == NULL)
-        return NULL;
-    int done = read(m, args[0], cells);
-    PyObject *answer = done == DONE ? one_answer(m, cells, column) : nothing(done);
-    if (cells != few)
-        PyMem_Free(cells);
-    return answer;
-}
-
-static PyObject *score_record(Scorer *self, PyObject *const *args, Py_ssize_t count) {
-    return score_one(&self->model, args, count, cells_of_record);
-}
-
-static PyObject *score_list(Scorer *self, PyObject *const *args, Py_ssize_t count) {
-    return score_one(&self->model, args, count, cells_of_list);
-}
-
-/* Whether the bytes may be read as they stand: no quote, no NUL, no mark at the beginning, no lone \r. */
-static int is_plain(const char *p, Py_ssize_t size) {
-    const char *end = p + size;
-    if (size >= 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0)
-        return 0;
-    if (memchr(p, '"', (size_t)size) != NULL || memchr(p, 0, (size_t)size) != NULL)
-        return 0;
-    for (const char *r = p; (r = memchr(r, '\r', (size_t)(end - r))) != NULL; r++)
-        if (r + 1 == end || r[1] != '\n')
-            return 0;
-    return 1;
-}
-
-static Py_ssize_t lines_in(const char *p, Py_ssize_t size) {
-    Py_ssize_t lines = 1;
-    const char *end = p + size;
-    while ((p = memchr(p, '\n', (size_t)(end - p))) != NULL) {
-        lines++;
-        p++;
-    }
-    return lines;
-}
-
-static PyObject *csv_answer(const Model *m, Py_buffer *body, int single, Py_ssize_t column) {
-    const char *begin = body->buf;
-    if (body->len == 0 || !is_plain(begin, body->len))
-        return Py_NewRef(Py_None);
-    Cell few[FEW_CELLS], *cells = cells_for(m, lines_in(begin, body->len), few);
-    if (cells == NULL)
-        return NULL;
-    Py_ssize_t rows = cells_of_csv(m, begin, begin + body->len, cells);
-    PyObject *answer;
-    if (rows < 1 || (single && rows != 1))
-        answer = Py_NewRef(Py_None);
-    else
-        answer = single ? one_answer(m, cells, column) : values_and_labels(m, cells, rows);
-    if (cells != few)
-        PyMem_Free(cells);
-    return answer;
-}
-
-static PyObject *score_csv(Scorer *self, PyObject *object) {
     Py_buffer body;
-    if (PyObject_GetBuffer(object, &body, PyBUF_SIMPLE) < 0)
-        return NULL;
-    PyObject *answer = csv_answer(&self->model, &body, 0, -1);
-    PyBuffer_Release(&body);
-    return answer;
-}
-
-static PyObject *score_csv_row(Scorer *self, PyObject *const *args, Py_ssize_t count) {
-    Py_ssize_t column;
-    Py_buffer body;
-    if (column_argument(&self->model, args, count, &column) != DONE)
-        return NULL;
     if (PyObject_GetBuffer(args[0], &body, PyBUF_SIMPLE) < 0)
         return NULL;
-    PyObject *answer = csv_answer(&self->model, &body, 1, column);
+    Cells cells;
+    cells.cell = NULL;
+    cells.rows = cells.room = 0; /* and not `few`, which is large */
+    const char *begin = body.buf, *end = begin + body.len;
+    int done = format == CSV ? cells_of_csv(m, begin, end, &cells)
+                             : cells_of_json(m, begin, end, format == JSON_LINES, &cells);
+    PyObject *answer = answer_of(m, done, &cells, column);
+    free_cells(&cells);
     PyBuffer_Release(&body);
     return answer;
+}
+
+static PyObject *score_csv(Scorer *self, PyObject *const *args, Py_ssize_t count) {
+    return score_body(&self->model, args, count, CSV);
+}
+
+static PyObject *score_json(Scorer *self, PyObject *const *args, Py_ssize_t count) {
+    return score_body(&self->model, args, count, JSON);
+}
+
+static PyObject *score_json_lines(Scorer *self, PyObject *const *args, Py_ssize_t count) {
+    return score_body(&self->model, args, count, JSON_LINES);
 }
 
 static PyObject *score_columns(Scorer *self, PyObject *columns) {
@@ -214,15 +122,12 @@ static PyObject *score_columns(Scorer *self, PyObject *columns) {
         PyErr_SetString(PyExc_ValueError, "a dictionary of the model's columns is expected");
         return NULL;
     }
-    PyObject *first = PyDict_GetItemWithError(columns, m->column[0].name);
-    Py_ssize_t rows = first != NULL && PyList_CheckExact(first) ? PyList_GET_SIZE(first) : 0;
-    Cell few[FEW_CELLS], *cells = cells_for(m, rows, few);
-    if (cells == NULL)
-        return NULL;
-    int done = cells_of_columns(m, columns, rows, cells);
-    PyObject *answer = done == DONE ? values_and_labels(m, cells, rows) : nothing(done);
-    if (cells != few)
-        PyMem_Free(cells);
+    Cells cells;
+    cells.cell = NULL;
+    cells.rows = cells.room = 0;
+    int done = cells_of_columns(m, columns, &cells);
+    PyObject *answer = done == DONE ? values_and_labels(m, cells.cell, cells.rows) : NULL;
+    free_cells(&cells);
     return answer;
 }
 
@@ -239,7 +144,6 @@ static PyObject *new_scorer(PyTypeObject *type, PyObject *args, PyObject *kwargs
 static int traverse(Scorer *self, visitproc visit, void *arg) {
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->model.exponential);
-    Py_VISIT(self->model.positions);
     return 0;
 }
 
@@ -252,15 +156,12 @@ static void dealloc(Scorer *self) {
 }
 
 static PyMethodDef methods[] = {
-    {"score_record", (PyCFunction)(void (*)(void))score_record, METH_FASTCALL,
-     "score_record(record, value): (value, label) of one JSON object, or None."},
-    {"score_list", (PyCFunction)(void (*)(void))score_list, METH_FASTCALL,
-     "score_list(values, value): (value, label) of one JSON array, or None."},
-    {"score_csv_row", (PyCFunction)(void (*)(void))score_csv_row, METH_FASTCALL,
-     "score_csv_row(body, value): (value, label) of a body of one row, or None."},
-    {"score_records", (PyCFunction)score_records, METH_O, "(values, labels) of a list of objects, or None."},
-    {"score_lists", (PyCFunction)score_lists, METH_O, "(values, labels) of a list of arrays, or None."},
-    {"score_csv", (PyCFunction)score_csv, METH_O, "(values, labels) of a CSV body without header, or None."},
+    {"score_csv", (PyCFunction)(void (*)(void))score_csv, METH_FASTCALL,
+     "score_csv(body, value): (value, label) of one row, (values, labels) of many, or None."},
+    {"score_json", (PyCFunction)(void (*)(void))score_json, METH_FASTCALL,
+     "score_json(body, value): the same of a record, or of a list of records or lists."},
+    {"score_json_lines", (PyCFunction)(void (*)(void))score_json_lines, METH_FASTCALL,
+     "score_json_lines(body, value): the same of a record or list a line."},
     {"score_columns", (PyCFunction)score_columns, METH_O,
      "(values, labels) of columns that keep the contract, or None where the model refuses one."},
     {NULL, NULL, 0, NULL},

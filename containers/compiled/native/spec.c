@@ -76,35 +76,6 @@ static int read_fill(Fill *fill, PyObject *dict) {
     return DONE;
 }
 
-static int read_texts(TextLookup *l, PyObject *texts) {
-    Py_ssize_t count = PyList_GET_SIZE(texts), size = 0;
-    uint32_t capacity = 4;
-    for (Py_ssize_t i = 0; i < count; i++)
-        size += PyBytes_GET_SIZE(PyList_GET_ITEM(texts, i));
-    while ((Py_ssize_t)capacity < 3 * count)
-        capacity *= 2;
-    l->mask = capacity - 1;
-    l->entry = zeros(capacity, sizeof *l->entry);
-    l->text = zeros(size, 1);
-    if (l->entry == NULL || l->text == NULL)
-        return FAILED;
-    for (uint32_t i = 0; i < capacity; i++)
-        l->entry[i].code = -1;
-    uint32_t offset = 0;
-    for (Py_ssize_t code = 0; code < count; code++) {
-        PyObject *text = PyList_GET_ITEM(texts, code);
-        uint32_t length = (uint32_t)PyBytes_GET_SIZE(text);
-        uint64_t hash = hash_of(PyBytes_AS_STRING(text), length);
-        uint32_t i = (uint32_t)hash & l->mask;
-        while (l->entry[i].code >= 0)
-            i = (i + 1) & l->mask;
-        memcpy(l->text + offset, PyBytes_AS_STRING(text), length);
-        l->entry[i] = (Entry){hash, offset, length, (int32_t)code};
-        offset += length;
-    }
-    return DONE;
-}
-
 static int read_column(Column *c, PyObject *dict) {
     Py_ssize_t type, category, nullable, typed = -1;
     PyObject *lookup, *texts;
@@ -119,7 +90,7 @@ static int read_column(Column *c, PyObject *dict) {
     c->used = lookup != Py_None;
     if (!c->used)
         return DONE;
-    if ((texts = item(lookup, "texts")) == NULL || read_texts(&c->lookup, texts) != DONE)
+    if ((texts = item(lookup, "texts")) == NULL || make_texts(&c->lookup.texts, texts) != DONE)
         return FAILED;
     TAKE(c->lookup.typed, lookup, "typed", typed);
     TAKE(c->lookup.typed_code, lookup, "typed_code", typed);
@@ -128,10 +99,14 @@ static int read_column(Column *c, PyObject *dict) {
 }
 
 static int read_columns(Model *m, PyObject *spec) {
-    PyObject *columns = item(spec, "columns");
-    if (columns == NULL || (m->positions = PyDict_New()) == NULL)
+    PyObject *columns = item(spec, "columns"), *names = item(spec, "names");
+    if (columns == NULL || names == NULL || make_texts(&m->names, names) != DONE)
         return FAILED;
     Py_ssize_t count = PyList_GET_SIZE(columns);
+    if (count == 0) {
+        PyErr_SetString(PyExc_ValueError, "a model takes at least one column");
+        return FAILED;
+    }
     if ((m->column = zeros(count, sizeof *m->column)) == NULL)
         return FAILED;
     for (; m->columns < count; m->columns++) {
@@ -140,13 +115,10 @@ static int read_columns(Model *m, PyObject *spec) {
             m->columns++; /* what was read of it is to be freed */
             return FAILED;
         }
-        PyUnicode_InternInPlace(&c->name);
-        if (PyDict_SetItem(m->positions, c->name, Py_None) < 0)
+        if ((c->text = PyUnicode_AsUTF8AndSize(c->name, &c->length)) == NULL)
             return FAILED;
-        const unsigned char *text = (const unsigned char *)PyUnicode_AsUTF8(c->name);
-        if (text == NULL)
-            return FAILED;
-        m->name_start[text[0] >> 3] |= (uint8_t)(1 << (text[0] & 7));
+        unsigned char start = (unsigned char)c->text[0];
+        m->name_start[start >> 3] |= (uint8_t)(1 << (start & 7));
     }
     return DONE;
 }
@@ -296,8 +268,7 @@ void free_model(Model *m) {
     for (Py_ssize_t i = 0; i < m->columns; i++) {
         TextLookup *l = &m->column[i].lookup;
         Py_XDECREF(m->column[i].name);
-        free(l->entry);
-        free(l->text);
+        free_texts(&l->texts);
         free(l->typed);
         free(l->typed_code);
         free_fill(&l->fill);
@@ -325,6 +296,6 @@ void free_model(Model *m) {
     free(m->trees.values);
     free(m->trees.set_start);
     free(m->trees.set_words);
-    Py_XDECREF(m->positions);
+    free_texts(&m->names);
     Py_XDECREF(m->exponential);
 }

@@ -52,6 +52,10 @@ static inline int run_steps(const Step *at, const Step *end, double *value) {
             if (fabs(v) <= at->operand)
                 v = 0.0;
             break;
+        case EQUAL_TO_NULL:
+            if (v == at->operand)
+                v = Py_NAN;
+            break;
         }
     }
     *value = v;

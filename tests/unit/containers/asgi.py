@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from containers.compiled.scoring import Scoring
 from containers.predictions import Predictions
+from containers.scoring import Scoring
 from containers.serve.app import Application
 from containers.serve.metrics import Totals
 from containers.serve.scorer import Scorer

@@ -21,6 +21,10 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 
+# Before scikit-learn is imported: on tables of hundreds of rows its threads wait for each other, most of all where
+# the machine has other work.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 TRAIN = '''\
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -201,10 +205,11 @@ def parquet(table: pa.Table) -> bytes:
 
 @dataclass(frozen=True)
 class Trained:
-    """A project that went through build-training-set and train."""
+    """A project that went through build-training-set and train, and what the training job printed."""
 
     built: Job
     trained: Job
+    log: str
 
     @property
     def model(self) -> Path:
@@ -226,7 +231,7 @@ def _through(folder: Path, project: str, problem: str, hyperparameters: dict[str
     trained = Job(folder / "train", project)
     run = trained.train(built.read("processing/output/train/train.parquet"), hyperparameters)
     assert run.code == 0, run.output
-    return Trained(built, trained)
+    return Trained(built, trained, run.output)
 
 
 @pytest.fixture(scope="session")

@@ -178,3 +178,11 @@ def test_the_type_of_a_column(column: Any, declared: Any, type_: str) -> None:
 def test_mixed_values_are_refused() -> None:
     with pytest.raises(SluiceError, match="holds values of type mixed"):
         casting.type_of(pd.Series([1, "a"], name="x"), None)
+
+
+def test_a_hooks_texts_are_written_as_a_request_is_read(tmp_path: Path) -> None:
+    project = BINARY.replace("[entity]", '[data]\nnull_values = ["", "NA"]\n[entity]')
+    texts = "[' a ', 'NA', '  ', 'b'] * (len(table) // 4)"
+    training_set = made(tmp_path, f"return table.assign(colour={texts})", project)
+    assert set(training_set.train["colour"].to_pylist()) == {"a", "b", None}
+    assert [f.nullable for f in training_set.contract.features if f.name == "colour"] == [True]

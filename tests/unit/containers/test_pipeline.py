@@ -53,6 +53,9 @@ def test_a_model_folder_holds_all_it_takes_to_load(binary: Trained) -> None:
     assert contract.dataset_version == "0123456789abcdef"
     assert set(contract.versions) >= {"python", "scikit-learn"}
     assert (binary.model / "code" / "train.py").read_text() == TRAIN
+    why = "not compilable: train.Careful is no estimator with a compiled form"
+    assert f"scoring: scikit-learn: {why} (" in binary.log
+    assert json.loads((binary.model / "scoring.json").read_text())["why"] == why
 
 
 def test_training_twice_gives_the_same_bytes(binary: Trained, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from containers.compiled.compile import compile_model
 from containers.compiled.engine import engine_of
 from containers.frames import frame_of
 from containers.predictions import Predictions
+from containers.serve.decoding import decode
 from containers.serve.encoding import encode
 from containers.serve.quick import QuickAnswers
 from containers.serve.scorer import CompiledScorer
@@ -118,6 +119,103 @@ def test_json_is_answered_alike_or_left_alone(
             else scorer.contract.columns_from_records(documents)
         )
         assert quick == explained(scorer, columns, accepted)
+
+
+numerals = st.sampled_from(
+    [
+        "0",
+        "-0",
+        "1",
+        "-3",
+        "01",
+        "1.",
+        ".5",
+        "1.0",
+        "-0.0",
+        "1e2",
+        "1E+2",
+        "1e",
+        "1e400",
+        "9007199254740993",
+        "0.1234567890123456789",
+        "123456789012345678",
+        "NaN",
+        "Infinity",
+        "+1",
+        "true",
+        "null",
+        '"1"',
+        "[1]",
+        "{}",
+    ]
+)
+strings = st.sampled_from(
+    r"""
+    "red" "r\u0065d" "\u00e9" "é" "\ud83d\ude00" "\ud83d" "a\"b" "a\/\n\b" "\x" "red red null 1 "" "\u12" "TAB"
+    """.replace("TAB", "\t").split(" ")
+)
+blanks = st.sampled_from(["", "", "", " ", "\n", "\r\n", "\t ", "\v", "\xa0"])
+keys = st.sampled_from([*(feature.name for feature in FEATURES), "colou\\u0072", "more"])
+
+
+@st.composite
+def json_texts(draw: st.DrawFn) -> str:
+    """JSON, or nearly, of rows that are nearly right: spelled, ordered and spaced in many ways."""
+
+    def value(name: str) -> str:
+        usual = {"size": "3", "weight": "0.5", "colour": '"red"', "grade": "2", "member": "true"}.get(
+            name, "1"
+        )
+        odd = draw(st.integers(0, 5)) == 0
+        return draw(blanks) + (draw(strings if name.startswith("colou") else numerals) if odd else usual)
+
+    def row(as_list: bool) -> str:
+        names = [feature.name for feature in FEATURES]
+        if not as_list and draw(st.booleans()):
+            names = draw(st.permutations(names))
+        if draw(st.integers(0, 5)) == 0:
+            names[draw(st.integers(0, len(names) - 1))] = draw(keys)
+        if as_list:
+            return "[" + ",".join(map(value, names)) + draw(blanks) + "]"
+        return "{" + ",".join(f'{draw(blanks)}"{name}"{draw(blanks)}:{value(name)}' for name in names) + "}"
+
+    as_list = draw(st.booleans())
+    rows = [row(as_list) for _ in range(draw(st.integers(1, 3)))]
+    if draw(st.integers(0, 5)) == 0:
+        rows.append(row(not as_list))
+    body = draw(
+        st.sampled_from(
+            [
+                "[" + ",".join(rows) + "]",
+                rows[0],
+                '{"instances":[' + ", ".join(rows) + "]}",
+                '{"instances":[' + ", ".join(rows) + '],"more":1}',
+                "\n".join(rows) + "\n",
+                "[" + ",".join(rows) + ",]",
+            ]
+        )
+    )
+    return draw(blanks) + body + draw(blanks)
+
+
+@pytest.mark.parametrize("media_type", ["application/json", "application/jsonlines"])
+@given(text=json_texts(), cut=st.integers(0, 30))
+@settings(max_examples=300, deadline=None)
+def test_json_however_it_is_written_is_read_as_the_explaining_path_reads_it(
+    scorer: CompiledScorer, media_type: str, text: str, cut: int
+) -> None:
+    body = text.encode()[cut if cut < 3 else 0 :]
+    for accepted in ("application/json", "text/csv"):
+        quick = scorer.answer(body, media_type, accepted)
+        if quick is not None:
+            assert quick == explained(scorer, decode(body, media_type, scorer.contract), accepted)
+
+
+def test_json_that_is_escaped_or_reordered_is_still_read_quickly(scorer: CompiledScorer) -> None:
+    if scorer.engine.name != "native":
+        pytest.skip("the native extension is not built: python -m containers.compiled.build")
+    body = b'[ {"member" : true, "grade":2,\n"colour":"r\\u0065d", "size":3, "weight":1.25e-3} ]'
+    assert scorer.answer(body, "application/json", "application/json") is not None
 
 
 texts = st.sampled_from(

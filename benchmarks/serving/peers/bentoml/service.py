@@ -1,10 +1,9 @@
 """A BentoML service, as its documentation has it; ROWS says in which form it takes rows.
 
 - "frame": tables come as data frames, https://docs.bentoml.com/en/latest/build-with-bentoml/iotypes.html#tabular
-- "models": with adaptive batching, one parameter stands for many requests: a list of pydantic models, the "composite
+- "models": with adaptive batching, one parameter stands for many requests: a list of pydantic models, "composite
   input types" of https://docs.bentoml.com/en/latest/get-started/adaptive-batching.html. (Frames cannot be batched in
-  1.4.40: its dispatcher adds their shapes to numbers, logs a TypeError, and the requests wait until they time out.)
-
+  1.4.40: its dispatcher adds up their shapes, logs a TypeError and lets the requests wait until they time out.)
 `max_batch_size` lets a request of 1,000 rows through; `max_latency_ms` is the default.
 """
 

@@ -23,7 +23,7 @@ from sklearn.preprocessing import (
 from containers.frames import frame_of
 from sluice.contract import Columns, Feature, ModelContract, Problem, TargetContract
 
-Classes = Literal["binary", "multiclass", "many", "regression"]
+Classes = Literal["binary", "multiclass", "many", "regression", "two codes", "codes"]
 
 FEATURES = (
     Feature(name="size", kind="number", type="integer", nullable=False),
@@ -38,18 +38,29 @@ FEATURES = (
 )
 NUMBERS = ["size", "weight", "height", "member"]
 CATEGORIES = ["colour", "city", "grade", "flag", "ratio"]
-_CLASSES: dict[Classes, tuple[str, ...]] = {
+_CLASSES: dict[Classes, tuple[str, ...] | tuple[int, ...]] = {
     "binary": ("no", "yes"),
     "multiclass": ("high", "low", "middle"),
     "many": tuple("abcdefghijk"),
     "regression": (),
+    # Of a target of whole numbers, which is what XGBoost takes.
+    "two codes": (0, 1),
+    "codes": (0, 1, 2, 3),
+}
+_PROBLEMS: dict[Classes, Problem] = {
+    "binary": "binary",
+    "multiclass": "multiclass",
+    "many": "multiclass",
+    "regression": "regression",
+    "two codes": "binary",
+    "codes": "multiclass",
 }
 
 
 def contract_for(classes: Classes) -> ModelContract:
     names = _CLASSES[classes]
-    problem: Problem = "multiclass" if classes == "many" else classes
-    positive = "yes" if classes == "binary" else None
+    problem = _PROBLEMS[classes]
+    positive = names[1] if problem == "binary" else None
     target = TargetContract(name="y", problem=problem, classes=names, positive=positive)
     return ModelContract(features=FEATURES, target=target, null_values=("", "NA"))
 
@@ -81,12 +92,13 @@ def target(data: Columns, classes: Classes, seed: int = 2) -> Any:
     if not names:
         return np.abs(score) + 0.1
     edges = np.quantile(score, np.linspace(0, 1, len(names) + 1)[1:-1])
-    return np.array(names, dtype=object)[np.digitize(score, edges)]
+    kind = np.int64 if isinstance(names[0], int) else object
+    return np.array(names, dtype=kind)[np.digitize(score, edges)]
 
 
-def fitted(model: Any, classes: Classes, rows: int = 600) -> Any:
+def fitted(model: Any, classes: Classes, rows: int = 600, **options: Any) -> Any:
     data = columns(rows)
-    return model.fit(frame_of(data, contract_for(classes)), target(data, classes))
+    return model.fit(frame_of(data, contract_for(classes)), target(data, classes), **options)
 
 
 def one_hot_and_scaled(**encoder: Any) -> ColumnTransformer:
@@ -101,6 +113,18 @@ def as_they_are() -> ColumnTransformer:
     return make_column_transformer(
         (OneHotEncoder(handle_unknown="ignore", sparse_output=False), CATEGORIES), remainder="passthrough"
     )
+
+
+def sparse() -> ColumnTransformer:
+    """Sparse whatever the share of zeros."""
+    return make_column_transformer(
+        (SimpleImputer(), NUMBERS), (OneHotEncoder(handle_unknown="ignore"), CATEGORIES), sparse_threshold=1.0
+    )
+
+
+def codes_of_texts() -> ColumnTransformer:
+    """Two columns of categories without nulls as their numbers, then four of numbers."""
+    return make_column_transformer((OrdinalEncoder(), ["city", "flag"]), (SimpleImputer(), NUMBERS))
 
 
 def scaled_with_nulls() -> ColumnTransformer:

@@ -21,14 +21,10 @@ from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, LogisticRe
 from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from containers.compiled import store
 from containers.compiled.compile import compile_model
-from containers.compiled.engine import Engine, NumpyEngine, engine_of
-from containers.compiled.exactness import Verdict, check
-from containers.compiled.plan import Plan
+from containers.compiled.engine import engine_of
 from containers.compiled.signals import NotCompilable
 
-from . import cases
 from .cases import (
     PREPROCESSING,
     Classes,
@@ -38,6 +34,7 @@ from .cases import (
     one_hot_and_scaled,
     scaled_with_nulls,
 )
+from .comparing import compiled, engines_agree, verdict
 
 HGB: dict[str, Any] = {"early_stopping": False, "random_state": 0, "min_samples_leaf": 5}
 
@@ -135,15 +132,6 @@ MODELS: dict[str, tuple[Any, Classes]] = {
 }
 
 
-def compiled(model: Any, classes: Classes) -> Plan:
-    """Through the file, as a serving process gets it."""
-    return store.from_bytes(store.to_bytes(compile_model(model, contract_for(classes))))
-
-
-def verdict(model: Any, plan: Plan, engine: Engine, classes: Classes) -> Verdict:
-    return check(model, plan, engine, contract_for(classes), cases.columns(400, seed=7), seconds=60)
-
-
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_is_exact(name: str) -> None:
     model, classes = MODELS[name]
@@ -153,7 +141,7 @@ def test_a_model_is_exact(name: str) -> None:
     found = verdict(model, plan, native, classes)
     assert found.why == ""
     assert found.rows > 1_000
-    _engines_agree(plan, native)
+    engines_agree(plan, native)
 
 
 @pytest.mark.parametrize("name", PREPROCESSING)
@@ -163,15 +151,7 @@ def test_a_preprocessing_is_exact(name: str) -> None:
     plan = compiled(model, "binary")
     native = engine_of(plan, contract_for("binary"))
     assert verdict(model, plan, native, "binary").why == ""
-    _engines_agree(plan, native)
-
-
-def _engines_agree(plan: Plan, native: Engine) -> None:
-    data = cases.columns(300, seed=11)
-    pure = NumpyEngine(plan)
-    for rows in (slice(0, 1), slice(1, 8), slice(8, None)):
-        some = {name: values[rows] for name, values in data.items()}
-        assert native.score_columns(some) == pure.score_columns(some)
+    engines_agree(plan, native)
 
 
 def test_numpys_exponential_may_differ_from_libms(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +161,7 @@ def test_numpys_exponential_may_differ_from_libms(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("containers.compiled.engine.numpy_exp_is_libms", lambda: False)
     engine = engine_of(plan, contract_for(classes))
     assert verdict(model, plan, engine, classes).why == ""
-    _engines_agree(plan, engine)
+    engines_agree(plan, engine)
 
 
 def test_a_wrong_compilation_is_found() -> None:

@@ -31,6 +31,12 @@ class Scoring(BaseModel):
     why: str = ""
     rows: int = 0
 
+    def describe(self) -> str:
+        """Say it in a line."""
+        if self.path == "scikit-learn":
+            return f"scikit-learn: {self.why}"
+        return f"compiled, equal to the fitted pipeline on {self.rows:,} rows"
+
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read the verdict of the training job.

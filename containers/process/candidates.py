@@ -1,0 +1,115 @@
+"""The models to be judged, as their predictions for the held-out rows: being made, or made before."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import numpy as np
+
+from containers.predictions import Predictions
+from containers.process import transform
+from containers.scoring import Scoring
+from sluice.contract import ModelContract
+from sluice.errors import EvaluationFailed, ProjectError
+
+
+class ArchivedModel:
+    """One model scoring the held-out rows in a process of its own, from now on."""
+
+    def __init__(self, role: str, folder: Path, test: Path, scratch: Path) -> None:
+        self._role = role
+        self._out = scratch / role / "scores"
+        self._out.mkdir(parents=True)
+        self._model = scratch / role / "model"
+        self._refusal = _unpack(folder / "model.tar.gz", self._model)
+        command = [sys.executable, "-m", "containers.process.score"]
+        command += [str(self._model), str(test), str(self._out)]
+        self._process = None if self._refusal else subprocess.Popen(command)
+
+    def predictions(self, _given: ModelContract, _rows: int) -> tuple[Predictions, ModelContract]:
+        """Wait for the predictions, and give them with the model's own contract.
+
+        Raises:
+            EvaluationFailed: there are none.
+        """
+        told = self._refusal
+        if self._process is not None:
+            code = self._process.wait()
+            if code:
+                told = self._told(code)
+        if told:
+            told = {**told, "what": f"{self._role}: {told['what']}"}
+            raise EvaluationFailed(**told)
+        with np.load(self._out / "predictions.npz", allow_pickle=False) as arrays:
+            predictions = Predictions(arrays["values"], arrays.get("labels"))
+        return predictions, ModelContract.load(self._out / "contract.json")
+
+    @property
+    def scoring(self) -> str | None:
+        """How it would be served; None of a model that was trained without a verdict."""
+        try:
+            return Scoring.load(self._model).describe()
+        except ProjectError:
+            return None
+
+    def stop(self) -> None:
+        """End it where nobody waited for it."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def _told(self, code: int) -> dict[str, str]:
+        file = self._out / "error.json"
+        if file.exists():
+            told: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
+            return told
+        return {
+            "what": f"the process that scored the rows ended with exit code {code}",
+            "where": "the model's own code",
+            "why": "it left no reason behind"
+            + (": it was killed, perhaps for want of memory" if code == -9 else ""),
+            "fix": "see the last lines of the job's log",
+        }
+
+
+class OwnImage:
+    """One model whose own container has answered to the held-out rows, in a batch transform job."""
+
+    scoring = None
+
+    def __init__(self, role: str, file: Path) -> None:
+        self._role = role
+        self._file = file
+
+    def predictions(self, given: ModelContract, rows: int) -> tuple[Predictions, ModelContract]:
+        """Read the predictions for `rows` held-out rows that came with the contract `given`.
+
+        Raises:
+            EvaluationFailed: the answers are none.
+        """
+        try:
+            return transform.read_answers(self._file, given, rows), given
+        except EvaluationFailed as error:
+            told = f"{self._role}: {error.what}"
+            raise EvaluationFailed(told, where=error.where, why=error.why, fix=error.fix) from error
+
+
+def _unpack(archive: Path, folder: Path) -> dict[str, str]:
+    """Unpack a model.tar.gz; tells what is wrong with it, if anything."""
+    folder.mkdir(parents=True)
+    try:
+        with tarfile.open(archive) as tar:
+            # The filter refuses absolute paths, links out of the folder, devices.
+            tar.extractall(folder, filter="data")
+    except (OSError, tarfile.TarError) as error:
+        return {
+            "what": "the model's archive cannot be unpacked",
+            "where": archive.name,
+            "why": str(error),
+            "fix": "train again: the artifact is missing or damaged",
+        }
+    return {}
