@@ -150,7 +150,8 @@ def _train(shape: Shape, folder: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "containers.train", "train"],
         cwd=ROOT,
-        env={**os.environ, "SAGEMAKER_BASE_DIR": str(folder)},
+        # As in the images and the Makefile: threads that spin where they wait take minutes on a shared core.
+        env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "SAGEMAKER_BASE_DIR": str(folder)},
         capture_output=True,
         text=True,
         check=False,
