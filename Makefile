@@ -11,8 +11,8 @@ PYTHON ?= python3
 UV ?= $(shell command -v uv || echo $(CURDIR)/.tools/bin/uv)
 export UV
 export UV_COMPILE_BYTECODE := 1
-# As in the images: OpenMP's threads, spinning where they wait, lose a hundredfold once a core is shared.
-export OMP_WAIT_POLICY := PASSIVE
+# As in the images (docs/decisions/0009).
+export GOMP_SPINCOUNT := 10000
 # The locked Node comes first: the machine's own, if it has one, may be past its end of life.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport VIRTUAL_ENV

@@ -151,7 +151,7 @@ def _train(shape: Shape, folder: Path) -> None:
         [sys.executable, "-m", "containers.train", "train"],
         cwd=ROOT,
         # As in the images and the Makefile: threads that spin where they wait take minutes on a shared core.
-        env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "SAGEMAKER_BASE_DIR": str(folder)},
+        env={**os.environ, "GOMP_SPINCOUNT": "10000", "SAGEMAKER_BASE_DIR": str(folder)},
         capture_output=True,
         text=True,
         check=False,
