@@ -94,9 +94,9 @@ def _measure(what: str, folder: Path) -> None:
     # The imports are no part of what is measured.
     import pyarrow.csv
 
+    from sluice.datasets.reading import LocalFile
+    from sluice.datasets.validation import ValidationReport, validate
     from sluice.project import Project
-    from sluice.reading import LocalFile
-    from sluice.validation import ValidationReport, validate
 
     source = folder / "data.csv"
     start = time.perf_counter()

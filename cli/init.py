@@ -7,10 +7,10 @@ import os
 from pathlib import Path
 
 from cli.progress import say
-from sluice.drafting import Draft, draft_project
-from sluice.rehearsal import rehearse
-from sluice.sampling import read_sample, shown
-from sluice.scaffold import check_folder, preview, write_project
+from sluice.drafting.draft import Draft, draft_project
+from sluice.drafting.rehearsal import rehearse
+from sluice.drafting.sampling import read_sample, shown
+from sluice.drafting.scaffold import check_folder, preview, write_project
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 
 from cli.progress import say
 from cli.stack import Stack
+from sluice.datasets.header import read_header
 from sluice.errors import SluiceError
-from sluice.header import read_header
 from sluice.project import Project
 
 _HEAD_CHARACTERS = 1 << 16

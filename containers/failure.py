@@ -42,7 +42,7 @@ def report_failure(error: BaseException, file: Path, *, unforeseen: type[SluiceE
             why=str(error),
             fix="this is no mistake of the project: report it with the job's log",
         )
-    # The name lets sluice.failures end the execution with the error itself, not just with the state's.
+    # The name lets sluice.reporting.failures end the execution with the error itself, not just with the state's.
     text = f"{error.name}: {failure_text(error, MAX_CHARACTERS - len(error.name) - 2)}"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Artifacts:
-    """A bucket as `sluice.snapshots.Store` and `sluice.outcome` want it. The client is made when first needed."""
+    """A bucket as `datasets.snapshots` and `reporting.outcome` want it; its client is made when first needed."""
 
     def __init__(self, bucket: str) -> None:
         self._bucket = bucket

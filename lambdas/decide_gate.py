@@ -8,12 +8,13 @@ from lambdas.artifacts import Artifacts
 from lambdas.settings import project, settings
 from sluice import naming
 from sluice.errors import GateFailed
-from sluice.events import DecideGateInput, Evaluation
-from sluice.gates import decide
+from sluice.judging.gates import decide
+from sluice.payloads.documents import Evaluation
+from sluice.payloads.training import DecideGateInput
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Answer `sluice.events.GateDecision`: a refusal is a value, not an error."""
+    """Answer `sluice.payloads.training.GateDecision`: a refusal is a value, not an error."""
     uri = DecideGateInput.model_validate(event).evaluation_uri
     _, key = naming.split_uri(uri)
     document = Artifacts(settings().artifacts_bucket).read_json(key)

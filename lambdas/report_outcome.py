@@ -6,11 +6,11 @@ from typing import Any
 
 from lambdas.artifacts import Artifacts
 from lambdas.settings import project, settings
-from sluice.events import ReportOutcomeInput
-from sluice.outcome import report_outcome
+from sluice.payloads.training import ReportOutcomeInput
+from sluice.reporting.outcome import report_outcome
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Answer `sluice.events.ReportedOutcome`."""
+    """Answer `sluice.payloads.training.ReportedOutcome`."""
     told = ReportOutcomeInput.model_validate(event)
     return report_outcome(told, project(), Artifacts(settings().artifacts_bucket)).model_dump()

@@ -19,7 +19,7 @@ _ATTEMPTS = 5
 
 
 class Upload:
-    """An object version as `sluice.reading.Source`. Every read is of the version that was first looked at.
+    """An object version as `sluice.datasets.reading.Source`. Every read is of the version that was first looked at.
 
     Raises:
         UploadMisplaced: the key is not one that the pipeline takes.

@@ -12,14 +12,14 @@ from lambdas.artifacts import Artifacts
 from lambdas.settings import project, settings
 from lambdas.uploads import Upload
 from sluice import naming
+from sluice.datasets.snapshots import Provenance, Store, store_dataset, store_quarantine, store_report
+from sluice.datasets.validation import ValidationReport, validate
 from sluice.errors import DataError, UploadMisplaced
-from sluice.events import ValidateDatasetInput
-from sluice.snapshots import Provenance, Store, store_dataset, store_quarantine, store_report
-from sluice.validation import ValidationReport, validate
+from sluice.payloads.training import ValidateDatasetInput
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Answer `sluice.events.ValidatedDataset`; raise a DataError that says what is wrong with the file."""
+    """Answer `sluice.payloads.training.ValidatedDataset`; raise a DataError that says what is wrong with the file."""
     return validate_dataset(_parse(event), Artifacts(settings().artifacts_bucket))
 
 

@@ -34,8 +34,8 @@ _EXPECTED = {
 # Possessive: a hundred thousand digits that end in a letter are given up at once.
 _NUMBER_TEXT = re.compile(r"[+-]?(\d++\.?\d*+|\.\d++)([eE][+-]?\d++)?", re.ASCII)
 _SURROGATE = re.compile("[\ud800-\udfff]")
-# What sluice/schema.py takes in a training file; and a column of booleans with nulls is one of floats in pandas, and
-# written so.
+# What sluice/datasets/schema.py takes in a training file; and a column of booleans with nulls is one of floats in
+# pandas, and written so.
 _BOOLEAN_TEXT = {
     **dict.fromkeys(("true", "t", "yes", "y", "1", "1.0"), True),
     **dict.fromkeys(("false", "f", "no", "n", "0", "0.0"), False),
@@ -264,8 +264,8 @@ def from_array(value: Any, feature: Feature) -> Value:
 def plain_text(value: str, null_values: Sequence[str]) -> str | None:
     """Give a text without the blanks around it, None for null.
 
-    By this rule sluice/schema.py checks datasets (Arrow trims what str.strip does), so a row means the same in a
-    training file and in a request of any format.
+    By this rule sluice/datasets/schema.py checks datasets (Arrow trims what str.strip does), so a row means the same
+    in a training file and in a request of any format.
     """
     text = value.strip()
     return None if not text or text in null_values or value in null_values else text

@@ -15,7 +15,7 @@ from containers.paths import MlPaths
 from containers.process.candidates import ArchivedModel, OwnImage
 from containers.process.transform import ANSWERS
 from sluice.errors import EvaluationFailed
-from sluice.events import Evaluation, ModelEvaluation
+from sluice.payloads.documents import Evaluation, ModelEvaluation
 
 if TYPE_CHECKING:
     from containers.process.judging import Judged

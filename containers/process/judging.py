@@ -14,7 +14,7 @@ from containers.process import curves, metrics
 from sluice.arrow import Table
 from sluice.contract import ModelContract
 from sluice.errors import EvaluationFailed
-from sluice.events import ModelEvaluation
+from sluice.payloads.documents import ModelEvaluation
 
 
 @dataclass(frozen=True)

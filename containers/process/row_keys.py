@@ -6,8 +6,8 @@ import pandas as pd
 import pyarrow as pa
 
 from sluice.arrow import Table
+from sluice.datasets.row_hashes import row_hashes
 from sluice.errors import TrainingSetFailed
-from sluice.keys import row_hashes
 
 
 def entity_keys(frame: pd.DataFrame, column: str) -> list[str]:

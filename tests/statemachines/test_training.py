@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sluice.events import DecideGateInput, ReportOutcomeInput, ValidateDatasetInput
+from sluice.payloads.training import DecideGateInput, ReportOutcomeInput, ValidateDatasetInput
 from tests.statemachines.harness import EXECUTION_NAME, SUBSTITUTIONS, Failure, Harness, Run, payload, states
 from tests.statemachines.scenarios import (
     CHAMPION,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from sluice.drafting import Draft, draft_project
-from sluice.profiling import ColumnProfile, profile
-from sluice.roles import ColumnDraft
-from sluice.sampling import read_sample
+from sluice.drafting.draft import Draft, draft_project
+from sluice.drafting.profiling import ColumnProfile, profile
+from sluice.drafting.roles import ColumnDraft
+from sluice.drafting.sampling import read_sample
 
 ROWS = 400
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from sluice.drafting import draft_project
+from sluice.drafting.draft import draft_project
+from sluice.drafting.sampling import read_sample
 from sluice.errors import NoRows, OneClassTarget, ProjectError
-from sluice.sampling import read_sample
 from tests.unit.tables import ROWS, column, cycle, drafted, labels, numbers, write
 
 

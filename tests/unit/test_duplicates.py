@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.duplicates import KeyIndex
+from sluice.datasets.duplicates import KeyIndex
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from sluice.errors import DataRejected
-from sluice.events import StateFailure
-from sluice.failures import Explained, explain
+from sluice.payloads.training import StateFailure
+from sluice.reporting.failures import Explained, explain
 
 TRAINING = {
     "TrainingJobName": "bank-1-train",

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from sluice.errors import GateFailed
-from sluice.events import Evaluation, ModelEvaluation
-from sluice.gates import decide
+from sluice.judging.gates import decide
+from sluice.payloads.documents import Evaluation, ModelEvaluation
 from sluice.project import Gates
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sluice.header import read_header
+from sluice.datasets.header import read_header
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from sluice.events import GateDecision, ReportOutcomeInput, StateFailure, ValidatedDataset
-from sluice.outcome import report_outcome
+from sluice.payloads.training import GateDecision, ReportOutcomeInput, StateFailure, ValidatedDataset
 from sluice.project import Project
+from sluice.reporting.outcome import report_outcome
 from tests.unit.bucket import Bucket
 
 PROJECT = Project.model_validate(

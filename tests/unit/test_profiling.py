@@ -6,9 +6,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from sluice.drafting.profiling import profile
+from sluice.drafting.sampling import read_sample
 from sluice.errors import ProjectError
-from sluice.profiling import profile
-from sluice.sampling import read_sample
 from tests.unit.tables import cycle, one, write
 
 

@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from sluice.datasets.reading import LocalFile
+from sluice.datasets.validation import ValidationReport
 from sluice.errors import DataError, EmptyFile, NoRows, SchemaMismatch, UnreadableFile
-from sluice.reading import LocalFile
-from sluice.validation import ValidationReport
 from tests.unit.uploads import Columns, Row, a_project, accept, refuse
 
 GOOD = "id,y\n1,a\n2,b\n"

@@ -6,12 +6,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sluice.drafting import Draft, SplitDraft, draft_project
+from sluice.drafting.draft import Draft, SplitDraft, draft_project
+from sluice.drafting.rehearsal import Rows, choose_split, rehearse
+from sluice.drafting.sampling import read_sample
+from sluice.drafting.scaffold import preview, write_project
 from sluice.errors import OneClassTarget, UnreadableFile
 from sluice.project import Project
-from sluice.rehearsal import Rows, choose_split, rehearse
-from sluice.sampling import read_sample
-from sluice.scaffold import preview, write_project
 from sluice.splits import held_out_mask
 from tests.unit.tables import cycle, drafted, labels, numbers, write
 

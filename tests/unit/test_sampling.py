@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from sluice.drafting.sampling import Sample, check_column, read_sample, shown
 from sluice.errors import (
     EmptyFile,
     NoRows,
@@ -13,7 +14,6 @@ from sluice.errors import (
     SluiceError,
     UnreadableFile,
 )
-from sluice.sampling import Sample, check_column, read_sample, shown
 from tests.unit.tables import ROWS, cycle, write
 
 

@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 
 from cli import init
-from sluice.drafting import Draft, draft_project
+from sluice.drafting.draft import Draft, draft_project
+from sluice.drafting.sampling import read_sample
+from sluice.drafting.scaffold import render_project, write_project
+from sluice.drafting.toml import array, comment, key, string
 from sluice.errors import ProjectError
 from sluice.project import Project
-from sluice.sampling import read_sample
-from sluice.scaffold import render_project, write_project
-from sluice.toml import array, comment, key, string
 
 TELCO = Path(__file__).parents[3] / "shared" / "data" / "telco_customer_churn.csv"
 

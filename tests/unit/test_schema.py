@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from sluice import schema
 from sluice.arrow import Array
+from sluice.datasets import schema
 from sluice.project import Column
 
 NOT_INTEGER, NOT_NUMBER, NOT_BOOLEAN = "not an integer", "not a number", "not true or false"

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from sluice.datasets.reading import LocalFile
+from sluice.datasets.snapshots import Provenance, store_dataset, store_quarantine, store_report
+from sluice.datasets.validation import ValidationReport, ValidationResult, validate
 from sluice.errors import DataRejected
 from sluice.project import Project
-from sluice.reading import LocalFile
-from sluice.snapshots import Provenance, store_dataset, store_quarantine, store_report
-from sluice.validation import ValidationReport, ValidationResult, validate
 from tests.unit.bucket import Bucket
 
 PROJECT = Project.model_validate(

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sluice import reading, validation
+from sluice.datasets import reading, validation
+from sluice.datasets.validation import ValidationReport
 from sluice.errors import DataRejected, OneClassTarget
-from sluice.validation import ValidationReport
 from tests.unit.uploads import Columns, Row, a_project, accept, quarantine, refuse
 
 NOT_INTEGER = "not an integer"

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sluice import reading
+from sluice.datasets import reading
+from sluice.datasets.reading import RaggedRow, RaggedRows, read_batches
 from sluice.errors import DataRejected, NoRows
 from sluice.project import Column, Project
-from sluice.reading import RaggedRow, RaggedRows, read_batches
 from tests.unit.uploads import Row, a_project, accept, refuse, write
 
 NULL_VALUES = ("", "NA")

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from sluice.datasets.reading import LocalFile
+from sluice.datasets.validation import QUARANTINE_HEADER, ValidationReport, validate
 from sluice.errors import DataError
 from sluice.project import Project
-from sluice.reading import LocalFile
-from sluice.validation import QUARANTINE_HEADER, ValidationReport, validate
 
 Row = tuple[Any, ...]
 Columns = Mapping[str, Mapping[str, Any]]

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from containers.serve.decoding import decode
 from containers.serve.scorer import CompiledScorer
-from sluice import schema
 from sluice.arrow import compute as pc
+from sluice.datasets import schema
 from sluice.project import Column
 
 from . import oracle

@@ -12,8 +12,8 @@ import pytest
 
 from containers.process import casting
 from containers.process.build_training_set import TrainingSet, build
+from sluice.datasets.row_hashes import row_hashes
 from sluice.errors import OneClassTarget, SluiceError, TrainingSetFailed
-from sluice.keys import row_hashes
 
 from .conftest import BINARY, MULTICLASS, REGRESSION, TRAIN, toy_table
 

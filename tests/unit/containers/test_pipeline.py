@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sluice.contract import ModelContract
-from sluice.events import Evaluation
+from sluice.payloads.documents import Evaluation
 from sluice.splits import is_held_out
 
 from .conftest import BINARY, ROOT, TRAIN, Job, Trained, toy_table

@@ -13,7 +13,7 @@ import pytest
 from lambdas import decide_gate, report_outcome, settings, validate_dataset
 from lambdas.uploads import Upload
 from sluice.errors import DataRejected, GateFailed, UploadMisplaced
-from sluice.events import GateDecision, ReportedOutcome, ValidatedDataset
+from sluice.payloads.training import GateDecision, ReportedOutcome, ValidatedDataset
 from tests.unit.bucket import Bucket
 
 from .s3 import FakeS3

@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 
 from sluice.arrow import Array
 from sluice.arrow import compute as pc
+from sluice.datasets.header import Header, read_header
 from sluice.errors import EmptyFile, SchemaMismatch, UnreadableFile
-from sluice.header import Header, read_header
 from sluice.project import Project
 
 _BLOCK_BYTES = 1024**2  # also what a row may take up, at most

@@ -21,13 +21,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sluice import schema
 from sluice.arrow import Array
 from sluice.arrow import compute as pc
-from sluice.duplicates import KeyIndex
+from sluice.datasets import schema
+from sluice.datasets.duplicates import KeyIndex
+from sluice.datasets.reading import RaggedRow, RaggedRows, Source, read_batches
 from sluice.errors import DataRejected, NoRows, OneClassTarget
 from sluice.project import Project
-from sluice.reading import RaggedRow, RaggedRows, Source, read_batches
 
 ROW_GROUP_ROWS = 128 * 1024
 _MOST_CLASSES = 1_000

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sluice import naming
-from sluice.events import Evaluation, ReportedOutcome, ReportOutcomeInput
-from sluice.failures import Explained, explain
-from sluice.page import render
+from sluice.payloads.documents import Evaluation
+from sluice.payloads.training import ReportedOutcome, ReportOutcomeInput
 from sluice.project import Project
+from sluice.reporting.failures import Explained, explain
+from sluice.reporting.page import render
 
 # https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
 _SUBJECT_MAX = 100

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from sluice.arrow import Array, ChunkedArray, Table
 from sluice.arrow import compute as pc
-from sluice.profiling import ColumnProfile
+from sluice.drafting.profiling import ColumnProfile
 
 Problem = Literal["binary", "multiclass", "regression"]
 

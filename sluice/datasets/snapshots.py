@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sluice import naming
+from sluice.datasets.validation import ValidationReport, ValidationResult
 from sluice.errors import SluiceError
-from sluice.events import ValidatedDataset
+from sluice.payloads.training import ValidatedDataset
 from sluice.project import Project
-from sluice.validation import ValidationReport, ValidationResult
 
 
 class Store(Protocol):

@@ -1,16 +1,12 @@
-"""Payloads between states, handlers and containers: what each is given and what it answers."""
+"""What the states of the machine `training` hand to the functions, and what those answer."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-
-class Payload(BaseModel):
-    """A payload's base: unknown keys are refused, so that a renamed field fails where it was renamed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from sluice.payloads.base import Payload
 
 
 class ValidateDatasetInput(Payload):
@@ -37,28 +33,6 @@ class DecideGateInput(Payload):
     """What DecideGate is asked: `evaluation_uri` is the `evaluation.json` that EvaluateModel wrote."""
 
     evaluation_uri: str
-
-
-class ModelEvaluation(Payload):
-    """One model's figures on the held-out rows; `error` instead of metrics where it could not score them.
-
-    `scoring` says by which path it would be served, and why; None of an image of the user's own.
-    """
-
-    metrics: dict[str, float] = {}
-    error: str | None = None
-    model_uri: str
-    scoring: str | None = None
-
-
-class Evaluation(Payload):
-    """evaluation.json: challenger and champion, judged on the same held-out rows."""
-
-    problem: Literal["binary", "multiclass", "regression"]
-    held_out_rows: int
-    challenger: ModelEvaluation
-    champion: ModelEvaluation | None
-    curves: dict[str, Any] = Field(default={}, description="points for plots, at most 200 a curve")
 
 
 class GateDecision(Payload):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from sluice.errors import GateFailed
-from sluice.events import Evaluation, GateDecision, ModelEvaluation
+from sluice.payloads.documents import Evaluation, ModelEvaluation
+from sluice.payloads.training import GateDecision
 from sluice.project import SMALLER_IS_BETTER, Gates
 
 # 0.85 - 0.84 is more than 0.01 in binary floating point.

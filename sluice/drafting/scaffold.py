@@ -7,12 +7,12 @@ import tomllib
 from pathlib import Path
 from string import Template
 
-from sluice.drafting import MAX_REJECTED_SHARE, Draft
+from sluice.drafting.draft import MAX_REJECTED_SHARE, Draft
+from sluice.drafting.profiling import ColumnProfile
+from sluice.drafting.roles import LISTED_CATEGORIES, ColumnDraft
+from sluice.drafting.toml import array, comment, inline, key, string
 from sluice.errors import ProjectError
-from sluice.profiling import ColumnProfile
 from sluice.project import Project
-from sluice.roles import LISTED_CATEGORIES, ColumnDraft
-from sluice.toml import array, comment, inline, key, string
 
 PROJECT_NAME = re.compile(r"[a-z][a-z0-9-]{0,23}")
 _TEMPLATES = Path(__file__).parent / "templates"

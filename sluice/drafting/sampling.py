@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from sluice.datasets.header import Header, read_header
 from sluice.errors import EmptyFile, NoRows, ObjectNotFound, ProjectError, SchemaMismatch, UnreadableFile
-from sluice.header import Header, read_header
 
 MAX_ROWS = 1_000_000
 MAX_BYTES = 512 << 20  # of Arrow memory: a wide file is sampled earlier than a narrow one

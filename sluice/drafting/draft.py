@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from sluice.errors import NoRows, OneClassTarget, ProjectError
-from sluice.leaks import Problem, find_sum
-from sluice.profiling import ColumnProfile, profile
-from sluice.roles import (
+from sluice.drafting.leaks import Problem, find_sum
+from sluice.drafting.profiling import ColumnProfile, profile
+from sluice.drafting.roles import (
     SPELLED,
     ColumnDraft,
     Role,
@@ -18,7 +17,8 @@ from sluice.roles import (
     suggest_entity,
     with_breaking,
 )
-from sluice.sampling import Sample, check_column, shown
+from sluice.drafting.sampling import Sample, check_column, shown
+from sluice.errors import NoRows, OneClassTarget, ProjectError
 from sluice.splits import KEY_COLUMN
 
 MAX_REJECTED_SHARE = 0.05

@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from sluice.arrow import Array, ChunkedArray
 from sluice.arrow import compute as pc
-from sluice.dates import DateFormat, recognise, recognise_compact
+from sluice.drafting.dates import DateFormat, recognise, recognise_compact
+from sluice.drafting.sampling import Sample
 from sluice.errors import ProjectError
-from sluice.sampling import Sample
 
 ColumnType = Literal["string", "integer", "number", "boolean", "timestamp"]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from sluice.arrow import compute as pc
-from sluice.leaks import Problem, find_leak
-from sluice.profiling import ColumnProfile
+from sluice.drafting.leaks import Problem, find_leak
+from sluice.drafting.profiling import ColumnProfile
 from sluice.splits import KEY_COLUMN
 
 Role = Literal["numeric", "categorical", "left out", "target", "entity", "timestamp"]

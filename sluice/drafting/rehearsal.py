@@ -11,14 +11,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from sluice.arrow import Table
-from sluice.drafting import Draft, SplitDraft
+from sluice.datasets.reading import LocalFile
+from sluice.datasets.row_hashes import row_hashes
+from sluice.datasets.validation import ValidationReport, validate
+from sluice.drafting.draft import Draft, SplitDraft
 from sluice.errors import OneClassTarget
-from sluice.keys import row_hashes
 from sluice.naming import TRAINING_SUFFIXES
 from sluice.project import Project
-from sluice.reading import LocalFile
 from sluice.splits import held_out_mask
-from sluice.validation import ValidationReport, validate
 
 # Chance divides larger files well enough, unless they hold few entities.
 _CHANCE_FROM = 20_000

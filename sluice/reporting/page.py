@@ -7,11 +7,11 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sluice.plots import Series, confusion_matrix, scatter, unit_curves
 from sluice.project import SMALLER_IS_BETTER
+from sluice.reporting.plots import Series, confusion_matrix, scatter, unit_curves
 
 if TYPE_CHECKING:
-    from sluice.outcome import Findings
+    from sluice.reporting.outcome import Findings
 
 _CSS = Path(__file__).parent / "templates" / "report.css"
 _SHOWN_REASONS = 20

@@ -17,7 +17,7 @@ from sluice.errors import (
     TrainingSetFailed,
     TrainingTimedOut,
 )
-from sluice.events import StateFailure
+from sluice.payloads.training import StateFailure
 
 # What a job of this state is called when it fails, and when its time is over.
 _JOBS: dict[str, tuple[type[SluiceError], type[SluiceError]]] = {

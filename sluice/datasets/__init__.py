@@ -1,0 +1,1 @@
+"""From an uploaded file to an immutable dataset version: reading, checking, storing."""

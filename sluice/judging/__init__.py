@@ -1,0 +1,1 @@
+"""Whether a challenger is good enough."""
