@@ -12,7 +12,7 @@ from typing import Any
 
 from cli.progress import say
 from cli.stack import Stack
-from sluice import naming
+from sluice import keys, naming
 from sluice.errors import SluiceError
 
 _PUT_LIMIT = 5 * 1024**3  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html
@@ -52,7 +52,7 @@ def upload(stack: Stack, file: Path, key: str | None = None) -> Upload:
         raise SluiceError("there is no such file", where=str(file), fix="name a CSV or Parquet file")
     s3 = stack.client("s3")
     bucket = stack.outputs["UploadsBucketName"]
-    key = key or naming.INCOMING_TRAINING + _name_with_format(file)
+    key = key or keys.INCOMING_TRAINING + _name_with_format(file)
     if file.stat().st_size < _PUT_LIMIT:
         with file.open("rb") as body:
             version_id = s3.put_object(Bucket=bucket, Key=key, Body=body)["VersionId"]
@@ -64,7 +64,7 @@ def upload(stack: Stack, file: Path, key: str | None = None) -> Upload:
 
 def _name_with_format(file: Path) -> str:
     """The file's name; where its ending says nothing (`adult.data`), one that says how it is read is added."""
-    if file.suffix.lower() in naming.TRAINING_SUFFIXES:
+    if file.suffix.lower() in keys.TRAINING_SUFFIXES:
         return file.name
     with file.open("rb") as body:
         return file.name + (".parquet" if body.read(4) == b"PAR1" else ".csv")

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from sluice import naming
+from sluice import keys, naming
 from sluice.errors import ObjectNotFound, UploadMisplaced
 
 if TYPE_CHECKING:
@@ -120,18 +120,18 @@ class _Parts(io.RawIOBase):
 
 
 def _check_place(where: str, key: str, suffix: str) -> None:
-    expected = f"{naming.INCOMING_TRAINING}<name>{{{','.join(naming.TRAINING_SUFFIXES)}}}"
-    if not key.startswith(naming.INCOMING_TRAINING):
+    expected = f"{keys.INCOMING_TRAINING}<name>{{{','.join(keys.TRAINING_SUFFIXES)}}}"
+    if not key.startswith(keys.INCOMING_TRAINING):
         raise UploadMisplaced(
             "the upload is not where training data is expected",
             where=where,
-            why=f"its key does not begin with {naming.INCOMING_TRAINING}",
+            why=f"its key does not begin with {keys.INCOMING_TRAINING}",
             fix=f"upload it as {expected}",
         )
-    if suffix not in naming.TRAINING_SUFFIXES:
+    if suffix not in keys.TRAINING_SUFFIXES:
         raise UploadMisplaced(
             f"the upload is of no format that can be read: {suffix or 'no ending'}",
             where=where,
-            why=f"its ending says what it is; known: {', '.join(naming.TRAINING_SUFFIXES)}",
+            why=f"its ending says what it is; known: {', '.join(keys.TRAINING_SUFFIXES)}",
             fix=f"upload it as {expected}",
         )

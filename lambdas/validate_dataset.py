@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from lambdas.artifacts import Artifacts
 from lambdas.settings import project, settings
 from lambdas.uploads import Upload
-from sluice import naming
+from sluice import keys, naming
 from sluice.datasets.snapshots import Provenance, Store, store_dataset, store_quarantine, store_report
 from sluice.datasets.validation import ValidationReport, validate
 from sluice.errors import DataError, UploadMisplaced
@@ -54,5 +54,5 @@ def _parse(event: dict[str, Any]) -> ValidateDatasetInput:
             "the execution's input names no object",
             where="the execution's input",
             why=f"found {found}",
-            fix=f'start it with {{"bucket": "…", "key": "{naming.INCOMING_TRAINING}FILE.csv"}}',
+            fix=f'start it with {{"bucket": "…", "key": "{keys.INCOMING_TRAINING}FILE.csv"}}',
         ) from error

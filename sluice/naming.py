@@ -1,7 +1,6 @@
-"""Deterministic names: where things lie in S3 and what an upload's execution is called.
+"""Deterministic names: stacks, endpoints, jobs, executions and dataset versions.
 
-Job, model and endpoint-configuration names are made in statemachines/training.asl.json from the hash of the
-execution's ARN, so that one execution never collides with another.
+All that is an account's own carries project and environment, so that `dev` cannot touch what is `prod`'s.
 """
 
 from __future__ import annotations
@@ -9,17 +8,48 @@ from __future__ import annotations
 import hashlib
 import re
 
-INCOMING_TRAINING = "incoming/training/"
-TRAINING_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
-
 # https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
 EXECUTION_NAME_MAX = 80
+JOB_DIGITS = 16
+"""Hexadecimal digits of the hash of the execution's ARN that end a job name: one execution never meets another."""
+
+
+def stack(project: str, environment: str) -> str:
+    """The stack of what can be made again; its endpoint has the same name."""
+    return f"sluice-{project}-{environment}"
+
+
+def data_stack(project: str, environment: str) -> str:
+    """The stack of what cannot be made again: buckets, tables, the topics people subscribed to."""
+    return f"{stack(project, environment)}-data"
+
+
+def endpoint(project: str, environment: str) -> str:
+    return stack(project, environment)
+
+
+def job_prefix(project: str, environment: str) -> str:
+    """What the names of an environment's jobs, models and endpoint configurations begin with.
+
+    `JOB_DIGITS` hexadecimal digits follow, then nothing or a hyphen and what the job does. The longest,
+    `<24 characters>-local-<16 digits>-challenger`, has 58 characters; SageMaker takes 63.
+    """
+    return f"{project}-{environment}-"
+
+
+def job(project: str, environment: str, execution_arn: str) -> str:
+    """Name the jobs of an execution, its model and its endpoint configuration.
+
+    The same formula stands in statemachines/training.asl.yaml; a test holds the two together.
+    """
+    digest = hashlib.sha256(execution_arn.encode()).hexdigest()
+    return job_prefix(project, environment) + digest[:JOB_DIGITS]
 
 
 def execution_name(bucket: str, key: str, version_id: str) -> str:
     """Name the training execution of one object version, so that a second event for it starts nothing.
 
-    The same formula stands in statemachines/intake.asl.json; a test holds the two together. The version
+    The same formula stands in statemachines/intake.asl.yaml; a test holds the two together. The version
     id alone tells two uploads of a key apart; the sequencer would add nothing, and a client that has just put
     the object would not know it.
     """
@@ -31,23 +61,6 @@ def execution_name(bucket: str, key: str, version_id: str) -> str:
 def dataset_version(sha256: str) -> str:
     """Name a dataset version by the SHA-256 (hex) of its Parquet file."""
     return sha256[:16]
-
-
-def dataset_key(version: str) -> str:
-    return f"datasets/{version}/data.parquet"
-
-
-def manifest_key(version: str) -> str:
-    """The manifest is written last: a dataset version exists if and only if its manifest does."""
-    return f"datasets/{version}/manifest.json"
-
-
-def quarantine_key(execution: str) -> str:
-    return f"quarantine/{execution}/rejected.csv"
-
-
-def report_key(execution: str, name: str) -> str:
-    return f"reports/{execution}/{name}"
 
 
 def uri(bucket: str, key: str) -> str:

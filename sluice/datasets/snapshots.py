@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from sluice import naming
+from sluice import keys, naming
 from sluice.datasets.validation import ValidationReport, ValidationResult
 from sluice.errors import SluiceError
 from sluice.payloads.training import ValidatedDataset
@@ -44,17 +44,17 @@ def store_dataset(
     Accepted rows that are stored already stay as they are: the same rows are the same version.
     """
     version = naming.dataset_version(result.sha256)
-    if not store.exists(naming.manifest_key(version)):
-        store.upload(result.dataset, naming.dataset_key(version))
+    if not store.exists(keys.manifest(version)):
+        store.upload(result.dataset, keys.dataset(version))
         # Last and conditional: a version exists if and only if its manifest does.
         store.create(
-            naming.manifest_key(version), _json(_manifest(result, project, provenance)), "application/json"
+            keys.manifest(version), _json(_manifest(result, project, provenance)), "application/json"
         )
     quarantine = store_quarantine(result.quarantine, result.report, provenance.execution, store)
     report_uri = store_report(result.report, provenance, store, dataset_version=version)
     return ValidatedDataset(
         dataset_version=version,
-        dataset_uri=store.uri(naming.dataset_key(version)),
+        dataset_uri=store.uri(keys.dataset(version)),
         rows=result.report.rows,
         rejected_rows=result.report.rejected_rows,
         quarantine_uri=quarantine,
@@ -66,7 +66,7 @@ def store_quarantine(file: Path, report: ValidationReport, execution: str, store
     """Store the rejected cells, if there are any, and give their URI."""
     if not report.rejected_rows:
         return None
-    key = naming.quarantine_key(execution)
+    key = keys.rejected(execution)
     store.upload(file, key)
     return store.uri(key)
 
@@ -86,7 +86,7 @@ def store_report(
         "error": None if error is None else {"name": error.name, "text": str(error)},
         **report.as_dict(),
     }
-    key = naming.report_key(provenance.execution, "validation.json")
+    key = keys.validation(provenance.execution)
     store.write(key, _json(content), "application/json")
     return store.uri(key)
 

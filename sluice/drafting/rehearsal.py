@@ -16,7 +16,7 @@ from sluice.datasets.row_hashes import row_hashes
 from sluice.datasets.validation import ValidationReport, validate
 from sluice.drafting.draft import Draft, SplitDraft
 from sluice.errors import OneClassTarget
-from sluice.naming import TRAINING_SUFFIXES
+from sluice.keys import TRAINING_SUFFIXES
 from sluice.project import Project
 from sluice.splits import held_out_mask
 

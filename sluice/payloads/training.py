@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
+from sluice.outcomes import Outcome
 from sluice.payloads.base import Payload
+from sluice.payloads.deployment import DeploymentResult
 
 
 class ValidateDatasetInput(Payload):
@@ -52,9 +54,6 @@ class StateFailure(Payload):
     cause: str
 
 
-Outcome = Literal["Deployed", "GateRejected", "Failed"]
-
-
 class ReportOutcomeInput(Payload):
     """What ReportOutcome is told of an execution that is about to end, well or not."""
 
@@ -67,6 +66,7 @@ class ReportOutcomeInput(Payload):
     evaluation_uri: str | None = None
     model_uri: str | None = None
     endpoint_name: str | None = None
+    deployment: DeploymentResult | None = None
     failure: StateFailure | None = None
 
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sluice import naming
+from sluice import keys, naming
 from sluice.payloads.documents import Evaluation
 from sluice.payloads.training import ReportedOutcome, ReportOutcomeInput
 from sluice.project import Project
@@ -99,9 +99,9 @@ def report_outcome(told: ReportOutcomeInput, project: Project, store: Store) -> 
         "evaluation": None if findings.evaluation is None else findings.evaluation.model_dump(),
     }
     body = json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
-    store.write(naming.report_key(told.execution, "report.json"), body, "application/json")
+    store.write(keys.report(told.execution), body, "application/json")
     page = render(findings).encode()
-    store.write(naming.report_key(told.execution, "report.html"), page, "text/html; charset=utf-8")
+    store.write(keys.page(told.execution), page, "text/html; charset=utf-8")
     failure = findings.failure
     return ReportedOutcome(
         report_uri=findings.report_uri,
@@ -117,7 +117,7 @@ def _gather(told: ReportOutcomeInput, project: Project, store: Store) -> Finding
     def left_behind(key: str) -> Any:
         return store.read_json(key)
 
-    validation = left_behind(naming.report_key(told.execution, "validation.json"))
+    validation = left_behind(keys.validation(told.execution))
     evaluation = None
     if told.evaluation_uri is not None:
         evaluation = left_behind(naming.split_uri(told.evaluation_uri)[1])
@@ -127,11 +127,11 @@ def _gather(told: ReportOutcomeInput, project: Project, store: Store) -> Finding
         project=project,
         failure=None if told.failure is None else explain(told.failure),
         validation=validation,
-        training_set=left_behind(f"training-sets/{told.execution}/summary/training_set.json"),
+        training_set=left_behind(keys.training_set(told.execution)),
         evaluation=None if evaluation is None else Evaluation.model_validate(evaluation),
-        quarantine_uri=store.uri(naming.quarantine_key(told.execution)) if rejected else None,
-        report_uri=store.uri(naming.report_key(told.execution, "report.json")),
-        page_uri=store.uri(naming.report_key(told.execution, "report.html")),
+        quarantine_uri=store.uri(keys.rejected(told.execution)) if rejected else None,
+        report_uri=store.uri(keys.report(told.execution)),
+        page_uri=store.uri(keys.page(told.execution)),
     )
 
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cli import executions
-from sluice import naming
+from sluice import keys
 
 from .conftest import HEADER, Bank, bank_rows, write_csv
 
@@ -139,8 +139,8 @@ def _assert_fails(
     assert "to do" in summary["cause"]
     execution = summary["execution_arn"].rsplit(":", 1)[-1]
     assert {
-        naming.report_key(execution, "report.html"),
-        naming.report_key(execution, "report.json"),
+        keys.page(execution),
+        keys.report(execution),
     } <= bank.keys(f"reports/{execution}/")
     assert len(bank.notifications(summary["execution_arn"])) == 1
     if not stores_dataset:

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cli import executions, prediction
-from sluice import naming
+from sluice import keys, naming
 
 from .conftest import Bank, bank_rows, write_csv
 
@@ -49,7 +49,7 @@ def test_the_dataset_version_is_the_hash_of_its_file(bank: Bank, trained: dict[s
     import hashlib
 
     s3, bucket = bank.stack.client("s3"), bank.stack.outputs["ArtifactsBucketName"]
-    key = naming.dataset_key(trained["dataset_version"])
+    key = keys.dataset(trained["dataset_version"])
     body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     assert hashlib.sha256(body).hexdigest()[:16] == trained["dataset_version"]
     assert pq.read_table(io.BytesIO(body)).num_rows == 599
@@ -58,7 +58,7 @@ def test_the_dataset_version_is_the_hash_of_its_file(bank: Bank, trained: dict[s
 def test_a_rejected_row_is_in_quarantine_with_its_reason(bank: Bank, trained: dict[str, Any]) -> None:
     execution = trained["execution_arn"].rsplit(":", 1)[-1]
     s3, bucket = bank.stack.client("s3"), bank.stack.outputs["ArtifactsBucketName"]
-    text = s3.get_object(Bucket=bucket, Key=naming.quarantine_key(execution))["Body"].read().decode()
+    text = s3.get_object(Bucket=bucket, Key=keys.rejected(execution))["Body"].read().decode()
     (rejected,) = csv.DictReader(io.StringIO(text))
     assert (rejected["row"], rejected["column"], rejected["value"]) == ("11", "age", "old")
     assert rejected["reason"]

@@ -1,0 +1,110 @@
+"""Where everything lies in the two buckets: said here once, for state machines, grants, handlers, CLI and benchmarks.
+
+`uploads` holds what people bring, below `INCOMING_TRAINING`. `artifacts` holds what the pipeline makes of it, below
+one prefix for each kind of thing; a role is granted prefixes.
+"""
+
+from __future__ import annotations
+
+INCOMING_TRAINING = "incoming/training/"
+TRAINING_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
+
+DATASETS = "datasets"
+"""Dataset versions: each is a Parquet file and a manifest that is written last."""
+QUARANTINE = "quarantine"
+"""What validation rejected, by execution: values of rows, which no report and no message repeats."""
+REPORTS = "reports"
+"""What an execution tells: validation, evaluation, and the report for people."""
+TRAINING_SETS = "training-sets"
+"""What an execution trained and judged on, and the project's code it did so with."""
+MODELS = "models"
+"""What training jobs made, by job; SageMaker adds `<job>/output/model.tar.gz` to it."""
+
+PREFIXES = (DATASETS, QUARANTINE, REPORTS, TRAINING_SETS, MODELS)
+
+
+def dataset(version: str) -> str:
+    return f"{DATASETS}/{version}/data.parquet"
+
+
+def manifest(version: str) -> str:
+    """The manifest is written last: a dataset version exists if and only if its manifest does."""
+    return f"{DATASETS}/{version}/manifest.json"
+
+
+def rejected(execution: str) -> str:
+    """The rejected cells, a CSV file."""
+    return f"{QUARANTINE}/{execution}/rejected.csv"
+
+
+def validation(execution: str) -> str:
+    return f"{REPORTS}/{execution}/validation.json"
+
+
+def evaluation(execution: str) -> str:
+    return f"{REPORTS}/{execution}/evaluation/evaluation.json"
+
+
+def report(execution: str) -> str:
+    return f"{REPORTS}/{execution}/report.json"
+
+
+def page(execution: str) -> str:
+    return f"{REPORTS}/{execution}/report.html"
+
+
+def training_set(execution: str) -> str:
+    """The summary of a training set: what was made of which dataset."""
+    return f"{TRAINING_SETS}/{execution}/summary/training_set.json"
+
+
+def train(execution: str) -> str:
+    return f"{TRAINING_SETS}/{execution}/train/train.parquet"
+
+
+def held_out(execution: str) -> str:
+    return f"{TRAINING_SETS}/{execution}/held_out/held_out.parquet"
+
+
+def held_out_rows(execution: str) -> str:
+    """The held-out rows as the container of a user's own image is asked about them."""
+    return f"{TRAINING_SETS}/{execution}/held_out/held_out.csv"
+
+
+def code(execution: str) -> str:
+    """The project's code as it was when the execution began: a redeploy meanwhile changes nothing for it."""
+    return f"{TRAINING_SETS}/{execution}/code/project.zip"
+
+
+def model(job: str) -> str:
+    """The archive of the model that the execution of the job name `job` trained."""
+    return f"{MODELS}/{job}-train/output/model.tar.gz"
+
+
+def contract(job: str) -> str:
+    """The contract beside the model, for clients that have no use for the archive."""
+    return f"{MODELS}/{job}-train/output/contract.json"
+
+
+def folder(key: str) -> str:
+    """The folder that holds `key`, without a slash at its end."""
+    return key.rsplit("/", 1)[0]
+
+
+def places(execution: str, job: str) -> dict[str, str]:
+    """The keys and folders that a state machine names, as `$places` in statemachines/training.asl.yaml.
+
+    A name with `_file` at its end is a key, any other one a folder.
+    """
+    return {
+        "code_file": code(execution),
+        "train": folder(train(execution)),
+        "held_out": folder(held_out(execution)),
+        "held_out_rows_file": held_out_rows(execution),
+        "summary": folder(training_set(execution)),
+        "models": MODELS,
+        "model": folder(model(job)),
+        "evaluation": folder(evaluation(execution)),
+        "evaluation_file": evaluation(execution),
+        "predictions": f"{REPORTS}/{execution}/predictions",
+    }

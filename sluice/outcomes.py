@@ -1,0 +1,26 @@
+"""How an execution can end: the one vocabulary that state machines, page, messages and exit statuses follow."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """What became of an upload. All but FAILED are expected ends: the execution succeeds and says which."""
+
+    DEPLOYED = "Deployed"
+    """The new model serves."""
+    GATE_REJECTED = "GateRejected"
+    """The new model was not good enough; what was in service still is."""
+    ROLLED_BACK = "RolledBack"
+    """The new model was deployed and taken back; what was in service before is again."""
+    FAILED = "Failed"
+    """Something broke; error and cause say what."""
+
+    @property
+    def exit_status(self) -> int:
+        """The status that every command ends with; 2 is argparse's, for a command line it does not understand."""
+        return _EXIT_STATUS[self]
+
+
+_EXIT_STATUS = {Outcome.DEPLOYED: 0, Outcome.FAILED: 1, Outcome.GATE_REJECTED: 3, Outcome.ROLLED_BACK: 4}
