@@ -34,6 +34,7 @@ class ValidatedDataset(Payload):
 class DecideGateInput(Payload):
     """What DecideGate is asked: `evaluation_uri` is the `evaluation.json` that EvaluateModel wrote."""
 
+    execution: str
     evaluation_uri: str
 
 

@@ -11,7 +11,6 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,34 +27,52 @@ from moto.stepfunctions.parser.asl.eval.program_state import ProgramEnded
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.backend.execution_worker import SyncExecutionWorker
 
+from infra.asl import load
 from local.stepfunctions import failures, install_language, interpreter
 
-MACHINES = Path(__file__).parents[2] / "statemachines"
 ACCOUNT, REGION, ROLE = "123456789012", "us-east-1", "arn:aws:iam::123456789012:role/machine"
 EXECUTION_NAME = "bank-csv-0123456789abcdef"
-SUBSTITUTIONS = {
-    "ArtifactsBucket": "artifacts",
-    "CodeUri": "s3://assets/code.zip",
-    "DecideGateArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:DecideGate",
-    "DeploymentArn": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:deployment",
-    "EndpointName": "bank",
-    "Hyperparameters": "{'max_iter': '150'}",
-    "MaxRuntimeSeconds": 3600,
-    "PollSeconds": 15,
-    "ProcessImageUri": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/process:1",
-    "ProcessingInstanceType": "ml.m5.large",
-    "ProjectName": "bank",
-    "ReleasesTable": "releases",
-    "ReportOutcomeArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:ReportOutcome",
-    "SageMakerRoleArn": f"arn:aws:iam::{ACCOUNT}:role/sagemaker",
-    "ServeImageUri": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/serve:1",
-    "ServingInstanceCount": 1,
-    "ServingInstanceType": "ml.t2.medium",
-    "TopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:outcomes",
-    "TrainImageUri": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/train:1",
-    "TrainingArn": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:training",
-    "TrainingInstanceType": "ml.m5.large",
-    "ValidateDatasetArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:ValidateDataset",
+_FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function"
+_IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
+# Written down here, and not made by infra/settings.py: what the machines are given is part of what is tested.
+SETTINGS: dict[str, Any] = {
+    "project": "bank",
+    "environment": "dev",
+    "endpoint_name": "sluice-bank-dev",
+    "job_prefix": "bank-dev-",
+    "artifacts_bucket": "artifacts",
+    "releases_table": "releases",
+    "topic_arn": f"arn:aws:sns:{REGION}:{ACCOUNT}:outcomes",
+    "sagemaker_role_arn": f"arn:aws:iam::{ACCOUNT}:role/sagemaker",
+    "images": {name: f"{_IMAGE}/{name}:1" for name in ("process", "train", "serve")},
+    "own_image": False,
+    "code_source": "assets/code.zip",
+    "places": {
+        name: f"s3://artifacts/{key}"
+        for name, key in {
+            "code_file": "training-sets/{execution}/code/project.zip",
+            "train": "training-sets/{execution}/train",
+            "held_out": "training-sets/{execution}/held_out",
+            "held_out_rows_file": "training-sets/{execution}/held_out/held_out.csv",
+            "summary": "training-sets/{execution}/summary",
+            "models": "models",
+            "model": "models/{job}-train/output",
+            "evaluation": "reports/{execution}/evaluation",
+            "evaluation_file": "reports/{execution}/evaluation/evaluation.json",
+            "predictions": "reports/{execution}/predictions",
+        }.items()
+    },
+    "hyperparameters": {"max_iter": "150", "loss": 'log "loss"'},
+    "max_runtime_seconds": 3600,
+    "instance_types": {"processing": "ml.m5.large", "training": "ml.m5.xlarge", "serving": "ml.t2.medium"},
+    "serving_instance_count": 2,
+    "poll_seconds": 15,
+    "functions": {
+        name: f"{_FUNCTION}:{name}:7" for name in ("ValidateDataset", "DecideGate", "ReportOutcome")
+    },
+    "machines": {
+        name: f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{name}" for name in ("training", "deployment")
+    },
 }
 
 
@@ -98,11 +115,10 @@ class Run:
 
 @functools.cache
 def definition(machine: str, *, own_image: bool = False) -> str:
-    """A machine's text, with stand-ins for what the deployment fills in."""
-    text = (MACHINES / f"{machine}.asl.json").read_text()
-    for name, value in {**SUBSTITUTIONS, "HasOwnImage": json.dumps(own_image)}.items():
-        text = text.replace(f"${{{name}}}", str(value))
-    return text
+    """A machine's text, filled in as a deployment fills it in."""
+    text = load.text(load.load(load.MACHINES / f"{machine}.asl.yaml"))
+    literal = json.dumps({**SETTINGS, "own_image": own_image})
+    return text.replace("${Partition}", "aws").replace("${Settings}", json.dumps(literal)[1:-1])
 
 
 @functools.cache

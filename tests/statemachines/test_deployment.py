@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
 
-from tests.statemachines.harness import ACCOUNT, EXECUTION_NAME, REGION, Failure, Harness, Run, states
-from tests.statemachines.scenarios import DEPLOYMENT, ENDPOINT, MODEL_URI, described, endpoint
+from sluice.payloads.deployment import DeploymentResult
+from tests.statemachines.harness import Failure, Harness, Run
+from tests.statemachines.scenarios import DEPLOYED, DEPLOYMENT, ENDPOINT, MODEL_URI, described, endpoint
 
-EXECUTION_ARN = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:deployment:{EXECUTION_NAME}"
 HELD = Failure("DynamoDB.ConditionalCheckFailedException", "The conditional request failed")
 LOCKED = [
-    name
-    for name, state in states("deployment").items()
-    for catcher in state.get("Catch", [])
-    if catcher["Next"] == "ReleaseLock"
+    "CreateModel",
+    "CreateEndpointConfig",
+    "FindEndpoint",
+    "DeleteEndpoint",
+    "CreateEndpoint",
+    "UpdateEndpoint",
+    "DescribeEndpoint",
+    "RecordRelease",
 ]
 
 
@@ -35,7 +40,7 @@ def reaching(state: str) -> dict[str, list[Any]]:
 def test_a_first_deployment_creates_the_endpoint_and_records_the_release(harness: Harness) -> None:
     result = deploy(harness)
 
-    assert result.output == {"endpoint_name": "bank", "endpoint_config_name": "bank-1"}
+    assert result.output == DEPLOYED
     assert result.path == [
         "Begin",
         "AcquireLock",
@@ -54,25 +59,33 @@ def test_a_first_deployment_creates_the_endpoint_and_records_the_release(harness
         "RecordRelease",
         "ReleaseLock",
         "HasFailed",
-        "Deployed",
+        "Finished",
     ]
     assert result.waits == [15, 15]
     [model] = result.calls_of("CreateModel")
     assert model["PrimaryContainer"]["ModelDataUrl"] == MODEL_URI
     [release] = result.calls_of("RecordRelease")
-    values = release["ExpressionAttributeValues"]
-    assert values[":model_uri"] == {"S": MODEL_URI}
-    assert values[":name"] == {"S": "bank-1"}
-    assert values[":dataset_version"] == {"S": DEPLOYMENT["dataset_version"]}
+    released_at = release["Item"].pop("released_at")["S"]
+    assert release == {
+        "TableName": "releases",
+        "Item": {
+            "endpoint_name": {"S": "sluice-bank-dev"},
+            "item": {"S": "release"},
+            "model_name": {"S": "bank-dev-1"},
+            "model_uri": {"S": MODEL_URI},
+            "dataset_version": {"S": DEPLOYMENT["dataset_version"]},
+        },
+    }
+    assert datetime.fromisoformat(released_at).tzinfo is not None
 
 
 def test_a_model_that_was_made_to_be_judged_is_not_made_again(harness: Harness) -> None:
     result = harness.run("deployment", {**DEPLOYMENT, "has_model": True}, ENDPOINT)
 
-    assert result.output == {"endpoint_name": "bank", "endpoint_config_name": "bank-1"}
+    assert result.output == DEPLOYED
     assert "CreateModel" not in result.path
     [config] = result.calls_of("CreateEndpointConfig")
-    assert config["ProductionVariants"][0]["ModelName"] == "bank-1"
+    assert config["ProductionVariants"][0]["ModelName"] == "bank-dev-1"
 
 
 def test_an_endpoint_in_service_is_updated(harness: Harness) -> None:
@@ -81,14 +94,14 @@ def test_an_endpoint_in_service_is_updated(harness: Harness) -> None:
     assert "CreateEndpoint" not in result.path
     [update] = result.calls_of("UpdateEndpoint")
     assert update == {
-        "EndpointName": "bank",
-        "EndpointConfigName": "bank-1",
+        "EndpointName": "sluice-bank-dev",
+        "EndpointConfigName": "bank-dev-1",
         "RetainAllVariantProperties": True,
     }
 
 
 def test_an_endpoint_whose_name_only_contains_ours_is_not_ours(harness: Harness) -> None:
-    result = deploy(harness, FindEndpoint=[{"Endpoints": [endpoint("InService", "bank-2")]}])
+    result = deploy(harness, FindEndpoint=[{"Endpoints": [endpoint("InService", "sluice-bank-dev-2")]}])
 
     assert "CreateEndpoint" in result.path
     assert "UpdateEndpoint" not in result.path
@@ -103,16 +116,72 @@ def test_a_broken_endpoint_is_replaced(harness: Harness, status: str) -> None:
     assert steps == ["DeleteEndpoint", "CreateEndpoint"]
 
 
-def test_in_service_on_the_old_configuration_is_a_failure(harness: Harness) -> None:
+@pytest.mark.parametrize(
+    ("status", "next_state"),
+    [
+        ("InService", "UpdateEndpoint"),
+        ("Failed", "DeleteEndpoint"),
+        ("OutOfService", "DeleteEndpoint"),
+        ("Creating", "WaitForSettling"),
+        ("Updating", "WaitForSettling"),
+        ("SystemUpdating", "WaitForSettling"),
+        ("RollingBack", "WaitForSettling"),
+        ("Deleting", "WaitForSettling"),
+        ("UpdateRollbackFailed", "ReleaseLock"),
+    ],
+)
+def test_what_becomes_of_an_endpoint_is_decided_by_its_status(
+    harness: Harness, status: str, next_state: str
+) -> None:
+    result = deploy(harness, FindEndpoint=[{"Endpoints": [endpoint(status)]}, {"Endpoints": []}])
+
+    assert result.path[result.path.index("HasEndpoint") + 1] == next_state
+
+
+@pytest.mark.parametrize(
+    ("status", "config", "next_state"),
+    [
+        ("InService", "bank-dev-1", "RecordRelease"),
+        ("InService", "bank-dev-0", "ReleaseLock"),
+        ("Creating", "bank-dev-1", "WaitForEndpoint"),
+        ("Updating", "bank-dev-0", "WaitForEndpoint"),
+        # An update shows the new configuration before it serves.
+        ("Updating", "bank-dev-1", "WaitForEndpoint"),
+        ("SystemUpdating", "bank-dev-1", "WaitForEndpoint"),
+        ("RollingBack", "bank-dev-1", "WaitForEndpoint"),
+        ("Failed", "bank-dev-1", "ReleaseLock"),
+        ("OutOfService", "bank-dev-1", "ReleaseLock"),
+        ("Deleting", "bank-dev-1", "ReleaseLock"),
+        ("UpdateRollbackFailed", "bank-dev-1", "ReleaseLock"),
+    ],
+)
+def test_a_release_is_recorded_for_what_serves_and_for_nothing_else(
+    harness: Harness, status: str, config: str, next_state: str
+) -> None:
+    result = deploy(harness, DescribeEndpoint=[described(status, config), described("Failed")])
+
+    assert result.path[result.path.index("IsServing") + 1] == next_state
+    assert ("RecordRelease" in result.path) == (next_state == "RecordRelease")
+    assert len(result.calls_of("ReleaseLock")) == 1
+
+
+def test_a_rollback_is_an_outcome_that_says_what_serves(harness: Harness) -> None:
     result = deploy(
         harness,
         **reaching("UpdateEndpoint"),
-        DescribeEndpoint=[described("RollingBack", "bank-0"), described("InService", "bank-0")],
+        DescribeEndpoint=[
+            described("RollingBack", "bank-dev-0"),
+            described("InService", "bank-dev-0", FailureReason="the alarm green-5xx fired"),
+        ],
     )
 
-    assert result.error == "DeploymentFailed"
-    assert result.cause is not None
-    assert "InService on bank-0, not on bank-1" in result.cause
+    assert result.succeeded
+    assert DeploymentResult.model_validate(result.output).model_dump() == {
+        "outcome": "RolledBack",
+        "endpoint_name": "sluice-bank-dev",
+        "endpoint_config_name": "bank-dev-0",
+        "reason": "the alarm green-5xx fired",
+    }
     assert "RecordRelease" not in result.path
     assert "ReleaseLock" in result.path
 
@@ -125,17 +194,6 @@ def test_the_reason_of_a_failed_endpoint_reaches_the_cause(harness: Harness) -> 
     assert "RecordRelease" not in result.path
 
 
-def test_the_lock_names_its_owner_and_expires(harness: Harness) -> None:
-    result = deploy(harness)
-
-    [acquire] = result.calls_of("AcquireLock")
-    values = acquire["ExpressionAttributeValues"]
-    assert values[":owner"] == {"S": EXECUTION_ARN}
-    assert int(values[":expires"]["N"]) - int(values[":now"]["N"]) == 7200
-    [release] = result.calls_of("ReleaseLock")
-    assert release["ExpressionAttributeValues"] == {":owner": {"S": EXECUTION_ARN}}
-
-
 def test_a_held_lock_is_waited_for(harness: Harness) -> None:
     result = deploy(harness, AcquireLock=[HELD, HELD, {}])
 
@@ -146,8 +204,18 @@ def test_a_held_lock_is_waited_for(harness: Harness) -> None:
 def test_a_lock_that_is_never_free_fails_and_is_left_alone(harness: Harness) -> None:
     result = deploy(harness, AcquireLock=[HELD])
 
-    assert result.error == "DeploymentFailed"
+    assert (result.error, result.cause) == (
+        "DeploymentFailed",
+        "another deployment holds the release lock of sluice-bank-dev",
+    )
     assert result.path == ["Begin", "AcquireLock", "Failed"]
+
+
+def test_a_table_that_cannot_be_reached_is_not_called_a_held_lock(harness: Harness) -> None:
+    result = deploy(harness, AcquireLock=[Failure("DynamoDB.AccessDeniedException", "no access")])
+
+    assert result.cause == "AcquireLock: DynamoDB.AccessDeniedException: no access"
+    assert "ReleaseLock" not in result.path
 
 
 @pytest.mark.parametrize("state", LOCKED)
@@ -156,7 +224,7 @@ def test_a_failure_under_the_lock_releases_it_and_keeps_its_cause(harness: Harne
 
     result = deploy(harness, **{**reaching(state), **broken})
 
-    assert (result.error, result.cause) == ("DeploymentFailed", "Broken: why it broke")
+    assert (result.error, result.cause) == ("DeploymentFailed", f"{state}: Broken: why it broke")
     assert result.path[-3:] == ["ReleaseLock", "HasFailed", "Failed"]
     assert len(result.calls_of("ReleaseLock")) == 1
 
@@ -172,4 +240,4 @@ def test_a_lost_lock_is_a_failure_of_its_own(harness: Harness) -> None:
 def test_a_lost_lock_does_not_hide_the_first_failure(harness: Harness) -> None:
     result = deploy(harness, CreateModel=[Failure("Broken", "why it broke")], ReleaseLock=[HELD])
 
-    assert result.cause == "Broken: why it broke"
+    assert result.cause == "CreateModel: Broken: why it broke"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from local.stepfunctions.jsonata import evaluate
 from sluice.naming import EXECUTION_NAME_MAX, execution_name
-from tests.statemachines.harness import SUBSTITUTIONS, Failure, Harness, Run, states
+from tests.statemachines.harness import SETTINGS, Failure, Harness, Run, states
 from tests.statemachines.scenarios import SOURCE
 
 # S3 keys are UTF-8: no lone surrogates.
@@ -47,7 +47,7 @@ def test_an_upload_starts_training_with_what_the_event_said(harness: Harness) ->
     assert result.succeeded
     assert result.calls_of("StartTraining") == [
         {
-            "StateMachineArn": SUBSTITUTIONS["TrainingArn"],
+            "StateMachineArn": SETTINGS["machines"]["training"],
             "Name": execution_name(SOURCE["bucket"], SOURCE["key"], SOURCE["version_id"]),
             "Input": SOURCE,
         }
@@ -58,7 +58,7 @@ def test_a_second_event_for_the_same_version_is_no_failure_and_no_retry(harness:
     result = start(harness, Failure("StepFunctions.ExecutionAlreadyExistsException"))
 
     assert result.succeeded
-    assert result.path == ["StartTraining", "AlreadyStarted"]
+    assert result.path == ["Begin", "StartTraining", "AlreadyStarted"]
     assert len(result.calls) == 1
 
 

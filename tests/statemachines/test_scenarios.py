@@ -1,4 +1,4 @@
-"""Every state, branch, Retry and Catch of every machine, found in the ASL itself and executed."""
+"""Every state and branch of every machine is executed, and every error at every task, against expectations.py."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from typing import Any
 import pytest
 from botocore.validate import ParamValidator
 
+from infra.asl import load
 from local.stepfunctions import install_language, validation
 from local.stepfunctions.shapes import operation_model, to_boto
-from tests.statemachines.harness import MACHINES, Call, Failure, Harness, Run, definition, states
+from tests.statemachines.expectations import EVERY_ERROR, EXPECTED, FIRST_PAUSE_SECONDS, UNFORESEEN
+from tests.statemachines.harness import Call, Failure, Harness, Run, definition, states
 from tests.statemachines.scenarios import SCENARIOS, Scenario
 
-NAMES = sorted(path.name.removesuffix(".asl.json") for path in MACHINES.glob("*.asl.json"))
-UNFORESEEN = "SomethingUnforeseen"
-# What stands for any other error, where a handler names one of these.
-WILDCARDS = {"States.ALL": UNFORESEEN, "States.TaskFailed": UNFORESEEN}
+NAMES = load.names()
 SERVICES = {"states": "stepfunctions"}
 
 
@@ -43,14 +42,13 @@ def scenario_through(harness: Harness, machine: str, state: str) -> tuple[Scenar
     pytest.fail(f"no scenario in scenarios.py gets a result from {machine}/{state}: add one")
 
 
-def handlers(field: str) -> list[Any]:
-    """Each error that a Retry or Catch names: machine, state, index of the handler, error."""
+def every_error() -> list[Any]:
+    """Each task with each error that any task is expected to know, and some that none should."""
     return [
-        pytest.param(machine, state, index, error, id=f"{machine}-{state}-{index}-{error}")
-        for machine in NAMES
-        for state, body in states(machine).items()
-        for index, handler in enumerate(body.get(field, []))
-        for error in handler["ErrorEquals"]
+        pytest.param(machine, state, error, id=f"{machine}-{state}-{error}")
+        for machine, tasks in EXPECTED.items()
+        for state in tasks
+        for error in EVERY_ERROR
     ]
 
 
@@ -103,15 +101,48 @@ def _operation(call: Call) -> Any:
     return operation_model(SERVICES.get(parts[0], parts[0]), parts[1].removesuffix(".sync"))
 
 
-@pytest.mark.parametrize(("machine", "state", "index", "error"), handlers("Retry"))
-def test_a_retried_error_is_forgotten_once_the_task_succeeds(
-    harness: Harness, machine: str, state: str, index: int, error: str
+@pytest.mark.parametrize("machine", NAMES)
+def test_what_is_expected_of_tasks_is_written_down_for_each(machine: str) -> None:
+    assert set(EXPECTED[machine]) == {
+        name for name, state in states(machine).items() if state["Type"] == "Task"
+    }
+
+
+@pytest.mark.parametrize(("machine", "state", "error"), every_error())
+def test_an_error_that_stays_is_tried_so_often_and_then_leads_there(
+    harness: Harness, machine: str, state: str, error: str
 ) -> None:
-    retrier = states(machine)[state]["Retry"][index]
-    if retrier.get("MaxAttempts") == 0:
-        return  # it says not to retry: the test of exhaustion covers it
+    task = EXPECTED[machine][state]
+    scenario, _ = scenario_through(harness, machine, state)
+
+    result = run(harness, scenario, **{state: [Failure(error)]})
+
+    times = task.retried.get(error, task.retried.get(UNFORESEEN, 0) if error != "States.Timeout" else 0)
+    assert len(result.calls_of(state)) == times + 1
+    assert all(0 <= seconds <= 600 for _, seconds in result.pauses)
+    after = result.path[result.path.index(state) + 1 :]
+    target = task.leads_to(error)
+    assert after[:1] == ([target] if target else [])
+    if target is None:
+        assert (result.succeeded, result.error) == (False, error)
+    assert result.error not in ("States.QueryEvaluationError", "States.Runtime"), result.cause
+
+
+@pytest.mark.parametrize(
+    ("machine", "state", "error"),
+    [
+        pytest.param(machine, state, error, id=f"{machine}-{state}-{error}")
+        for machine, tasks in EXPECTED.items()
+        for state, task in tasks.items()
+        for error, times in task.retried.items()
+        if times
+    ],
+)
+def test_a_retried_error_is_forgotten_once_the_task_succeeds(
+    harness: Harness, machine: str, state: str, error: str
+) -> None:
     scenario, expected = scenario_through(harness, machine, state)
-    outcomes = [Failure(WILDCARDS.get(error, error)), *scenario.script[state]]
+    outcomes = [Failure(error), *scenario.script[state]]
 
     result = run(harness, scenario, **{state: outcomes})
 
@@ -120,52 +151,14 @@ def test_a_retried_error_is_forgotten_once_the_task_succeeds(
     assert len(result.calls_of(state)) == len(expected.calls_of(state)) + 1
     [(paused, seconds)] = result.pauses
     assert paused == state
-    assert 0 <= seconds <= retrier["IntervalSeconds"]
-
-
-@pytest.mark.parametrize(("machine", "state", "index", "error"), handlers("Retry"))
-def test_a_retry_gives_up_after_its_last_attempt(
-    harness: Harness, machine: str, state: str, index: int, error: str
-) -> None:
-    retrier = states(machine)[state]["Retry"][index]
-    scenario, _ = scenario_through(harness, machine, state)
-    name = WILDCARDS.get(error, error)
-
-    result = run(harness, scenario, **{state: [Failure(name)]})
-
-    assert len(result.calls_of(state)) == retrier["MaxAttempts"] + 1
-    assert all(seconds <= retrier.get("MaxDelaySeconds", 600) for _, seconds in result.pauses)
-    catcher = _catcher(machine, state, name)
-    after = result.path[result.path.index(state) + 1 :]
-    assert after[:1] == ([catcher["Next"]] if catcher else [])
-
-
-@pytest.mark.parametrize(("machine", "state", "index", "error"), handlers("Catch"))
-def test_a_caught_error_goes_to_its_handler(
-    harness: Harness, machine: str, state: str, index: int, error: str
-) -> None:
-    scenario, _ = scenario_through(harness, machine, state)
-
-    result = run(harness, scenario, **{state: [Failure(WILDCARDS.get(error, error))]})
-
-    position = result.path.index(state)
-    assert result.path[position + 1] == states(machine)[state]["Catch"][index]["Next"]
-    assert result.error not in ("States.QueryEvaluationError", "States.Runtime"), result.cause
+    assert 0 <= seconds <= FIRST_PAUSE_SECONDS.get(error, 2.0)
 
 
 @pytest.mark.parametrize("machine", NAMES)
-def test_every_aws_call_is_retried_with_jitter_and_backoff(machine: str) -> None:
+def test_pauses_grow_and_vary(machine: str) -> None:
     for name, state in states(machine).items():
-        if state["Type"] == "Task":
-            retriers = [retrier for retrier in state["Retry"] if retrier.get("MaxAttempts") != 0]
-            assert retriers, name
-            assert all(retrier["JitterStrategy"] == "FULL" for retrier in retriers), name
-            assert all(retrier["BackoffRate"] > 1 for retrier in retriers), name
-
-
-def _catcher(machine: str, state: str, error: str) -> dict[str, Any] | None:
-    for catcher in states(machine)[state].get("Catch", []):
-        if error in catcher["ErrorEquals"] or "States.ALL" in catcher["ErrorEquals"]:
-            found: dict[str, Any] = catcher
-            return found
-    return None
+        for retrier in state.get("Retry", []):
+            if retrier.get("MaxAttempts") != 0:
+                assert retrier["JitterStrategy"] == "FULL", name
+                assert retrier["BackoffRate"] > 1, name
+                assert retrier["IntervalSeconds"] >= 1, name

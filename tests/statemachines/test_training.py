@@ -7,27 +7,36 @@ from typing import Any
 
 import pytest
 
+from sluice import keys, naming
 from sluice.payloads.training import DecideGateInput, ReportOutcomeInput, ValidateDatasetInput
-from tests.statemachines.harness import EXECUTION_NAME, SUBSTITUTIONS, Failure, Harness, Run, payload, states
+from tests.statemachines.harness import EXECUTION_NAME, SETTINGS, Failure, Harness, Run, payload, states
 from tests.statemachines.scenarios import (
     CHAMPION,
     CHAMPION_URI,
     DATASET,
     FAILED_REPORT,
+    JOB,
     MODEL_URI,
     REFUSED,
     REPORT,
+    ROLLED_BACK,
     SOURCE,
     SUMMARY,
     TRAINING,
 )
 
-# The states between Begin and ReportOutcome any failure of which is reported.
+# The states any failure of which is reported.
 WORK = [
-    name
-    for name, state in states("training").items()
-    for catcher in state.get("Catch", [])
-    if catcher["Next"] == "ReportOutcome" and catcher["ErrorEquals"] == ["States.ALL"]
+    "KeepCode",
+    "ValidateDataset",
+    "FindChampion",
+    "BuildTrainingSet",
+    "TrainModel",
+    "CreateChallenger",
+    "PredictChallenger",
+    "EvaluateModel",
+    "DecideGate",
+    "DeployModel",
 ]
 OWN_IMAGE = {"CreateChallenger", "PredictChallenger"}
 
@@ -66,10 +75,10 @@ def test_a_model_that_passes_is_deployed_and_reported(harness: Harness) -> None:
     assert told.model_uri == MODEL_URI
     assert told.failure is None
     [deployment] = result.calls_of("DeployModel")
-    assert deployment["StateMachineArn"] == SUBSTITUTIONS["DeploymentArn"]
+    assert deployment["StateMachineArn"] == "arn:aws:states:us-east-1:123456789012:stateMachine:deployment"
     assert deployment["Input"]["model_uri"] == MODEL_URI
     assert deployment["Input"]["dataset_version"] == DATASET["dataset_version"]
-    assert deployment["Name"] == deployment["Input"]["name"]
+    assert deployment["Name"] == deployment["Input"]["model_name"]
 
 
 def test_the_functions_are_asked_what_they_accept(harness: Harness) -> None:
@@ -95,42 +104,44 @@ def test_the_first_model_is_judged_alone(harness: Harness) -> None:
     result = train(harness)
 
     [arguments] = result.calls_of("EvaluateModel")
-    assert arguments["Environment"] == {"CHALLENGER_URI": MODEL_URI}
-    assert set(inputs(result)) == {"test", "code", "challenger"}
+    assert arguments["Environment"] == {"CHALLENGER_MODEL_URI": MODEL_URI}
+    assert set(inputs(result)) == {"held_out", "code", "challenger"}
 
 
 def test_the_champion_is_judged_on_the_same_rows(harness: Harness) -> None:
     result = train(harness, FindChampion=[CHAMPION])
 
     [arguments] = result.calls_of("EvaluateModel")
-    assert arguments["Environment"] == {"CHALLENGER_URI": MODEL_URI, "CHAMPION_URI": CHAMPION_URI}
+    assert arguments["Environment"] == {"CHALLENGER_MODEL_URI": MODEL_URI, "CHAMPION_MODEL_URI": CHAMPION_URI}
     assert inputs(result)["champion"] == CHAMPION_URI
     assert inputs(result)["challenger"] == MODEL_URI
-    assert inputs(result)["test"] == f"s3://artifacts/training-sets/{EXECUTION_NAME}/test/"
+    assert inputs(result)["held_out"] == f"s3://artifacts/training-sets/{EXECUTION_NAME}/held_out/"
 
 
 def test_a_lock_without_a_release_is_no_champion(harness: Harness) -> None:
-    locked = {"Item": {"endpoint_name": {"S": "bank"}, "lock_owner": {"S": "somebody"}}}
+    result = train(harness)
 
-    assert "champion" not in inputs(train(harness, FindChampion=[locked]))
+    [asked] = result.calls_of("FindChampion")
+    assert asked["Key"] == {"endpoint_name": {"S": "sluice-bank-dev"}, "item": {"S": "release"}}
+    assert asked["ConsistentRead"] is True
 
 
 def test_a_model_of_an_own_image_is_judged_by_its_containers_answers(harness: Harness) -> None:
     result = train_image(harness)
 
     [made] = result.calls_of("CreateChallenger")
-    assert made["PrimaryContainer"] == {"Image": SUBSTITUTIONS["ServeImageUri"], "ModelDataUrl": MODEL_URI}
+    assert made["PrimaryContainer"] == {"Image": SETTINGS["images"]["serve"], "ModelDataUrl": MODEL_URI}
     [job] = result.calls_of("PredictChallenger")
     assert job["ModelName"] == made["ModelName"]
     source = job["TransformInput"]["DataSource"]["S3DataSource"]
-    assert source["S3Uri"] == f"s3://artifacts/training-sets/{EXECUTION_NAME}/test/test.csv"
+    assert source["S3Uri"] == f"s3://artifacts/training-sets/{EXECUTION_NAME}/held_out/held_out.csv"
     output = job["TransformOutput"]["S3OutputPath"]
     assert output == f"s3://artifacts/reports/{EXECUTION_NAME}/predictions/challenger"
     assert inputs(result)["challenger"] == "s3://artifacts/reports/x/predictions/challenger/"
-    assert set(inputs(result)) == {"test", "code", "challenger"}
+    assert set(inputs(result)) == {"held_out", "code", "challenger"}
     assert "PredictChampion" not in result.path
     [deployment] = result.calls_of("DeployModel")
-    assert deployment["Input"]["name"] == made["ModelName"]
+    assert deployment["Input"]["model_name"] == made["ModelName"]
     assert deployment["Input"]["has_model"] is True
 
 
@@ -146,11 +157,14 @@ def test_the_champion_of_an_own_image_answers_to_the_same_rows(harness: Harness)
     result = train_image(harness, FindChampion=[CHAMPION])
 
     [challenger], [champion] = result.calls_of("PredictChallenger"), result.calls_of("PredictChampion")
-    assert champion["ModelName"] == "bank-0"
+    assert champion["ModelName"] == "bank-dev-0"
     assert champion["TransformInput"] == challenger["TransformInput"]
     assert champion["TransformOutput"]["S3OutputPath"].endswith("/predictions/champion")
     [evaluation] = result.calls_of("EvaluateModel")
-    assert evaluation["Environment"] == {"CHALLENGER_URI": MODEL_URI, "CHAMPION_URI": CHAMPION_URI}
+    assert evaluation["Environment"] == {
+        "CHALLENGER_MODEL_URI": MODEL_URI,
+        "CHAMPION_MODEL_URI": CHAMPION_URI,
+    }
     assert inputs(result)["champion"] == "s3://artifacts/reports/x/predictions/champion/"
 
 
@@ -170,7 +184,7 @@ def test_a_champion_that_does_not_answer_cannot_be_judged(harness: Harness, caus
     result = train_image(harness, FindChampion=[CHAMPION], PredictChampion=[failed])
 
     [evaluation] = result.calls_of("EvaluateModel")
-    assert evaluation["Environment"]["CHAMPION_URI"] == CHAMPION_URI
+    assert evaluation["Environment"]["CHAMPION_MODEL_URI"] == CHAMPION_URI
     assert evaluation["Environment"]["CHAMPION_ERROR"] == told
     assert "champion" not in inputs(result)
 
@@ -203,15 +217,94 @@ def test_jobs_of_one_execution_share_a_name_that_fits_sagemaker(harness: Harness
     ]
     assert len(set(names)) == len(names)
     longest_project = 24
-    assert all(len(name) - len("bank") + longest_project <= 63 for name in names)
+    assert all(len(name) - len("bank-dev") + longest_project + len("-local") <= 63 for name in names)
 
 
 def test_hyperparameters_and_limits_reach_the_job_as_they_should(harness: Harness) -> None:
     [job] = train(harness).calls_of("TrainModel")
 
-    assert job["HyperParameters"] == {"max_iter": "150"}
+    assert job["HyperParameters"] == {"max_iter": "150", "loss": 'log "loss"'}
     assert job["StoppingCondition"] == {"MaxRuntimeInSeconds": 3600}
     assert job["Environment"] == {"DATASET_VERSION": DATASET["dataset_version"]}
+
+
+def test_jobs_are_called_as_the_domain_says_and_the_model_like_its_configuration(harness: Harness) -> None:
+    result = train_image(harness, FindChampion=[CHAMPION])
+    execution = f"arn:aws:states:us-east-1:123456789012:execution:training:{EXECUTION_NAME}"
+
+    assert naming.job("bank", "dev", execution) == JOB
+    assert result.calls_of("TrainModel")[0]["TrainingJobName"] == f"{JOB}-train"
+    assert result.calls_of("CreateChallenger")[0]["ModelName"] == JOB
+    assert result.calls_of("DeployModel")[0]["Input"]["model_name"] == JOB
+
+
+def test_things_lie_where_the_domain_says(harness: Harness) -> None:
+    result = train_image(harness)
+    [build], [job], [evaluate] = (
+        result.calls_of(state) for state in ("BuildTrainingSet", "TrainModel", "EvaluateModel")
+    )
+
+    def outputs(arguments: dict[str, Any]) -> dict[str, str]:
+        return {
+            each["OutputName"]: each["S3Output"]["S3Uri"].removeprefix("s3://artifacts/")
+            for each in arguments["ProcessingOutputConfig"]["Outputs"]
+        }
+
+    folder = f"training-sets/{EXECUTION_NAME}"
+    assert outputs(build) == {
+        "train": f"{folder}/train",
+        "held_out": f"{folder}/held_out",
+        "summary": f"{folder}/summary",
+    }
+    assert outputs(evaluate) == {
+        "evaluation": f"reports/{EXECUTION_NAME}/evaluation",
+        "model": f"models/{JOB}-train/output",
+    }
+    assert job["OutputDataConfig"] == {"S3OutputPath": "s3://artifacts/models"}
+    channels = {
+        each["ChannelName"]: each["DataSource"]["S3DataSource"]["S3Uri"] for each in job["InputDataConfig"]
+    }
+    assert channels == {
+        "train": f"s3://artifacts/{folder}/train/",
+        "code": f"s3://artifacts/{folder}/code/project.zip",
+    }
+    places = keys.places(EXECUTION_NAME, JOB)
+    given = {name: uri.removeprefix("s3://artifacts/") for name, uri in SETTINGS["places"].items()}
+    assert keys.places("{execution}", "{job}") == given
+    assert places["model"] == f"models/{JOB}-train/output"
+
+
+def test_the_code_is_kept_before_anything_else_happens(harness: Harness) -> None:
+    result = train(harness)
+
+    assert result.path[:4] == ["Begin", "NameThings", "KeepCode", "ValidateDataset"]
+    [copy] = result.calls_of("KeepCode")
+    assert copy == {
+        "CopySource": "assets/code.zip",
+        "Bucket": "artifacts",
+        "Key": f"training-sets/{EXECUTION_NAME}/code/project.zip",
+    }
+    kept = f"s3://artifacts/training-sets/{EXECUTION_NAME}/code/project.zip"
+    assert inputs(result)["code"] == kept
+    [build] = result.calls_of("BuildTrainingSet")
+    assert build["ProcessingInputs"][1]["S3Input"]["S3Uri"] == kept
+
+
+def test_a_job_is_given_up_an_hour_after_its_own_limit() -> None:
+    for state in ("BuildTrainingSet", "TrainModel", "PredictChallenger", "PredictChampion", "EvaluateModel"):
+        assert states("training")[state]["TimeoutSeconds"] == "{% $settings.max_runtime_seconds + 3600 %}"
+
+
+def test_a_rollback_is_an_outcome_not_a_failure(harness: Harness) -> None:
+    result = train(harness, DeployModel=[{"Status": "SUCCEEDED", "Output": ROLLED_BACK}])
+
+    assert result.succeeded
+    told = report(result)
+    assert told.outcome == "RolledBack"
+    assert told.deployment is not None
+    assert (told.deployment.endpoint_config_name, told.deployment.reason) == ("bank-dev-0", "an alarm")
+    [message] = result.calls_of("NotifyOutcome")
+    assert message["MessageAttributes"]["outcome"]["StringValue"] == "RolledBack"
 
 
 def test_a_refused_model_is_an_outcome_not_a_failure(harness: Harness) -> None:
@@ -268,7 +361,7 @@ def test_people_are_told_once(harness: Harness, state: str) -> None:
 def test_the_message_is_the_report_and_its_outcome_can_be_filtered_on(harness: Harness) -> None:
     [message] = train(harness).calls_of("NotifyOutcome")
 
-    assert message["TopicArn"] == SUBSTITUTIONS["TopicArn"]
+    assert message["TopicArn"] == SETTINGS["topic_arn"]
     assert (message["Subject"], message["Message"]) == (REPORT["subject"], REPORT["message"])
     assert message["MessageAttributes"]["outcome"]["StringValue"] == "Deployed"
 

@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from yaml import YAMLError
 
-from infra import asl
-
-ROOT = Path(__file__).resolve().parents[2]
-DEFINITIONS = sorted((ROOT / "statemachines").glob("*.asl.json"))
+from infra.asl import lint, load
 
 RETRY = {
     "ErrorEquals": ["Lambda.TooManyRequestsException"],
@@ -20,11 +18,14 @@ RETRY = {
 }
 CATCH = {"ErrorEquals": ["States.ALL"], "Next": "Failed"}
 SOUND: dict[str, Any] = {
+    "TimeoutSeconds": 60,
     "StartAt": "Work",
     "States": {
         "Work": {
             "Type": "Task",
-            "Resource": "arn:aws:states:::lambda:invoke",
+            "Resource": "arn:${Partition}:states:::lambda:invoke",
+            "TimeoutSeconds": 10,
+            "Assign": {"outcome": "Deployed"},
             "Retry": [RETRY],
             "Catch": [CATCH],
             "Next": "IsGood",
@@ -58,13 +59,13 @@ def without(mapping: dict[str, Any], key: str) -> dict[str, Any]:
     return {name: value for name, value in mapping.items() if name != key}
 
 
-@pytest.mark.parametrize("path", DEFINITIONS, ids=lambda path: path.name)
-def test_the_state_machines_are_sound(path: Path) -> None:
-    assert asl.lint(json.loads(path.read_text())) == []
+@pytest.mark.parametrize("name", ["intake", "training", "deployment"])
+def test_the_state_machines_are_sound(name: str) -> None:
+    assert lint.lint(load.load(load.MACHINES / f"{name}.asl.yaml")) == []
 
 
 def test_a_sound_machine_has_no_findings() -> None:
-    assert asl.lint(SOUND) == []
+    assert lint.lint(SOUND) == []
 
 
 @pytest.mark.parametrize(
@@ -100,18 +101,36 @@ def test_a_sound_machine_has_no_findings() -> None:
             ["States.ALL", "DataRejected"],
             "States.ALL must stand alone in the last Catch",
         ),
+        ("TimeoutSeconds", None, "machine: has no TimeoutSeconds"),
+        ("States.Work.TimeoutSeconds", None, "Work: a Task without TimeoutSeconds"),
+        (
+            "States.Work.Resource",
+            "arn:aws:states:::lambda:invoke",
+            "Work: Resource 'arn:aws:states:::lambda:invoke' does not begin with",
+        ),
+        ("States.Work.Assign.outcome", "Deplyed", "Work: assigns the outcome 'Deplyed'"),
+        (
+            "States.Work.Catch.0",
+            {**CATCH, "Assign": {"outcome": "Broken"}},
+            "Work: assigns the outcome 'Broken'",
+        ),
+        (
+            "States.IsGood.Choices.0.Assign",
+            {"outcome": "Rolledback"},
+            "IsGood: assigns the outcome 'Rolledback'",
+        ),
         ("States.Failed.Error", "Broken", "Failed: Error 'Broken' is no class of sluice.errors"),
         ("States.Failed.Error", None, "Failed: a Fail without an Error"),
     ],
 )
 def test_each_rule_finds_what_breaks_it(path: str, value: Any, finding: str) -> None:
-    assert finding in "\n".join(asl.lint(broken(path, value)))
+    assert finding in "\n".join(lint.lint(broken(path, value)))
 
 
 @pytest.mark.parametrize("error", ["DataRejected", "States.Timeout", "SageMaker.ThrottlingException"])
 def test_known_errors_may_be_caught(error: str) -> None:
     machine = broken("States.Work.Catch", [{"ErrorEquals": [error], "Next": "Failed"}, CATCH])
-    assert asl.lint(machine) == []
+    assert lint.lint(machine) == []
 
 
 def test_the_inside_of_a_map_and_of_a_parallel_is_linted_too() -> None:
@@ -120,5 +139,69 @@ def test_the_inside_of_a_map_and_of_a_parallel_is_linted_too() -> None:
         {"Type": "Map", "ItemProcessor": inner, "End": True},
         {"Type": "Parallel", "Branches": [SOUND, inner], "End": True},
     ):
-        machine = {"StartAt": "All", "States": {"All": nested}}
-        assert "Work: Next 'Nowhere' is no state" in asl.lint(machine)
+        machine = {"TimeoutSeconds": 60, "StartAt": "All", "States": {"All": nested}}
+        assert "Work: Next 'Nowhere' is no state" in lint.lint(machine)
+
+
+def written(folder: Path, text: str) -> dict[str, Any]:
+    file = folder / "machine.asl.yaml"
+    file.write_text(text)
+    return load.load(file)
+
+
+def test_what_anchors_name_is_put_in_and_left_out_of_the_machine(tmp_path: Path) -> None:
+    machine = written(
+        tmp_path,
+        """
+x-backoff: &backoff {IntervalSeconds: 2, MaxAttempts: 6}
+x-retry: &retry
+  ErrorEquals: [SNS.SdkClientException]
+  <<: *backoff
+StartAt: Tell
+States:
+  Tell:
+    Type: Task
+    Retry: [*retry]
+    Arguments:
+      Message: >-
+        {% 'one line, ' &
+        'however long' %}
+""",
+    )
+
+    assert machine == {
+        "StartAt": "Tell",
+        "States": {
+            "Tell": {
+                "Type": "Task",
+                "Retry": [
+                    {"ErrorEquals": ["SNS.SdkClientException"], "IntervalSeconds": 2, "MaxAttempts": 6}
+                ],
+                "Arguments": {"Message": "{% 'one line, ' & 'however long' %}"},
+            }
+        },
+    }
+    assert json.loads(load.text(machine)) == machine
+
+
+def test_a_state_that_stands_twice_is_refused_and_not_the_last_one_taken(tmp_path: Path) -> None:
+    with pytest.raises(YAMLError, match=r"the key 'A' stands there twice(.|\n)*machine.asl.yaml\", line 4"):
+        written(tmp_path, "States:\n  A: {Type: Pass}\n  B: {Type: Pass}\n  A: {Type: Fail}\n")
+
+
+@pytest.mark.parametrize("text", ["on", "no", "y", "2026-01-31", "Off", "True"])
+def test_a_word_stays_a_word(tmp_path: Path, text: str) -> None:
+    assert written(tmp_path, f"Comment: {text}\n") == {"Comment": text}
+
+
+def test_a_machine_is_a_mapping(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="a state machine is a mapping"):
+        written(tmp_path, "- A\n")
+
+
+@pytest.mark.parametrize("name", ["intake", "training", "deployment"])
+def test_a_machine_wants_two_things_filled_in_and_no_more(name: str) -> None:
+    text = load.text(load.load(load.MACHINES / f"{name}.asl.yaml"))
+
+    assert load.substitutions(text) == {"Partition", "Settings"}
+    assert text.count("${Settings}") == 1

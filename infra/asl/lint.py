@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sluice import errors
+from sluice.outcomes import Outcome
 
 # https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
 _STATES_ERRORS = frozenset(
@@ -31,7 +32,8 @@ _STATES_ERRORS = frozenset(
     )
 )
 # The services the pipelines call: an integration's errors are `<Service>.<Exception>`.
-_SERVICES = frozenset({"DynamoDB", "Lambda", "SNS", "SageMaker", "StepFunctions"})
+_SERVICES = frozenset({"DynamoDB", "Lambda", "S3", "SNS", "SageMaker", "StepFunctions"})
+_RESOURCE = "arn:${Partition}:states:::"
 _ENDS = ("Succeed", "Fail")
 
 
@@ -39,10 +41,12 @@ def lint(machine: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with a machine, one text for each finding, none for a sound one.
 
     Checked: StartAt and every transition resolve; every state is reachable and can reach an end; every Task
-    has a Retry with backoff and jitter and a Catch; every error named in a Retry, a Catch or a Fail is a
-    class of `sluice.errors` or an error AWS documents; `States.ALL` stands alone and last.
+    has a time limit, a Retry with backoff and jitter and a Catch, and the machine has a time limit; every error
+    named in a Retry, a Catch or a Fail is a class of `sluice.errors` or an error AWS documents; `States.ALL`
+    stands alone and last; an integration's ARN names no partition; an `outcome` is one of `sluice.outcomes`.
     """
-    return list(_machine(machine, "machine"))
+    limit = [] if "TimeoutSeconds" in machine else ["machine: has no TimeoutSeconds: it may run for a year"]
+    return [*limit, *_machine(machine, "machine")]
 
 
 def _machine(machine: Mapping[str, Any], where: str) -> Iterator[str]:
@@ -58,6 +62,7 @@ def _machine(machine: Mapping[str, Any], where: str) -> Iterator[str]:
         if state["Type"] == "Fail":
             yield from _fail(name, state)
         yield from _errors_equal(name, state)
+        yield from _outcomes(name, state)
         for inner in _inner_machines(state):
             yield from _machine(inner, name)
     yield from _paths(start, states)
@@ -92,6 +97,10 @@ def _inner_machines(state: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _task(name: str, state: Mapping[str, Any]) -> Iterator[str]:
+    if "TimeoutSeconds" not in state:
+        yield f"{name}: a Task without TimeoutSeconds: it may wait for the machine's whole time"
+    if not state["Resource"].startswith(_RESOURCE):
+        yield f"{name}: Resource {state['Resource']!r} does not begin with {_RESOURCE!r}"
     if not state.get("Catch"):
         yield f"{name}: a Task without a Catch"
     # A retrier with MaxAttempts 0 exempts its errors from the next one; it retries nothing.
@@ -110,6 +119,13 @@ def _fail(name: str, state: Mapping[str, Any]) -> Iterator[str]:
         yield f"{name}: a Fail without an Error"
     elif not error.startswith("{%") and not _is_known(error):
         yield f"{name}: Error {error!r} is no class of sluice.errors"
+
+
+def _outcomes(name: str, state: Mapping[str, Any]) -> Iterator[str]:
+    for holder in (state, *state.get("Catch", []), *state.get("Choices", [])):
+        outcome = holder.get("Assign", {}).get("outcome")
+        if isinstance(outcome, str) and not outcome.startswith("{%") and outcome not in set(Outcome):
+            yield f"{name}: assigns the outcome {outcome!r}, which sluice.outcomes does not know"
 
 
 def _errors_equal(name: str, state: Mapping[str, Any]) -> Iterator[str]:
