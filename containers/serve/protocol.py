@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -12,10 +13,13 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 MOST_HEAD_BYTES = 64 * 1024
 
 
-class _Corked:
-    """Sends what is written in one turn of the event loop as one: uvicorn writes head and body apart.
+class Corked:
+    """A transport that sends what is written in one turn of the event loop as one.
 
-    A system call is a fifth of what an answer costs.
+    uvicorn writes head and body apart, and a system call is a fifth of what an answer costs. Nothing that was
+    written is lost: whatever else is done to the transport that has to come after it, closing above all, sends it
+    first. So nobody but this class may close the transport underneath; `Protocol.eof_received` keeps the event loop
+    from doing so.
     """
 
     def __init__(self, transport: Any, loop: asyncio.AbstractEventLoop) -> None:
@@ -28,20 +32,32 @@ class _Corked:
 
     def write(self, data: bytes) -> None:
         if not self._pending:
-            self._call_soon(self._flush)
+            self._call_soon(self.flush)
         self._pending.append(data)
 
-    def _flush(self) -> None:
+    def writelines(self, data: Iterable[bytes]) -> None:
+        self.write(b"".join(data))
+
+    def flush(self) -> None:
+        """Hand over what is pending; of a connection that is lost there is nobody to hand it to."""
         if self._pending and not self._transport.is_closing():
             self._transport.write(b"".join(self._pending))
         self._pending.clear()
 
-    def is_closing(self) -> bool:
-        closing: bool = self._transport.is_closing()
-        return closing
+    def write_eof(self) -> None:
+        self.flush()
+        self._transport.write_eof()
+
+    def get_write_buffer_size(self) -> int:
+        waiting: int = self._transport.get_write_buffer_size()
+        return waiting + sum(map(len, self._pending))
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.flush()
+        self._transport.set_protocol(protocol)
 
     def close(self) -> None:
-        self._flush()
+        self.flush()
         self._transport.close()
 
 
@@ -61,7 +77,7 @@ class Protocol(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(_Corked(transport, self.loop))  # type: ignore[arg-type]
+        super().connection_made(Corked(transport, self.loop))  # type: ignore[arg-type]
         self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -100,11 +116,15 @@ class Protocol(HttpToolsProtocol):
             self._wait_for_more(len(data))
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Keep the connection of a client that has said all it had to say, until it is answered; then close it."""
+        """Keep the connection of a client that has said all it had to say, until it is answered; then close it.
+
+        Always True: the event loop would close its own transport, past what is corked.
+        """
         cycle = self.cycle
         if cycle is None or cycle.more_body or cycle.response_complete:
-            return False
-        cycle.keep_alive = False
+            self.transport.close()
+        else:
+            cycle.keep_alive = False
         return True
 
     def _awaits_body(self) -> bool:

@@ -7,7 +7,6 @@ import io
 import json
 import struct
 import sys
-import time
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -80,10 +79,8 @@ def refusal(response: Response, status: int = 400) -> str:
     ],
 )
 def test_text_that_was_no_400(application: Application, body: Any, content_type: str, text: str) -> None:
-    started = time.perf_counter()
     body = body if isinstance(body, bytes) else body.encode()
     assert text in refusal(call(application, body, content_type))
-    assert time.perf_counter() - started < 5
 
 
 @pytest.mark.parametrize("text", ["a:b", ":", '"size":1'])
@@ -137,9 +134,7 @@ def described(descr: str, shape: str, data: bytes = b"") -> bytes:
     ],
 )
 def test_arrays_that_were_no_400(application: Application, body: bytes, text: str) -> None:
-    started = time.perf_counter()
     assert text in refusal(call(application, body, NPY))
-    assert time.perf_counter() - started < 5
 
 
 def table(**changes: Any) -> pa.Table:
