@@ -1,1 +1,1 @@
-"""The CDK app: one project's pipeline as one stack."""
+"""The CDK app: one project's pipeline in one environment, as two stacks by lifetime."""

@@ -1,4 +1,4 @@
-"""The CDK app's entry point: reads the context, makes the one stack."""
+"""The CDK app's entry point: reads the context, makes the two stacks."""
 
 from __future__ import annotations
 
@@ -8,20 +8,12 @@ from typing import Any
 
 import aws_cdk as cdk
 
-from infra.config import DeployConfig
-from infra.stack import PipelineStack
+from infra.config import CONTEXT_KEYS, DeployConfig
+from infra.data_stack import DataStack
+from infra.pipeline_stack import PipelineStack
+from sluice import naming
 from sluice.errors import SluiceError
 from sluice.project import Project
-
-_CONTEXT_KEYS = (
-    "project",
-    "environment",
-    "poll_seconds",
-    "processing_instance_type",
-    "alarm_email",
-    "outcome_email",
-)
-
 
 def build(outdir: str | None = None, context: Mapping[str, Any] | None = None) -> cdk.App:
     """Make the app. The CDK CLI gives `outdir` and `context` through the process's environment.
@@ -31,10 +23,12 @@ def build(outdir: str | None = None, context: Mapping[str, Any] | None = None) -
     """
     # No analytics resource, no traces: neither says anything about the pipeline, and both vary by machine.
     app = cdk.App(outdir=outdir, context=context, analytics_reporting=False, stack_traces=False)
-    found = {key: app.node.try_get_context(key) for key in _CONTEXT_KEYS}
+    found = {key: app.node.try_get_context(key) for key in CONTEXT_KEYS}
     config = DeployConfig.from_context({key: value for key, value in found.items() if value is not None})
-    project = Project.load(config.project_folder)
-    PipelineStack(app, f"sluice-{project.name}-{config.environment}", config=config, project=project)
+    project = Project.load(config.project)
+    names = (project.name, config.environment)
+    data = DataStack(app, naming.data_stack(*names), config=config, project=project.name)
+    PipelineStack(app, naming.stack(*names), config=config, project=project, data=data)
     return app
 
 

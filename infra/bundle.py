@@ -1,4 +1,4 @@
-"""The one Lambda asset: our code, the project's definition and, for AWS, wheels for Lambda's platform."""
+"""A function's asset: our code, the project's definition and, for AWS, wheels for Lambda's platform."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ _STRIPPED_PATHS = {
     "pyarrow/libarrow_python*.so.*.*.*": "a third copy; the loader asks for the name with one number",
 }
 _OWN_PACKAGES = ("sluice", "lambdas")
+_NOT_SHIPPED = {Path("sluice/drafting"): "writes projects, for the command line alone"}
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold
 
 
@@ -44,8 +45,8 @@ class BundleError(SluiceError):
     """The Lambda asset cannot be built."""
 
 
-def build(project_folder: Path, *, wheels: bool, build_dir: Path = ROOT / "build") -> Path:
-    """Return the zip with `sluice/`, `lambdas/`, `project/project.toml` and, if asked for, the wheels.
+def build(project_folder: Path, *, group: str | None, build_dir: Path = ROOT / "build") -> Path:
+    """Return the zip with `sluice/`, `lambdas/`, `project/project.toml` and the wheels of a dependency group, if any.
 
     The zip is named for its content, which makes the asset's hash: the same content is the same asset on any
     machine. A second call with nothing changed reads the files and returns; only a changed lock needs a
@@ -56,13 +57,13 @@ def build(project_folder: Path, *, wheels: bool, build_dir: Path = ROOT / "build
         UvError: uv is missing, or there is no package index.
     """
     content = dict(_own_files(project_folder))
-    if wheels:
-        content |= _wheel_files(build_dir / "wheels")
+    if group is not None:
+        content |= _wheel_files(group, build_dir / "wheels")
     size = sum(path.stat().st_size for path in content.values())
     if size > UNZIPPED_LIMIT:
         raise BundleError(
             f"the Lambda bundle is {size / 2**20:.0f} MB unzipped; Lambda allows 250 MB",
-            where="dependency group `lambda` in pyproject.toml",
+            where=f"dependency group `{group}` in pyproject.toml",
             fix="leave a dependency out, or strip what no handler needs in infra/bundle.py",
         )
     target = build_dir / "lambda" / f"{_content_key(content)}.zip"
@@ -74,13 +75,15 @@ def build(project_folder: Path, *, wheels: bool, build_dir: Path = ROOT / "build
 def _own_files(project_folder: Path) -> Iterator[tuple[str, Path]]:
     for package in _OWN_PACKAGES:
         for path in (ROOT / package).rglob("*"):
-            if path.is_file() and "__pycache__" not in path.parts:
-                yield path.relative_to(ROOT).as_posix(), path
+            name = path.relative_to(ROOT)
+            shipped = not _NOT_SHIPPED.keys() & set(name.parents)
+            if shipped and path.is_file() and "__pycache__" not in path.parts:
+                yield name.as_posix(), path
     yield "project/project.toml", project_folder / "project.toml"
 
 
-def _wheel_files(cache: Path) -> dict[str, Path]:
-    requirements = uv.export("lambda", hashes=True)
+def _wheel_files(group: str, cache: Path) -> dict[str, Path]:
+    requirements = uv.export(group, hashes=True)
     # Keyed by the lock alone: which files of a wheel are left out is decided below, each time.
     key = hashlib.sha256(f"{PLATFORM} {PYTHON_VERSION}\n{requirements}".encode()).hexdigest()[:16]
     installed = cache / key
@@ -124,7 +127,3 @@ def _write_zip(content: dict[str, Path], target: Path) -> None:
             entry.create_system = 3  # Unix, also when built elsewhere
             entry.external_attr = 0o100644 << 16
             archive.writestr(entry, content[name].read_bytes())
-
-
-if __name__ == "__main__":  # `make setup` fetches the wheels, so that every synth after it is offline
-    _wheel_files(ROOT / "build" / "wheels")

@@ -1,101 +1,141 @@
-"""The Lambda functions: one per handler in lambdas/, all from one asset."""
+"""The Lambda functions, each declared once: its size, what it needs installed, and what it may read and write."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import aws_cdk as cdk
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
-from aws_cdk import aws_s3 as s3
 from constructs import Construct
+
+from infra import bundle
+from infra.config import DeployConfig
+from infra.data_stack import DataStack
+from infra.grants import Grant, allow, service_role
+from infra.logs import log_group
+from sluice import keys
 
 
 @dataclass(frozen=True)
-class _Size:
+class FunctionSpec:
+    """One function. `reads` and `writes` are keys of the artifacts bucket, `*` standing for any name in them.
+
+    Memory buys processor time (1,769 MB is one core), so the small handlers get more than they fill.
+    """
+
+    name: str
     memory_mb: int
     timeout_seconds: int
+    reads: tuple[str, ...]
+    writes: tuple[str, ...] = ()
+    reads_uploads: bool = False
     scratch_mb: int = 512
 
+    @property
+    def module(self) -> str:
+        """`ValidateDataset` is `validate_dataset`: a state's handler is the module of that name."""
+        return "".join(f"_{each.lower()}" if each.isupper() else each for each in self.name).lstrip("_")
 
-# Memory buys processor time (1,769 MB is one core), so the small handlers get more than they fill.
-_SIZES = {
+    @property
+    def dependency_group(self) -> str:
+        """The group of pyproject.toml that says what its bundle holds."""
+        return self.module.replace("_", "-")
+
+
+FUNCTIONS = (
     # Streams a file of any size: minutes and scratch space at Lambda's limits, and 3,008 MB because that is
     # the most a new account may ask for. The scratch space holds the Parquet file until its hash is known.
-    "ValidateDataset": _Size(memory_mb=3008, timeout_seconds=900, scratch_mb=10240),
-    "DecideGate": _Size(memory_mb=512, timeout_seconds=30),
-    "ReportOutcome": _Size(memory_mb=512, timeout_seconds=60),
-}
+    FunctionSpec(
+        "ValidateDataset",
+        memory_mb=3008,
+        timeout_seconds=900,
+        scratch_mb=10240,
+        reads=(keys.manifest("*"),),
+        writes=(keys.dataset("*"), keys.manifest("*"), keys.rejected("*"), keys.validation("*")),
+        reads_uploads=True,
+    ),
+    FunctionSpec("DecideGate", memory_mb=512, timeout_seconds=30, reads=(keys.evaluation("*"),)),
+    FunctionSpec(
+        "ReportOutcome",
+        memory_mb=512,
+        timeout_seconds=60,
+        reads=(keys.validation("*"), keys.training_set("*"), keys.evaluation("*")),
+        writes=(keys.report("*"), keys.page("*")),
+    ),
+)
 
 
 class Functions(Construct):
-    """`ValidateDataset`, `DecideGate` and `ReportOutcome`, with roles that may do nothing yet."""
+    """The functions, and of each the version that this deployment's machines call.
+
+    A version keeps its code and its project: what is deployed while an execution runs does not reach it.
+    """
 
     def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        bundle: Path,
-        artifacts: s3.IBucket,
-        log_retention: logs.RetentionDays,
-        log_removal: cdk.RemovalPolicy,
+        self, scope: Construct, construct_id: str, *, config: DeployConfig, data: DataStack
     ) -> None:
         super().__init__(scope, construct_id)
-        code = lambda_.Code.from_asset(str(bundle), asset_hash=bundle.stem)
-        self.all = {
-            name: self._function(name, size, code, artifacts, log_retention, log_removal)
-            for name, size in _SIZES.items()
-        }
-        self.validate_dataset = self.all["ValidateDataset"]
-        self.decide_gate = self.all["DecideGate"]
-        self.report_outcome = self.all["ReportOutcome"]
+        self.all: dict[str, lambda_.Function] = {}
+        self.versions: dict[str, lambda_.Version] = {}
+        for spec in FUNCTIONS:
+            function = self._function(spec, config, data)
+            self.all[spec.name] = function
+            self.versions[spec.name] = function.current_version
 
-    def _function(
-        self,
-        name: str,
-        size: _Size,
-        code: lambda_.Code,
-        artifacts: s3.IBucket,
-        log_retention: logs.RetentionDays,
-        log_removal: cdk.RemovalPolicy,
-    ) -> lambda_.Function:
-        log_group = logs.LogGroup(
-            self,
-            f"{name}Logs",
-            log_group_name=f"/aws/lambda/{cdk.Stack.of(self).stack_name}-{name}",
-            retention=log_retention,
-            removal_policy=log_removal,
-        )
+    @property
+    def version_arns(self) -> Mapping[str, str]:
+        return {name: version.function_arn for name, version in self.versions.items()}
+
+    def _function(self, spec: FunctionSpec, config: DeployConfig, data: DataStack) -> lambda_.Function:
+        group = log_group(self, spec.name, folder="/aws/lambda", config=config)
         # A role of our own: the one CDK would make may write to every log group of the account.
-        role = iam.Role(
-            self,
-            f"{name}Role",
-            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-            description=f"What the handler {name} may do",
+        role = service_role(
+            self, f"{spec.name}Role", service="lambda", description=f"What the handler {spec.name} may do"
+        )
+        allow(role, [Grant(("logs:CreateLogStream", "logs:PutLogEvents"), (group.log_group_arn,))])
+        allow(role, _grants(spec, data))
+        zip_file = bundle.build(
+            config.project, group=spec.dependency_group if config.profile.lambda_wheels else None
         )
         return lambda_.Function(
             self,
-            name,
+            spec.name,
             runtime=lambda_.Runtime.PYTHON_3_13,
             architecture=lambda_.Architecture.X86_64,
-            handler=f"lambdas.{snake_case(name)}.handler",
-            code=code,
+            handler=f"lambdas.{spec.module}.handler",
+            code=lambda_.Code.from_asset(str(zip_file), asset_hash=zip_file.stem),
             role=role,
-            log_group=log_group,
+            log_group=group,
             logging_format=lambda_.LoggingFormat.JSON,
-            memory_size=size.memory_mb,
-            timeout=cdk.Duration.seconds(size.timeout_seconds),
-            ephemeral_storage_size=cdk.Size.mebibytes(size.scratch_mb),
+            memory_size=spec.memory_mb,
+            timeout=cdk.Duration.seconds(spec.timeout_seconds),
+            ephemeral_storage_size=cdk.Size.mebibytes(spec.scratch_mb),
             environment={
-                "ARTIFACTS_BUCKET": artifacts.bucket_name,
+                "ARTIFACTS_BUCKET": data.artifacts.bucket_name,
                 "PROJECT_FILE": "project/project.toml",
             },
+            current_version_options=lambda_.VersionOptions(removal_policy=cdk.RemovalPolicy.RETAIN),
         )
 
 
-def snake_case(name: str) -> str:
-    """`ValidateDataset` as `validate_dataset`: a state's handler is the module of that name."""
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
+def _grants(spec: FunctionSpec, data: DataStack) -> list[Grant]:
+    artifacts, uploads = data.artifacts, data.uploads
+    grants = [
+        # Without it S3 answers 403, not 404, for an object that is not there.
+        Grant(("s3:ListBucket",), (artifacts.bucket_arn,)),
+        Grant(("s3:GetObject",), tuple(map(artifacts.arn_for_objects, spec.reads))),
+    ]
+    if spec.writes:
+        grants.append(
+            Grant(
+                ("s3:PutObject", "s3:AbortMultipartUpload"),
+                tuple(map(artifacts.arn_for_objects, spec.writes)),
+            )
+        )
+    if spec.reads_uploads:
+        grants += [
+            Grant(("s3:ListBucket", "s3:ListBucketVersions"), (uploads.bucket_arn,)),
+            Grant(("s3:GetObject", "s3:GetObjectVersion"), (uploads.arn_for_objects("*"),)),
+        ]
+    return grants

@@ -72,10 +72,6 @@ class Images(Construct):
             display_name="project code",
         )
 
-    @property
-    def code_uri(self) -> str:
-        return f"s3://{self.project_code.s3_bucket_name}/{self.project_code.s3_object_key}"
-
     def _own(self, name: str) -> str:
         folder = name.lower()
         context = assemble_context(folder)

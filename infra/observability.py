@@ -1,4 +1,4 @@
-"""Who hears of what, and where people look: topics, alarms and the dashboard."""
+"""Who hears of what, and where people look: alarms and the dashboard."""
 
 from __future__ import annotations
 
@@ -7,47 +7,13 @@ from collections.abc import Mapping
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
-from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 _FIVE_MINUTES = cdk.Duration.minutes(5)
-
-
-class Topics(Construct):
-    """`outcomes` gets one message for each training execution; `alarms` is for who runs the pipeline.
-
-    Two topics, or a failed training would be told twice to the same people: as an outcome and as an alarm.
-    """
-
-    def __init__(
-        self, scope: Construct, construct_id: str, *, outcome_email: str | None, alarm_email: str | None
-    ) -> None:
-        super().__init__(scope, construct_id)
-        self.outcomes = self._topic("Outcomes", outcome_email)
-        self.alarms = self._topic("Alarms", alarm_email)
-        # `enforce_ssl` brings a topic policy, and that replaces the default one, which lets alarms publish.
-        self.alarms.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="AlarmsMayPublish",
-                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
-                actions=["sns:Publish"],
-                resources=[self.alarms.topic_arn],
-                conditions={"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}},
-            )
-        )
-
-    def _topic(self, name: str, email: str | None) -> sns.Topic:
-        # Not encrypted with a key: alarms cannot publish under the AWS-managed one, and the messages hold
-        # figures and S3 URIs, not rows.
-        topic = sns.Topic(self, name, enforce_ssl=True)
-        if email:
-            topic.add_subscription(subscriptions.EmailSubscription(email))
-        return topic
 
 
 class Observability(Construct):
@@ -61,6 +27,7 @@ class Observability(Construct):
         alarm_topic: sns.ITopic,
         machines: Mapping[str, sfn.StateMachine],
         functions: Mapping[str, lambda_.Function],
+        training_log_group: str,
         undelivered: sqs.Queue,
         endpoint_name: str,
     ) -> None:
@@ -85,7 +52,7 @@ class Observability(Construct):
             ),
             "An upload did not start the intake; the event is in the queue UndeliveredUploads.",
         )
-        self._dashboard(machines, functions, endpoint_name)
+        self._dashboard(machines, functions, endpoint_name, training_log_group)
 
     def _alarm(self, name: str, metric: cloudwatch.IMetric, description: str) -> None:
         alarm = cloudwatch.Alarm(
@@ -106,13 +73,14 @@ class Observability(Construct):
         machines: Mapping[str, sfn.StateMachine],
         functions: Mapping[str, lambda_.Function],
         endpoint_name: str,
+        training_log_group: str,
     ) -> None:
         """Top to bottom in the order of the questions: does it serve, does it train, why did it fail."""
-        stack = cdk.Stack.of(self).stack_name
         cloudwatch.Dashboard(
             self,
             "Dashboard",
-            dashboard_name=stack,
+            # Dashboards are global: without the region two deployments would share one.
+            dashboard_name=f"{cdk.Stack.of(self).stack_name}-{cdk.Aws.REGION}",
             default_interval=cdk.Duration.days(1),
             widgets=[
                 _endpoint_row(endpoint_name),
@@ -121,7 +89,7 @@ class Observability(Construct):
                 [
                     cloudwatch.LogQueryWidget(
                         title="Last failures of training",
-                        log_group_names=[f"/aws/vendedlogs/states/{stack}-Training"],
+                        log_group_names=[training_log_group],
                         query_lines=[
                             "fields @timestamp, details.error, details.cause, execution_arn",
                             "filter type = 'ExecutionFailed' or type = 'ExecutionTimedOut'",

@@ -5,17 +5,18 @@ from __future__ import annotations
 from infra import uv
 from infra.build import ROOT
 
-CONTAINERS = ("process", "train", "serve")
+IMAGES = ("process", "train", "serve")
+# Without the image's name: two images that need the same share the layer.
 _HEADER = """\
-# Written by `python -m infra.requirements` from uv.lock; a test holds the two together. One list for all
-# three images: what `train` pickles, `process` and `serve` unpickle, under the same versions.
+# Written by `python -m infra.requirements` from uv.lock; a test holds the two together.
 """
 
 
-def text() -> str:
-    return _HEADER + uv.export("containers", hashes=False)
+def text(image: str) -> str:
+    """Give an image's requirements, every file with its hashes: pip takes no other."""
+    return _HEADER + uv.export(image, hashes=True)
 
 
 if __name__ == "__main__":
-    for container in CONTAINERS:
-        (ROOT / "containers" / container / "requirements.txt").write_text(text())
+    for each in IMAGES:
+        (ROOT / "containers" / each / "requirements.txt").write_text(text(each))

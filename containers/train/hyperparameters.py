@@ -1,12 +1,13 @@
-"""SageMaker hands hyperparameters over as strings: here they become what they were in project.toml."""
+"""The hyperparameters of a training job, from the file SageMaker writes them to."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from sluice.errors import TrainingFailed
+from sluice.hyperparameters import decode
 
 
 def load_hyperparameters(file: Path) -> dict[str, Any]:
@@ -23,18 +24,4 @@ def load_hyperparameters(file: Path) -> dict[str, Any]:
         raise TrainingFailed("the hyperparameters are no JSON", where=file.name, why=str(error)) from error
     if not isinstance(raw, dict):
         raise TrainingFailed("the hyperparameters are no JSON object", where=file.name)
-    return {name: from_text(value) if isinstance(value, str) else value for name, value in raw.items()}
-
-
-def from_text(text: str) -> Any:
-    """Read a value by what it looks like: JSON (numbers, booleans, lists, quoted strings), else the text."""
-    if text in {"True", "False"}:  # Python's spelling, which a template may have written
-        return text == "True"
-    try:
-        return json.loads(text, parse_constant=_no_constant)
-    except ValueError:
-        return text
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(name)
+    return {name: decode(value) if isinstance(value, str) else value for name, value in raw.items()}

@@ -1,0 +1,241 @@
+"""The state machines, from statemachines/*.asl.yaml, each with what it may call; and the rule that starts the first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import aws_cdk as cdk
+import yaml
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from infra.asl import lint, load
+from infra.config import DeployConfig
+from infra.data_stack import DataStack
+from infra.functions import Functions
+from infra.grants import Grant, allow, arn, jobs, service_role
+from infra.images import Images
+from infra.logs import log_group
+from infra.settings import literal
+from sluice import keys, naming
+from sluice.errors import SluiceError
+
+# The rules through which Step Functions hears that a `.sync` task has ended; the service makes the names:
+# https://docs.aws.amazon.com/step-functions/latest/dg/connect-sagemaker.html
+_SYNC_RULES = tuple(
+    f"StepFunctionsGetEventsFor{kind}Rule"
+    for kind in (
+        "SageMakerTrainingJobs",
+        "SageMakerProcessingJobs",
+        "SageMakerTransformJobs",
+        "StepFunctionsExecution",
+    )
+)
+
+
+class DefinitionError(SluiceError):
+    """A state machine's definition would not do what it says."""
+
+
+class Machines(Construct):
+    """`intake` → `training` → `deployment`, each with a role of its own."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        config: DeployConfig,
+        project: str,
+        data: DataStack,
+        functions: Functions,
+        images: Images,
+        sagemaker_role: iam.IRole,
+        settings: Mapping[str, Any],
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._config = config
+        self._settings = settings
+        self._log_groups: dict[str, logs.LogGroup] = {}
+        self._names = (project, config.environment)
+        pass_role = Grant(
+            ("iam:PassRole",),
+            (sagemaker_role.role_arn,),
+            {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+        )
+        self.deployment = self._machine("Deployment", {}, [*self._deployment(data), pass_role])
+        self.training = self._machine(
+            "Training",
+            {"deployment": self.deployment.state_machine_arn},
+            [*self._training(data, functions, images), pass_role],
+        )
+        self.intake = self._machine(
+            "Intake",
+            {"training": self.training.state_machine_arn},
+            [Grant(("states:StartExecution",), (self.training.state_machine_arn,))],
+        )
+        self.undelivered = self._start_on_upload(data.uploads)
+
+    @property
+    def training_log_group(self) -> str:
+        return self._log_groups["Training"].log_group_name
+
+    @property
+    def all(self) -> dict[str, sfn.StateMachine]:
+        return {"Intake": self.intake, "Training": self.training, "Deployment": self.deployment}
+
+    def _machine(
+        self, name: str, machines: Mapping[str, str], grants: Sequence[Grant]
+    ) -> sfn.StateMachine:
+        role = service_role(
+            self, f"{name}Role", service="states", description=f"What the state machine {name} may do"
+        )
+        allow(role, grants)
+        # Under /aws/vendedlogs/ all groups share one line of the account's log delivery policy, whose
+        # length is limited: https://docs.aws.amazon.com/step-functions/latest/dg/bp-cwl.html
+        group = log_group(self, name, folder="/aws/vendedlogs/states", config=self._config)
+        self._log_groups[name] = group
+        return sfn.StateMachine(
+            self,
+            name,
+            state_machine_name=f"{cdk.Stack.of(self).stack_name}-{name.lower()}",
+            definition_body=sfn.DefinitionBody.from_string(definition(name.lower())),
+            definition_substitutions={
+                "Partition": cdk.Aws.PARTITION,
+                "Settings": literal({**self._settings, "machines": machines}),
+            },
+            role=role,
+            logs=sfn.LogOptions(destination=group, level=sfn.LogLevel.ALL, include_execution_data=True),
+        )
+
+    def _training(self, data: DataStack, functions: Functions, images: Images) -> list[Grant]:
+        code, artifacts = images.project_code, data.artifacts
+        deployment = self.deployment
+        grants = [
+            Grant(("s3:GetObject",), (code.bucket.arn_for_objects(code.s3_object_key),)),
+            Grant(("s3:PutObject",), (artifacts.arn_for_objects(keys.code("*")),)),
+            # Any version: an execution that began before a redeploy goes on calling the older ones.
+            Grant(
+                ("lambda:InvokeFunction",),
+                tuple(f"{function.function_arn}:*" for function in functions.all.values()),
+            ),
+            Grant(("dynamodb:GetItem",), (data.releases.table_arn,)),
+            Grant(("sns:Publish",), (data.outcomes.topic_arn,)),
+        ]
+        for kind, resource in (
+            ("TrainingJob", "training-job"),
+            ("ProcessingJob", "processing-job"),
+            ("TransformJob", "transform-job"),
+        ):
+            grants.append(
+                Grant(
+                    (
+                        f"sagemaker:Create{kind}",
+                        f"sagemaker:Describe{kind}",
+                        f"sagemaker:Stop{kind}",
+                        "sagemaker:AddTags",
+                    ),
+                    (jobs(resource, *self._names, suffixed=True),),
+                )
+            )
+        return [
+            *grants,
+            Grant(("sagemaker:CreateModel",), (jobs("model", *self._names, suffixed=False),)),
+            Grant(("states:StartExecution",), (deployment.state_machine_arn,)),
+            Grant(
+                ("states:DescribeExecution", "states:StopExecution"),
+                (arn("states", "execution", f"{deployment.state_machine_name}:*", separator=":"),),
+            ),
+            Grant(
+                ("events:PutTargets", "events:PutRule", "events:DescribeRule"),
+                tuple(arn("events", "rule", rule) for rule in _SYNC_RULES),
+            ),
+        ]
+
+    def _deployment(self, data: DataStack) -> list[Grant]:
+        model = jobs("model", *self._names, suffixed=False)
+        endpoint_config = jobs("endpoint-config", *self._names, suffixed=False)
+        endpoint = arn("sagemaker", "endpoint", naming.endpoint(*self._names))
+        return [
+            Grant(
+                ("dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:DeleteItem"), (data.releases.table_arn,)
+            ),
+            Grant(("sagemaker:CreateModel",), (model,)),
+            Grant(("sagemaker:CreateEndpointConfig",), (endpoint_config,)),
+            Grant(("sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint"), (endpoint, endpoint_config)),
+            Grant(("sagemaker:DescribeEndpoint", "sagemaker:DeleteEndpoint"), (endpoint,)),
+            # ListEndpoints knows no resources.
+            Grant(("sagemaker:ListEndpoints",), ("*",)),
+        ]
+
+    def _start_on_upload(self, uploads: s3.IBucket) -> sqs.Queue:
+        """Start the intake on every object; give the queue of the events that could not be delivered."""
+        # Every key, not only incoming/training/: ValidateDataset answers a misplaced upload with a report. A
+        # filter here would drop it without a word.
+        rule = events.Rule(
+            self,
+            "ObjectCreated",
+            description="An upload starts the intake",
+            event_pattern=events.EventPattern(
+                source=["aws.s3"],
+                detail_type=["Object Created"],
+                detail={"bucket": {"name": [uploads.bucket_name]}},
+            ),
+        )
+        role = service_role(
+            self,
+            "ObjectCreatedRole",
+            service="events",
+            description="Lets the rule for uploads start the intake",
+        )
+        allow(role, [Grant(("states:StartExecution",), (self.intake.state_machine_arn,))])
+        undelivered = sqs.Queue(
+            self,
+            "UndeliveredUploads",
+            enforce_ssl=True,
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            retention_period=cdk.Duration.days(14),
+        )
+        rule.add_target(
+            targets.SfnStateMachine(
+                self.intake,
+                role=role,
+                input=events.RuleTargetInput.from_object(
+                    {
+                        "bucket": events.EventField.from_path("$.detail.bucket.name"),
+                        "key": events.EventField.from_path("$.detail.object.key"),
+                        "version_id": events.EventField.from_path("$.detail.object.version-id"),
+                    }
+                ),
+                dead_letter_queue=undelivered,
+                max_event_age=cdk.Duration.hours(24),
+                retry_attempts=185,
+            )
+        )
+        return undelivered
+
+
+def definition(name: str) -> str:
+    """Read a machine and lint it: a dangling `Next` ends the synth, not an execution.
+
+    Raises:
+        DefinitionError: it is no YAML, or the linter found something.
+    """
+    file = load.MACHINES / f"{name}.asl.yaml"
+    try:
+        machine = load.load(file)
+    except (yaml.YAMLError, ValueError) as error:
+        raise DefinitionError(f"{file.name} cannot be read", where=str(file), why=str(error)) from error
+    findings = lint.lint(machine)
+    if findings:
+        raise DefinitionError(
+            f"{file.name} breaks the rules of infra/asl/lint.py", where=str(file), why="; ".join(findings)
+        )
+    return load.text(machine)

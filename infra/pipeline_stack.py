@@ -1,0 +1,146 @@
+"""The stack of what can be made again: functions, images, roles, state machines, alarms. It holds all the outputs."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from infra.config import DeployConfig
+from infra.data_stack import DataStack
+from infra.functions import Functions
+from infra.grants import Grant, allow, arn, service_role
+from infra.images import Images
+from infra.machines import Machines
+from infra.observability import Observability
+from infra.settings import machine_settings
+from sluice import keys, naming
+from sluice.project import Project
+
+
+class PipelineStack(cdk.Stack):
+    """`sluice-<project>-<environment>`. It names no account and no region: one template for any of them."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, config: DeployConfig, project: Project, data: DataStack
+    ) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            description=f"Sluice: {project.name}, {config.environment}",
+            tags={"sluice:project": project.name, "sluice:environment": config.environment},
+        )
+        self.functions = Functions(self, "Functions", config=config, data=data)
+        self.images = Images(
+            self,
+            "Images",
+            project_folder=config.project,
+            model_image=project.model.image,
+            require_native=config.profile.require_native,
+        )
+        self.sagemaker_role = self._sagemaker_role(data)
+        self.machines = Machines(
+            self,
+            "Machines",
+            config=config,
+            project=project.name,
+            data=data,
+            functions=self.functions,
+            images=self.images,
+            sagemaker_role=self.sagemaker_role,
+            settings=machine_settings(
+                config=config,
+                project=project,
+                data=data,
+                images=self.images,
+                sagemaker_role_arn=self.sagemaker_role.role_arn,
+                functions=self.functions.version_arns,
+            ),
+        )
+        endpoint_name = naming.endpoint(project.name, config.environment)
+        self.observability = Observability(
+            self,
+            "Observability",
+            alarm_topic=data.alarms,
+            machines=self.machines.all,
+            functions=self.functions.all,
+            training_log_group=self.machines.training_log_group,
+            undelivered=self.machines.undelivered,
+            endpoint_name=endpoint_name,
+        )
+        for name, value in {
+            "Project": project.name,
+            "Environment": config.environment,
+            "EndpointName": endpoint_name,
+            "UploadsBucketName": data.uploads.bucket_name,
+            "ArtifactsBucketName": data.artifacts.bucket_name,
+            "ReleasesTableName": data.releases.table_name,
+            "TopicArn": data.outcomes.topic_arn,
+            "AlarmTopicArn": data.alarms.topic_arn,
+            "IntakeArn": self.machines.intake.state_machine_arn,
+            "TrainingArn": self.machines.training.state_machine_arn,
+            "DeploymentArn": self.machines.deployment.state_machine_arn,
+        }.items():
+            cdk.CfnOutput(self, name, value=value)
+
+    def _sagemaker_role(self, data: DataStack) -> iam.Role:
+        """What jobs and endpoints may do, and with them the project's own code."""
+        role = service_role(
+            self, "SageMakerRole", service="sagemaker", description="What jobs and endpoints may do"
+        )
+        artifacts = data.artifacts
+        predictions = f"{keys.REPORTS}/*/predictions/*"
+        allow(
+            role,
+            [
+                Grant(("s3:ListBucket",), (artifacts.bucket_arn,)),
+                Grant(
+                    ("s3:GetObject",),
+                    tuple(
+                        map(
+                            artifacts.arn_for_objects,
+                            (
+                                keys.dataset("*"),
+                                f"{keys.TRAINING_SETS}/*",
+                                f"{keys.MODELS}/*",
+                                predictions,
+                            ),
+                        )
+                    ),
+                ),
+                Grant(
+                    ("s3:PutObject", "s3:AbortMultipartUpload"),
+                    tuple(
+                        map(
+                            artifacts.arn_for_objects,
+                            (
+                                keys.train("*"),
+                                keys.folder(keys.held_out("*")) + "/*",
+                                keys.training_set("*"),
+                                f"{keys.MODELS}/*",
+                                keys.evaluation("*"),
+                                predictions,
+                            ),
+                        )
+                    ),
+                ),
+                Grant(
+                    (
+                        "logs:CreateLogGroup",
+                        "logs:CreateLogStream",
+                        "logs:DescribeLogStreams",
+                        "logs:PutLogEvents",
+                    ),
+                    (arn("logs", "log-group", "/aws/sagemaker/*", separator=":"),),
+                ),
+                # PutMetricData knows no resources; the namespaces are those of SageMaker's instances.
+                Grant(
+                    ("cloudwatch:PutMetricData",),
+                    ("*",),
+                    {"StringLike": {"cloudwatch:namespace": "/aws/sagemaker/*"}},
+                ),
+            ],
+        )
+        for repository in self.images.repositories:
+            repository.grant_pull(role)
+        return role

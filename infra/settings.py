@@ -1,0 +1,66 @@
+"""What a state machine is told: one object literal, which its state Begin assigns to `$settings`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from infra.config import DeployConfig
+from infra.data_stack import DataStack
+from infra.images import Images
+from sluice import hyperparameters, keys, naming
+from sluice.project import Project
+
+
+def machine_settings(
+    *,
+    config: DeployConfig,
+    project: Project,
+    data: DataStack,
+    images: Images,
+    sagemaker_role_arn: str,
+    functions: Mapping[str, str],
+) -> dict[str, Any]:
+    """Give what the machines are told, but for each other's ARNs. Values may be CDK tokens.
+
+    Args:
+        functions: the ARN to call for each function's name.
+    """
+    bucket = data.artifacts.bucket_name
+    code = images.project_code
+    return {
+        "project": project.name,
+        "environment": config.environment,
+        "endpoint_name": naming.endpoint(project.name, config.environment),
+        "job_prefix": naming.job_prefix(project.name, config.environment),
+        "artifacts_bucket": bucket,
+        "releases_table": data.releases.table_name,
+        "topic_arn": data.outcomes.topic_arn,
+        "sagemaker_role_arn": sagemaker_role_arn,
+        "images": {"process": images.process_uri, "train": images.train_uri, "serve": images.serve_uri},
+        "own_image": project.model.image is not None,
+        "code_source": f"{code.s3_bucket_name}/{code.s3_object_key}",
+        "places": {
+            name: naming.uri(bucket, key) for name, key in keys.places("{execution}", "{job}").items()
+        },
+        "hyperparameters": hyperparameters.encode(project.model.hyperparameters),
+        "max_runtime_seconds": project.model.max_runtime_seconds,
+        "instance_types": {
+            "processing": config.processing_instance_type,
+            "training": project.model.instance_type,
+            "serving": project.serving.instance_type,
+        },
+        "serving_instance_count": project.serving.instance_count,
+        "poll_seconds": config.poll_seconds,
+        "functions": dict(functions),
+    }
+
+
+def literal(settings: Mapping[str, Any]) -> str:
+    r"""Write settings as `"{% ${Settings} %}"` in the ASL takes them: JSONata in a JSON string.
+
+    A JSON object is a JSONata object literal of the same value; the outer dumps escapes it for the string it is put
+    into. A token's marker holds nothing that is escaped, nor does what CloudFormation puts in its place.
+    """
+    return json.dumps(json.dumps(settings))[1:-1]
