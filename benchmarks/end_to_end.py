@@ -25,6 +25,7 @@ from typing import Any
 import pandas as pd
 
 from cli import executions, stack
+from sluice import keys
 from sluice.project import Project
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -92,7 +93,7 @@ def _upload(deployed: stack.Stack, data: Path, turn: int) -> tuple[float, dict[s
 
 def _train_rows(deployed: stack.Stack, summary: dict[str, Any]) -> pd.DataFrame:
     execution = summary["execution_arn"].rsplit(":", 1)[-1]
-    key = f"training-sets/{execution}/train/train.parquet"
+    key = keys.train(execution)
     body = deployed.client("s3").get_object(Bucket=deployed.outputs["ArtifactsBucketName"], Key=key)["Body"]
     return pd.read_parquet(io.BytesIO(body.read()))
 

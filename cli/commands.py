@@ -15,8 +15,9 @@ from typing import Any
 from cli import executions, prediction, stack
 from cli.progress import say, step
 from cli.toolchain import ROOT
-from sluice import naming
+from sluice import keys, naming
 from sluice.errors import SluiceError
+from sluice.outcomes import Outcome
 from sluice.project import Project
 
 
@@ -60,7 +61,7 @@ def upload(arguments: argparse.Namespace) -> int:
         return 0
     summary = executions.follow(target, arn)
     _show(summary, as_json=arguments.json)
-    return 1 if summary["outcome"] == "Failed" else 0
+    return Outcome(summary["outcome"]).exit_status
 
 
 def predict(arguments: argparse.Namespace) -> int:
@@ -84,7 +85,8 @@ def predict(arguments: argparse.Namespace) -> int:
 def run(arguments: argparse.Namespace) -> int:
     """Everything once, unattended, in a local AWS of its own: deploy, upload, follow, predict, stop.
 
-    Exits with 0 if the model was deployed and predicted, with 1 if it failed or did not pass its gates.
+    Exits with 0 if the model was deployed and predicted, 3 if it did not pass its gates, 4 if it was rolled back, 1 if
+    something failed.
     """
     project = Project.load(arguments.project)
     reports = arguments.reports or stack.data_folder() / "runs" / project.name
@@ -96,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
         finally:
             local.stop()
     _show(summary, as_json=arguments.json)
-    return 0 if summary["outcome"] == "Deployed" else 1
+    return Outcome(summary["outcome"]).exit_status
 
 
 def demo(arguments: argparse.Namespace) -> int:
@@ -128,14 +130,14 @@ def demo(arguments: argparse.Namespace) -> int:
             f"  {folder / 'local'}  logs of the local AWS and of the CDK CLI\n"
             "stopped; `sluice demo --keep` leaves it running, for the aws CLI, `sluice upload`, `sluice predict`"
         )
-    return 0 if summary["outcome"] == "Deployed" else 1
+    return Outcome(summary["outcome"]).exit_status
 
 
 def _train_and_predict(deployed: stack.Stack, data: Path, reports: Path) -> dict[str, Any]:
     done = executions.upload(deployed, data)
     say(f"  ↑ {done.uri}")
     summary = executions.follow(deployed, executions.execution_arn(deployed, done))
-    if summary["outcome"] == "Deployed":
+    if summary["outcome"] == Outcome.DEPLOYED:
         with step("predictions for held-out rows"):
             summary["predictions"] = _predict_held_out(deployed, summary)
         for line in map(json.dumps, summary["predictions"]):
@@ -164,8 +166,9 @@ def _predict_held_out(deployed: stack.Stack, summary: dict[str, Any], rows: int 
     import pyarrow.parquet as pq
 
     execution = summary["execution_arn"].rsplit(":", 1)[-1]
-    key = f"training-sets/{execution}/test/test.parquet"
-    body = deployed.client("s3").get_object(Bucket=deployed.outputs["ArtifactsBucketName"], Key=key)["Body"]
+    body = deployed.client("s3").get_object(
+        Bucket=deployed.outputs["ArtifactsBucketName"], Key=keys.held_out(execution)
+    )["Body"]
     table = pq.read_table(io.BytesIO(body.read())).slice(0, rows)
     names = table.column_names[:-2]  # features, then target and key
     text = io.StringIO()

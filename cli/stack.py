@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from cli import toolchain
 from cli.progress import step
+from sluice import naming
 from sluice.errors import SluiceError
 from sluice.project import Project
 
@@ -164,7 +165,7 @@ def stop_detached(stack: Stack) -> None:
 
 def deploy(project_folder: Path, local: LocalAws) -> Stack:
     """Start `local` and deploy the project to it with the unmodified CDK CLI."""
-    Project.load(project_folder)  # a mistake in it is said before anything starts
+    project = Project.load(project_folder)  # a mistake in it is said before anything starts
     toolchain.ensure_installed()
     log = local.state_dir / "cdk.log"
     assembly = local.state_dir / "cdk.out"
@@ -193,7 +194,7 @@ def deploy(project_folder: Path, local: LocalAws) -> Stack:
             env=env,
             log=log,
         ).wait()
-    (outputs,) = json.loads(outputs_file.read_text()).values()
+    outputs = json.loads(outputs_file.read_text())[naming.stack(project.name, "local")]
     return Stack(outputs, aws_env, str(project_folder.resolve()), str(local.state_dir))
 
 

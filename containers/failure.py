@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 from sluice.errors import SluiceError
@@ -47,3 +48,13 @@ def report_failure(error: BaseException, file: Path, *, unforeseen: type[SluiceE
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")
     print(text, file=sys.stderr, flush=True)
+
+
+def run_job(work: Callable[[], None], failure_file: Path, *, unforeseen: type[SluiceError]) -> int:
+    """Do the work of a job and give its exit status; why it failed, if it did, is reported to `failure_file`."""
+    try:
+        work()
+    except Exception as error:
+        report_failure(error, failure_file, unforeseen=unforeseen)
+        return 1
+    return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import tempfile
@@ -16,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from containers.failure import report_failure
+from containers.failure import run_job
 from containers.frames import write_training_set
 from containers.hooks import guarded, load_hooks, unpack_project
 from containers.paths import MlPaths
@@ -24,6 +23,7 @@ from containers.process import casting, row_keys, transform
 from sluice.arrow import Table
 from sluice.contract import ClassLabel, Kind, ModelContract, TargetContract
 from sluice.errors import OneClassTarget, TrainingSetFailed
+from sluice.payloads.documents import SplitSummary, TargetSummary, TrainingSetSummary
 from sluice.project import Project
 from sluice.splits import KEY_COLUMN, held_out_mask
 
@@ -33,9 +33,9 @@ class TrainingSet:
     """Both sides of the split, with the contract that describes their columns."""
 
     train: Table
-    test: Table
+    held_out: Table
     contract: ModelContract
-    summary: dict[str, Any]
+    summary: TrainingSetSummary
     own_image: bool
 
 
@@ -73,7 +73,7 @@ def build(dataset: Table, folder: Path) -> TrainingSet:
     table: Table = pa.table(columns)
     return TrainingSet(
         train=table.filter(pa.array(~held_out)),
-        test=table.filter(pa.array(held_out)),
+        held_out=table.filter(pa.array(held_out)),
         contract=contract,
         summary=_summary(dataset, keys, target, held_out, contract, project),
         own_image=project.model.image is not None,
@@ -200,9 +200,9 @@ def _contract(
         train = sorted({y for y, out in zip(target, held_out, strict=True) if not out}, key=classes.index)
         if len(train) < 2:
             raise _one_class("the training side of the split", train, project.target.column)
-        test = {y for y, out in zip(target, held_out, strict=True) if out}
-        if project.target.problem == "binary" and len(test) < 2:
-            raise _one_class("the held-out side of the split", list(test), project.target.column)
+        judged = {y for y, out in zip(target, held_out, strict=True) if out}
+        if project.target.problem == "binary" and len(judged) < 2:
+            raise _one_class("the held-out side of the split", list(judged), project.target.column)
         classes = train
     if project.target.positive is not None:
         positive = casting.find_class(project.target.positive, classes)
@@ -227,46 +227,56 @@ def _contract(
 
 def _summary(
     dataset: Table, keys: list[str], target: Any, held_out: Any, contract: ModelContract, project: Project
-) -> dict[str, Any]:
-    summary: dict[str, Any] = {
-        "dataset_rows": dataset.num_rows,
-        "rows": len(keys),
-        "train_rows": int((~held_out).sum()),
-        "held_out_rows": int(held_out.sum()),
-        "keys": len(set(keys)),
-        "split": {"salt": project.split.salt, "held_out_share": project.split.held_out_share},
-        "features": [feature.model_dump() for feature in contract.features],
-        "target": {"name": contract.target.name, "problem": contract.target.problem},
-    }
-    if contract.target.classes:
-        for side, out in (("train", False), ("held_out", True)):
-            counts = Counter(str(y) for y, is_out in zip(target, held_out, strict=True) if is_out == out)
-            summary["target"][side] = dict(sorted(counts.items()))
-    return summary
+) -> TrainingSetSummary:
+    def classes(out: bool) -> dict[str, int] | None:
+        if not contract.target.classes:
+            return None
+        counts = Counter(str(y) for y, is_out in zip(target, held_out, strict=True) if is_out == out)
+        return dict(sorted(counts.items()))
+
+    return TrainingSetSummary(
+        dataset_rows=dataset.num_rows,
+        rows=len(keys),
+        train_rows=int((~held_out).sum()),
+        held_out_rows=int(held_out.sum()),
+        keys=len(set(keys)),
+        split=SplitSummary(salt=project.split.salt, held_out_share=project.split.held_out_share),
+        features=contract.features,
+        target=TargetSummary(
+            name=contract.target.name,
+            problem=contract.target.problem,
+            train=classes(False),
+            held_out=classes(True),
+        ),
+    )
 
 
 def _say(text: str) -> None:
     print(text, flush=True)
 
 
+def write(made: TrainingSet, paths: MlPaths) -> None:
+    """Write a training set to the job's outputs; for a model of the user's own image the held-out rows as CSV, too."""
+    held_out = paths.processing_output("held_out")
+    write_training_set(made.train, made.contract, paths.processing_output("train") / "train.parquet")
+    write_training_set(made.held_out, made.contract, held_out / "held_out.parquet")
+    if made.own_image:
+        transform.write_rows(made.held_out, made.contract, held_out / transform.ROWS)
+    made.summary.save(paths.processing_output("summary") / "training_set.json")
+
+
 def main() -> int:
     paths = MlPaths.of(os.environ)
-    try:
+
+    def work() -> None:
         dataset: Table = pq.read_table(paths.processing_input("dataset") / "data.parquet")
         with tempfile.TemporaryDirectory() as scratch:
             folder = unpack_project(paths.processing_input("code"), Path(scratch) / "code")
             made = build(dataset, folder)
-        write_training_set(made.train, made.contract, paths.processing_output("train") / "train.parquet")
-        write_training_set(made.test, made.contract, paths.processing_output("test") / "test.parquet")
-        if made.own_image:
-            transform.write_rows(made.test, made.contract, paths.processing_output("test") / transform.ROWS)
-        summary = paths.processing_output("summary") / "training_set.json"
-        summary.write_text(json.dumps(made.summary, indent=2) + "\n", encoding="utf-8")
-        _say(f"{made.train.num_rows:,} rows to train on, {made.test.num_rows:,} held out")
-    except Exception as error:
-        report_failure(error, paths.processing_message, unforeseen=TrainingSetFailed)
-        return 1
-    return 0
+        write(made, paths)
+        _say(f"{made.train.num_rows:,} rows to train on, {made.held_out.num_rows:,} held out")
+
+    return run_job(work, paths.processing_message, unforeseen=TrainingSetFailed)
 
 
 if __name__ == "__main__":

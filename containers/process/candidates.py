@@ -20,14 +20,14 @@ from sluice.errors import EvaluationFailed, ProjectError
 class ArchivedModel:
     """One model scoring the held-out rows in a process of its own, from now on."""
 
-    def __init__(self, role: str, folder: Path, test: Path, scratch: Path) -> None:
+    def __init__(self, role: str, folder: Path, held_out: Path, scratch: Path) -> None:
         self._role = role
         self._out = scratch / role / "scores"
         self._out.mkdir(parents=True)
         self._model = scratch / role / "model"
         self._refusal = _unpack(folder / "model.tar.gz", self._model)
         command = [sys.executable, "-m", "containers.process.score"]
-        command += [str(self._model), str(test), str(self._out)]
+        command += [str(self._model), str(held_out), str(self._out)]
         self._process = None if self._refusal else subprocess.Popen(command)
 
     def predictions(self, _given: ModelContract, _rows: int) -> tuple[Predictions, ModelContract]:

@@ -8,21 +8,20 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from containers.failure import report_failure
+from containers.failure import run_job
 from containers.paths import MlPaths
 from containers.process.candidates import ArchivedModel, OwnImage
 from containers.process.transform import ANSWERS
+from sluice.contract import ModelContract
 from sluice.errors import EvaluationFailed
 from sluice.payloads.documents import Evaluation, ModelEvaluation
 
-if TYPE_CHECKING:
-    from containers.process.judging import Judged
 
-
-def evaluate(paths: MlPaths, environment: Mapping[str, str], scratch: Path) -> Evaluation:
-    """Judge the challenger, and the champion if CHAMPION_URI names one.
+def evaluate(
+    paths: MlPaths, environment: Mapping[str, str], scratch: Path
+) -> tuple[Evaluation, ModelContract]:
+    """Judge the challenger, and the champion if CHAMPION_MODEL_URI names one; give the challenger's contract, too.
 
     A model is given as its archive, or as what its own container has answered to the held-out rows.
 
@@ -30,9 +29,9 @@ def evaluate(paths: MlPaths, environment: Mapping[str, str], scratch: Path) -> E
         EvaluationFailed: the challenger does not load, does not predict, or predicts no figures. Of a
             champion that is told in its `error` instead.
     """
-    test = paths.processing_input("test")
-    challenger_uri = environment.get("CHALLENGER_URI", "")
-    champion_uri = environment.get("CHAMPION_URI")
+    held_out = paths.processing_input("held_out")
+    challenger_uri = environment.get("CHALLENGER_MODEL_URI", "")
+    champion_uri = environment.get("CHAMPION_MODEL_URI")
     unanswered = environment.get("CHAMPION_ERROR")
     with ExitStack() as started:
 
@@ -40,7 +39,7 @@ def evaluate(paths: MlPaths, environment: Mapping[str, str], scratch: Path) -> E
             folder = paths.processing_input(role)
             if (folder / ANSWERS).exists():
                 return OwnImage(role, folder / ANSWERS)
-            model = ArchivedModel(role, folder, test, scratch)
+            model = ArchivedModel(role, folder, held_out, scratch)
             started.callback(model.stop)
             return model
 
@@ -50,29 +49,27 @@ def evaluate(paths: MlPaths, environment: Mapping[str, str], scratch: Path) -> E
         from containers.frames import read_training_set
         from containers.process.judging import judge
 
-        table, contract = read_training_set(test)
-
-        def judged_by(model: ArchivedModel | OwnImage) -> Judged:
-            return judge(*model.predictions(contract, table.num_rows), table)
-
-        judged = {"challenger": judged_by(challenger)}
+        table, given = read_training_set(held_out)
+        predictions, contract = challenger.predictions(given, table.num_rows)
+        judged = {"challenger": judge(predictions, contract, table)}
         champion_evaluation = None
         if champion_uri:
             try:
                 if champion is None:
                     raise _unanswered(unanswered or "")
-                judged["champion"] = judged_by(champion)
+                judged["champion"] = judge(*champion.predictions(given, table.num_rows), table)
                 champion_evaluation = judged["champion"].evaluation(champion_uri, champion.scoring)
             except EvaluationFailed as error:
                 print(f"the champion could not be judged: {error}", flush=True)
                 champion_evaluation = ModelEvaluation(model_uri=champion_uri, error=str(error))
-    return Evaluation(
-        problem=contract.target.problem,
+    evaluation = Evaluation(
+        problem=given.target.problem,
         held_out_rows=table.num_rows,
         challenger=judged["challenger"].evaluation(challenger_uri, challenger.scoring),
         champion=champion_evaluation,
         curves={name: each.curves for name, each in judged.items()},
     )
+    return evaluation, contract
 
 
 def _unanswered(reason: str) -> EvaluationFailed:
@@ -86,16 +83,16 @@ def _unanswered(reason: str) -> EvaluationFailed:
 
 def main() -> int:
     paths = MlPaths.of(os.environ)
-    try:
+
+    def work() -> None:
         with tempfile.TemporaryDirectory() as scratch:
-            evaluation = evaluate(paths, os.environ, Path(scratch))
-        file = paths.processing_output("evaluation") / "evaluation.json"
-        file.write_text(evaluation.model_dump_json(indent=2) + "\n", encoding="utf-8")
+            evaluation, contract = evaluate(paths, os.environ, Path(scratch))
+        evaluation.save(paths.processing_output("evaluation") / "evaluation.json")
+        # It lands beside the model's archive in S3.
+        contract.save(paths.processing_output("model") / "contract.json")
         print(f"challenger: {evaluation.challenger.metrics}", flush=True)
-    except Exception as error:
-        report_failure(error, paths.processing_message, unforeseen=EvaluationFailed)
-        return 1
-    return 0
+
+    return run_job(work, paths.processing_message, unforeseen=EvaluationFailed)
 
 
 if __name__ == "__main__":

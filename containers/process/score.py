@@ -1,4 +1,4 @@
-"""Scores the held-out rows with one model, in a process of its own: `… score MODEL_DIR TEST_DIR OUT_DIR`.
+"""Scores the held-out rows with one model, in a process of its own: `… score MODEL_DIR HELD_OUT_DIR OUT_DIR`.
 
 Two models bring two different `train` modules: in one process the second would be unpickled with the code
 of the first.
@@ -20,13 +20,13 @@ from sluice.contract import ModelContract
 from sluice.errors import SluiceError
 
 
-def score(model_folder: Path, test_folder: Path, out: Path) -> None:
+def score(model_folder: Path, held_out_folder: Path, out: Path) -> None:
     """Write `predictions.npz` (containers.model.Predictions) and the model's `contract.json` to `out`.
 
     Raises:
         PredictionFailed: the model does not load or predict, or wants other columns than the rows have.
     """
-    table, given = read_training_set(test_folder)
+    table, given = read_training_set(held_out_folder)
     model = Model.load(model_folder)
     mismatch = mismatch_of(model.contract, given)
     if mismatch:
@@ -61,9 +61,9 @@ def mismatch_of(model: ModelContract, given: ModelContract) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    model_folder, test_folder, out = map(Path, arguments)
+    model_folder, held_out_folder, out = map(Path, arguments)
     try:
-        score(model_folder, test_folder, out)
+        score(model_folder, held_out_folder, out)
     except SluiceError as error:
         told = {"what": error.what, "where": error.where, "why": error.why, "fix": error.fix}
     except SystemExit as stop:

@@ -12,7 +12,7 @@ from sluice.arrow import Table
 from sluice.contract import ModelContract
 from sluice.errors import EvaluationFailed, TrainingSetFailed
 
-ROWS = "test.csv"
+ROWS = "held_out.csv"
 ANSWERS = f"{ROWS}.out"  # SageMaker's name for it
 
 _DOCUMENTED = "docs/project.md, An image of your own, says what it has to answer"

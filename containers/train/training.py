@@ -17,7 +17,7 @@ import joblib
 import numpy as np
 import pandas as pd
 
-from containers.failure import report_failure
+from containers.failure import run_job
 from containers.frames import features_of, read_training_set, target_of
 from containers.hooks import copy_code, guarded, load_hooks, unpack_project
 from containers.model import plain_labels
@@ -164,13 +164,12 @@ def _say(text: str) -> None:
 
 def main() -> int:
     paths = MlPaths.of(os.environ)
-    try:
+
+    def work() -> None:
         with tempfile.TemporaryDirectory() as scratch:
             train(paths, os.environ, Path(scratch))
-    except Exception as error:
-        report_failure(error, paths.training_failure, unforeseen=TrainingFailed)
-        return 1
-    return 0
+
+    return run_job(work, paths.training_failure, unforeseen=TrainingFailed)
 
 
 if __name__ == "__main__":
