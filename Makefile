@@ -75,7 +75,7 @@ lint: setup
 
 types: setup
 	.venv/bin/mypy $(SOURCES)
-	.venv-infra/bin/mypy infra
+	.venv-infra/bin/mypy --exclude '^cdk.out/' infra tests/infra
 
 layers: setup
 	.venv/bin/lint-imports

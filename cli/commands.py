@@ -85,8 +85,8 @@ def predict(arguments: argparse.Namespace) -> int:
 def run(arguments: argparse.Namespace) -> int:
     """Everything once, unattended, in a local AWS of its own: deploy, upload, follow, predict, stop.
 
-    Exits with 0 if the model was deployed and predicted, 3 if it did not pass its gates, 4 if it was rolled back, 1 if
-    something failed.
+    Exits with 0 if the model was deployed and predicted, 3 if it did not pass its gates, 4 if it was rolled back,
+    1 if something failed.
     """
     project = Project.load(arguments.project)
     reports = arguments.reports or stack.data_folder() / "runs" / project.name

@@ -15,6 +15,7 @@ from sluice import naming
 from sluice.errors import SluiceError
 from sluice.project import Project
 
+
 def build(outdir: str | None = None, context: Mapping[str, Any] | None = None) -> cdk.App:
     """Make the app. The CDK CLI gives `outdir` and `context` through the process's environment.
 

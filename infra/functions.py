@@ -72,9 +72,7 @@ class Functions(Construct):
     A version keeps its code and its project: what is deployed while an execution runs does not reach it.
     """
 
-    def __init__(
-        self, scope: Construct, construct_id: str, *, config: DeployConfig, data: DataStack
-    ) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, config: DeployConfig, data: DataStack) -> None:
         super().__init__(scope, construct_id)
         self.all: dict[str, lambda_.Function] = {}
         self.versions: dict[str, lambda_.Version] = {}

@@ -59,8 +59,8 @@ def arn(service: str, resource: str, name: str, *, separator: str = "/") -> str:
 def jobs(resource: str, project: str, environment: str, *, suffixed: bool) -> str:
     """Name the SageMaker jobs, models or endpoint configurations of one project in one environment.
 
-    The digits are as many `?`: after `*`, `bank` would match `bank-cards`, and a project `bank` in `prod` what a project
-    `bank-prod` has in `dev`.
+    The digits are as many `?`: after `*`, `bank` would match `bank-cards`, and a project `bank` in `prod` what a
+    project `bank-prod` has in `dev`.
     """
     name = naming.job_prefix(project, environment) + "?" * naming.JOB_DIGITS
     return arn("sagemaker", resource, f"{name}-*" if suffixed else name)

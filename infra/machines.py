@@ -1,4 +1,4 @@
-"""The state machines, from statemachines/*.asl.yaml, each with what it may call; and the rule that starts the first."""
+"""The state machines, from statemachines/*.asl.yaml, with what each may call, and the rule that starts the first."""
 
 from __future__ import annotations
 
@@ -91,9 +91,7 @@ class Machines(Construct):
     def all(self) -> dict[str, sfn.StateMachine]:
         return {"Intake": self.intake, "Training": self.training, "Deployment": self.deployment}
 
-    def _machine(
-        self, name: str, machines: Mapping[str, str], grants: Sequence[Grant]
-    ) -> sfn.StateMachine:
+    def _machine(self, name: str, machines: Mapping[str, str], grants: Sequence[Grant]) -> sfn.StateMachine:
         role = service_role(
             self, f"{name}Role", service="states", description=f"What the state machine {name} may do"
         )

@@ -22,11 +22,7 @@ def machine_settings(
     sagemaker_role_arn: str,
     functions: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Give what the machines are told, but for each other's ARNs. Values may be CDK tokens.
-
-    Args:
-        functions: the ARN to call for each function's name.
-    """
+    """Give what the machines are told, but for each other's ARNs; `functions` are ARNs by name. Tokens may be in it."""
     bucket = data.artifacts.bucket_name
     code = images.project_code
     return {

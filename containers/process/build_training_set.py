@@ -256,7 +256,7 @@ def _say(text: str) -> None:
 
 
 def write(made: TrainingSet, paths: MlPaths) -> None:
-    """Write a training set to the job's outputs; for a model of the user's own image the held-out rows as CSV, too."""
+    """Write a training set to the job's outputs; for an image of the user's own the held-out rows as CSV, too."""
     held_out = paths.processing_output("held_out")
     write_training_set(made.train, made.contract, paths.processing_output("train") / "train.parquet")
     write_training_set(made.held_out, made.contract, held_out / "held_out.parquet")

@@ -13,6 +13,7 @@ import pytest
 
 from infra import bundle, uv
 from infra.build import ROOT, whole_file, whole_folder
+from infra.functions import FUNCTIONS, FunctionSpec
 
 MB = 1024 * 1024
 
@@ -22,49 +23,69 @@ def names(path: Path) -> set[str]:
         return set(archive.namelist())
 
 
-def test_it_fits_into_lambda(for_aws: Path) -> None:
-    with zipfile.ZipFile(for_aws) as archive:
-        unzipped = sum(entry.file_size for entry in archive.infolist())
-    assert unzipped <= 250 * MB
+@pytest.fixture
+def validation(for_aws: dict[str, Path]) -> Path:
+    """The one bundle that holds pyarrow."""
+    return for_aws["ValidateDataset"]
 
 
-def test_it_holds_our_code_the_project_and_the_wheels(for_aws: Path, project_folder: Path) -> None:
-    found = names(for_aws)
-    assert {
-        "sluice/errors.py",
-        "lambdas/__init__.py",
-        "boto3/__init__.py",
-        "pydantic/__init__.py",
-        "pyarrow/lib.cpython-313-x86_64-linux-gnu.so",
-    } <= found
-    with zipfile.ZipFile(for_aws) as archive:
-        assert archive.read("project/project.toml") == (project_folder / "project.toml").read_bytes()
+def test_each_fits_into_lambda(for_aws: dict[str, Path]) -> None:
+    for path in for_aws.values():
+        with zipfile.ZipFile(path) as archive:
+            assert sum(entry.file_size for entry in archive.infolist()) <= 250 * MB
 
 
-def test_the_wheels_are_those_of_the_lock(for_aws: Path) -> None:
+def test_each_holds_our_code_the_project_and_its_own_wheels(
+    for_aws: dict[str, Path], project_folder: Path
+) -> None:
+    for path in for_aws.values():
+        assert {
+            "sluice/errors.py",
+            "lambdas/__init__.py",
+            "boto3/__init__.py",
+            "pydantic/__init__.py",
+        } <= names(path)
+        with zipfile.ZipFile(path) as archive:
+            assert archive.read("project/project.toml") == (project_folder / "project.toml").read_bytes()
+    arrow, jinja = "pyarrow/lib.cpython-313-x86_64-linux-gnu.so", "jinja2/__init__.py"
+    holds = {name: (arrow in names(path), jinja in names(path)) for name, path in for_aws.items()}
+    assert holds == {
+        "ValidateDataset": (True, False),
+        "DecideGate": (False, False),
+        "ReportOutcome": (False, True),
+    }
+
+
+def test_none_holds_what_only_the_command_line_needs(for_aws: dict[str, Path]) -> None:
+    for path in for_aws.values():
+        assert not [name for name in names(path) if name.startswith("sluice/drafting")]
+
+
+@pytest.mark.parametrize("spec", FUNCTIONS, ids=lambda spec: spec.name)
+def test_the_wheels_are_those_of_the_lock(for_aws: dict[str, Path], spec: FunctionSpec) -> None:
     locked = dict(
         line.split(" ")[0].split("==")
-        for line in uv.export("lambda", hashes=False).splitlines()
+        for line in uv.export(spec.dependency_group, hashes=False).splitlines()
         if "==" in line
     )
     versions = {
-        name.split("-")[0].replace("_", "-"): name.split("-")[1].removesuffix(".dist")
-        for name in {each.split("/")[0] for each in names(for_aws)}
+        name.split("-")[0].replace("_", "-").lower(): name.split("-")[1].removesuffix(".dist")
+        for name in {each.split("/")[0] for each in names(for_aws[spec.name])}
         if name.endswith(".dist-info")
     }
     assert versions == locked
 
 
-def test_what_no_handler_needs_is_left_out(for_aws: Path) -> None:
-    found = names(for_aws)
+def test_what_no_handler_needs_is_left_out(validation: Path) -> None:
+    found = names(validation)
     assert not [name for name in found if "__pycache__" in name or name.startswith("bin/")]
     assert not [name for name in found if name.startswith(("pyarrow/include/", "pyarrow/tests/"))]
     assert len([name for name in found if name.startswith("pyarrow/libarrow_python.so")]) == 1
 
 
-def test_no_library_that_was_left_out_is_asked_for(for_aws: Path) -> None:
+def test_no_library_that_was_left_out_is_asked_for(validation: Path) -> None:
     """A library names those it loads in its own bytes, so this needs no Linux to look."""
-    with zipfile.ZipFile(for_aws) as archive:
+    with zipfile.ZipFile(validation) as archive:
         libraries = [name for name in archive.namelist() if ".so" in name]
         asked = {
             wanted.decode()
@@ -75,25 +96,27 @@ def test_no_library_that_was_left_out_is_asked_for(for_aws: Path) -> None:
     assert asked <= {name.rsplit("/", 1)[-1] for name in libraries}
 
 
-def test_the_local_bundle_is_the_same_without_the_wheels(for_aws: Path, project_folder: Path) -> None:
-    local = names(bundle.build(project_folder, wheels=False))
-    assert local == {name for name in names(for_aws) if name.startswith(("sluice/", "lambdas/", "project/"))}
+def test_the_local_bundle_is_the_same_without_the_wheels(validation: Path, project_folder: Path) -> None:
+    local = names(bundle.build(project_folder, group=None))
+    assert local == {
+        name for name in names(validation) if name.startswith(("sluice/", "lambdas/", "project/"))
+    }
 
 
 def test_the_same_content_has_the_same_bytes(project_folder: Path, tmp_path: Path) -> None:
-    first = bundle.build(project_folder, wheels=False, build_dir=tmp_path / "a")
+    first = bundle.build(project_folder, group=None, build_dir=tmp_path / "a")
     copied = shutil.copytree(project_folder, tmp_path / "elsewhere")
     os.utime(copied / "project.toml", (0, 0))
-    second = bundle.build(copied, wheels=False, build_dir=tmp_path / "b")
+    second = bundle.build(copied, group=None, build_dir=tmp_path / "b")
     assert first.name == second.name
     assert first.read_bytes() == second.read_bytes()
 
 
 def test_a_change_is_another_bundle(project_folder: Path, tmp_path: Path) -> None:
-    first = bundle.build(project_folder, wheels=False, build_dir=tmp_path)
+    first = bundle.build(project_folder, group=None, build_dir=tmp_path)
     copied = shutil.copytree(project_folder, tmp_path / "changed")
     (copied / "project.toml").write_text((copied / "project.toml").read_text() + "# a comment\n")
-    assert bundle.build(copied, wheels=False, build_dir=tmp_path) != first
+    assert bundle.build(copied, group=None, build_dir=tmp_path) != first
 
 
 def test_too_large_a_bundle_is_refused(
@@ -101,7 +124,7 @@ def test_too_large_a_bundle_is_refused(
 ) -> None:
     monkeypatch.setattr(bundle, "UNZIPPED_LIMIT", 1000)
     with pytest.raises(bundle.BundleError, match="Lambda allows 250 MB"):
-        bundle.build(project_folder, wheels=False, build_dir=tmp_path)
+        bundle.build(project_folder, group=None, build_dir=tmp_path)
 
 
 def test_without_uv_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -143,11 +166,11 @@ def _python313() -> str | None:
     return found if works.returncode == 0 else None
 
 
-def test_every_handler_imports_from_the_bundle_alone(for_aws: Path, tmp_path: Path) -> None:
+def test_every_handler_imports_from_the_bundle_alone(validation: Path, tmp_path: Path) -> None:
     python = _python313()
     if python is None or os.uname().sysname != "Linux" or os.uname().machine != "x86_64":
         pytest.skip("needs python3.13 on PATH, on Linux x86_64: the wheels are for Lambda's platform")
-    with zipfile.ZipFile(for_aws) as archive:
+    with zipfile.ZipFile(validation) as archive:
         archive.extractall(tmp_path)
     modules = [path.stem for path in (ROOT / "lambdas").glob("*.py") if path.stem != "__init__"]
     code = (

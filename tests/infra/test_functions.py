@@ -1,42 +1,58 @@
+"""Each function: told where things are, logging to a group of its own, called by version."""
+
 from __future__ import annotations
 
 import pytest
 
-from tests.infra.conftest import Synthesized
+from infra.functions import FUNCTIONS
+from tests.infra.synthesized import Stacks, plain
 
-FUNCTIONS = ["ValidateDataset", "DecideGate", "ReportOutcome"]
+NAMES = ["ValidateDataset", "DecideGate", "ReportOutcome"]
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_is_told_where_things_are(prod: Synthesized, name: str) -> None:
-    variables = prod.properties(f"Functions/{name}")["Environment"]["Variables"]
-    artifacts = prod.stack.node.find_child("Storage").node.find_child("ArtifactsBucket").node.default_child
-    assert variables == {
-        "ARTIFACTS_BUCKET": {"Ref": prod.logical_id(artifacts)},
+def test_these_are_the_functions() -> None:
+    assert [spec.name for spec in FUNCTIONS] == NAMES
+    assert [spec.dependency_group for spec in FUNCTIONS] == [
+        "validate-dataset",
+        "decide-gate",
+        "report-outcome",
+    ]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_function_is_told_where_things_are(prod: Stacks, name: str) -> None:
+    variables = prod.pipeline.properties(f"Functions/{name}")["Environment"]["Variables"]
+    assert {key: plain(value) for key, value in variables.items()} == {
+        "ARTIFACTS_BUCKET": "<ArtifactsBucket>",
         "PROJECT_FILE": "project/project.toml",
     }
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_writes_to_its_own_log_group_and_no_other(prod: Synthesized, name: str) -> None:
-    group = prod.stack.node.find_child("Functions").node.find_child(f"{name}Logs").node.default_child
-    group_id = prod.logical_id(group)
-    assert prod.properties(f"Functions/{name}")["LoggingConfig"]["LogGroup"] == {"Ref": group_id}
-    assert prod.properties(f"Functions/{name}Logs")["RetentionInDays"] == 365
-    (logs,) = (
-        each
-        for each in prod.statements(f"Functions/{name}Role")
-        if any(action.startswith("logs:") for action in each["Action"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_function_writes_json_to_its_own_log_group(prod: Stacks, name: str) -> None:
+    logging = prod.pipeline.properties(f"Functions/{name}")["LoggingConfig"]
+    assert logging == {"LogFormat": "JSON", "LogGroup": {"Ref": prod.pipeline.id(f"Functions/{name}Logs")}}
+    group = prod.pipeline.properties(f"Functions/{name}Logs")
+    assert group["RetentionInDays"] == 365
+    assert plain(group["LogGroupName"]) == (
+        f"/aws/lambda/sluice-bank-prod-{name}-<piece 0 of <piece 2 of <StackId>>>"
     )
-    assert logs["Resource"] == [{"Fn::GetAtt": [group_id, "Arn"]}]
 
 
-def test_all_functions_run_one_asset(prod: Synthesized) -> None:
-    codes = [prod.properties(f"Functions/{name}")["Code"] for name in FUNCTIONS]
-    assert codes[0] == codes[1] == codes[2]
+@pytest.mark.parametrize("name", NAMES)
+def test_machines_call_a_version_that_is_kept_when_the_next_one_comes(prod: Stacks, name: str) -> None:
+    called = prod.pipeline.settings("Training")["functions"][name]
+    (version,) = (
+        each
+        for each in prod.pipeline.of_type("AWS::Lambda::Version")
+        if each["Properties"]["FunctionName"] == {"Ref": prod.pipeline.id(f"Functions/{name}")}
+    )
+    assert called.startswith(f"<Functions{name}CurrentVersion")
+    assert version["DeletionPolicy"] == "Retain"
+    assert version["UpdateReplacePolicy"] == "Retain"
 
 
-def test_validation_has_lambdas_limits(prod: Synthesized) -> None:
-    properties = prod.properties("Functions/ValidateDataset")
+def test_validation_has_lambdas_limits(prod: Stacks) -> None:
+    properties = prod.pipeline.properties("Functions/ValidateDataset")
     assert properties["Timeout"] == 900
     assert properties["EphemeralStorage"] == {"Size": 10240}

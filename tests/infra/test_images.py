@@ -8,16 +8,16 @@ import pytest
 from infra import requirements
 from infra.build import ROOT
 from infra.images import ImageError, assemble_context, context_files
-from tests.infra.conftest import Synthesized, flat, synthesize, with_image, write_project
+from tests.infra.synthesized import Stacks, plain, synthesize, with_image, write_project
 
 ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/models/mine:3"
 
 
-@pytest.mark.parametrize("name", requirements.CONTAINERS)
+@pytest.mark.parametrize("name", requirements.IMAGES)
 def test_a_context_holds_the_domain_and_one_container(name: str) -> None:
     found = {path.relative_to(ROOT).as_posix() for path in context_files(name)}
     assert {"sluice/errors.py", "containers/__init__.py", f"containers/{name}/Dockerfile"} <= found
-    others = tuple(f"containers/{other}/" for other in requirements.CONTAINERS if other != name)
+    others = tuple(f"containers/{other}/" for other in requirements.IMAGES if other != name)
     assert not [path for path in found if path.startswith(others)]
     assert {path.split("/")[0] for path in found} == {"sluice", "containers"}
     assert not [path for path in found if path.endswith(".pyc")]
@@ -30,17 +30,61 @@ def test_an_assembled_context_is_laid_out_like_the_repository(tmp_path: Path) ->
     assert assemble_context("train", tmp_path) == context
 
 
-@pytest.mark.parametrize("name", requirements.CONTAINERS)
+@pytest.mark.parametrize("name", requirements.IMAGES)
 def test_requirements_are_those_of_the_lock(name: str) -> None:
     written = (ROOT / "containers" / name / "requirements.txt").read_text()
-    assert written == requirements.text(), "run `.venv-infra/bin/python -m infra.requirements`"
+    assert written == requirements.text(name), "run `.venv-infra/bin/python -m infra.requirements`"
 
 
-@pytest.mark.parametrize("name", requirements.CONTAINERS)
+@pytest.mark.parametrize("name", requirements.IMAGES)
 def test_a_dockerfile_can_be_run_by_sagemaker(name: str) -> None:
     text = (ROOT / "containers" / name / "Dockerfile").read_text()
     assert f'ENTRYPOINT ["python", "-m", "containers.{name}"]' in text
-    assert re.search(r"^FROM python:3\.13\.\d+-slim-\w+$", text, re.MULTILINE)
+    bases = re.findall("^FROM (.*)$", text, re.MULTILINE)
+    for base in bases:
+        assert re.fullmatch(r"python:3\.13\.\d+-slim-\w+@sha256:[0-9a-f]{64}( AS native)?", base)
+    assert "--require-hashes" in text
+
+
+def test_all_images_stand_on_one_base_and_share_their_first_layers() -> None:
+    texts = [(ROOT / "containers" / name / "Dockerfile").read_text() for name in requirements.IMAGES]
+    assert len(set(re.findall(r"@sha256:([0-9a-f]{64})", "".join(texts)))) == 1
+    beginnings = {
+        text[text.rindex("FROM ") : text.rindex("\n# Before our code")].removesuffix("\n") for text in texts
+    }
+    assert len(beginnings) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "has", "lacks"),
+    [
+        ("process", {"pandas", "scikit-learn", "pyarrow"}, {"uvicorn", "boto3", "jinja2", "aws-cdk-lib"}),
+        ("train", {"pandas", "scikit-learn", "pyarrow"}, {"uvicorn", "boto3", "jinja2", "lightgbm"}),
+        (
+            "serve",
+            {"pandas", "scikit-learn", "uvicorn", "uvloop", "httptools", "orjson"},
+            {"boto3", "jinja2"},
+        ),
+    ],
+)
+def test_an_image_holds_what_it_needs_and_every_file_by_its_hash(
+    name: str, has: set[str], lacks: set[str]
+) -> None:
+    text = (ROOT / "containers" / name / "requirements.txt").read_text()
+    packages = set(re.findall(r"^([a-z0-9-]+)==", text, re.MULTILINE))
+    assert has <= packages
+    assert not lacks & packages
+    for block in re.split(r"^(?=[a-z0-9-]+==)", text, flags=re.MULTILINE)[1:]:
+        assert "--hash=sha256:" in block
+
+
+def test_what_unpickles_a_model_has_the_versions_that_pickled_it() -> None:
+    versions = [
+        dict(re.findall(r"^(numpy|pandas|scikit-learn|joblib)==(\S+)", requirements.text(name), re.MULTILINE))
+        for name in requirements.IMAGES
+    ]
+    assert versions[0] == versions[1] == versions[2]
+    assert len(versions[0]) == 4
 
 
 def test_the_project_code_is_without_its_data(tmp_path: Path) -> None:
@@ -53,7 +97,7 @@ def test_the_project_code_is_without_its_data(tmp_path: Path) -> None:
         (folder / name).write_text("")
     (folder / "__pycache__").mkdir()
     (folder / "__pycache__" / "train.cpython-311.pyc").write_text("")
-    synthesize(tmp_path / "out", project=str(folder), environment="local").stack.node.root.synth()
+    synthesize(tmp_path / "out", project=str(folder), environment="local").pipeline.stack.node.root.synth()
     (code,) = (
         path.parent
         for path in (tmp_path / "out").glob("asset.*/train.py")
@@ -67,37 +111,37 @@ def test_the_project_code_is_without_its_data(tmp_path: Path) -> None:
     }
 
 
-def synthesize_with(image: str, tmp_path: Path) -> Synthesized:
+def synthesize_with(image: str, tmp_path: Path) -> Stacks:
     folder = tmp_path / "bank"
     write_project(folder, with_image(image))
     return synthesize(tmp_path / "out", project=str(folder), environment="local")
 
 
 def test_an_image_of_the_users_own_trains_and_serves(tmp_path: Path) -> None:
-    stack = synthesize_with(ECR, tmp_path)
-    assert stack.properties("Pipeline/Training")["DefinitionSubstitutions"]["TrainImageUri"] == ECR
-    assert stack.properties("Pipeline/Deployment")["DefinitionSubstitutions"]["ServeImageUri"] == ECR
-    assert stack.properties("Pipeline/Training")["DefinitionSubstitutions"]["ServeImageUri"] == ECR
-    assert stack.properties("Pipeline/Training")["DefinitionSubstitutions"]["HasOwnImage"] == "true"
+    stacks = synthesize_with(ECR, tmp_path)
+    for machine in ("Training", "Deployment"):
+        settings = stacks.pipeline.settings(machine)
+        assert settings["images"]["train"] == settings["images"]["serve"] == ECR
+        assert settings["own_image"] is True
     pulls = [
-        flat(each["Resource"])
-        for each in stack.statements("SageMakerRole")
+        plain(resource)
+        for each in stacks.pipeline.statements("SageMakerRole")
         if "ecr:BatchGetImage" in each["Action"]
+        for resource in each["Resource"]
     ]
     assert "repository/models/mine" in "".join(pulls)
 
 
-def test_a_project_with_training_code_has_none(prod: Synthesized) -> None:
-    assert prod.properties("Pipeline/Training")["DefinitionSubstitutions"]["HasOwnImage"] == "false"
+def test_a_project_with_training_code_has_none(prod: Stacks) -> None:
+    assert prod.pipeline.settings("Training")["own_image"] is False
 
 
 def test_a_folder_with_a_dockerfile_is_built(tmp_path: Path) -> None:
     (tmp_path / "bank" / "image").mkdir(parents=True)
     (tmp_path / "bank" / "image" / "Dockerfile").write_text('FROM scratch\nENTRYPOINT ["/train"]\n')
-    stack = synthesize_with("image", tmp_path)
-    train = stack.properties("Pipeline/Training")["DefinitionSubstitutions"]["TrainImageUri"]
-    assert train == stack.properties("Pipeline/Deployment")["DefinitionSubstitutions"]["ServeImageUri"]
-    assert "container-assets" in flat(train)
+    images = synthesize_with("image", tmp_path).pipeline.settings("Training")["images"]
+    assert images["train"] == images["serve"]
+    assert "container-assets" in images["train"]
 
 
 def test_any_other_image_is_refused(tmp_path: Path) -> None:

@@ -1,158 +1,260 @@
+"""Who may do what on which resources, written down here: a grant that is wider, narrower or another fails."""
+
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
 
-from tests.infra.conftest import Synthesized, flat
+from tests.infra.synthesized import Stacks, plain
 
-# What may stand on `*`, because the action knows no resources.
-WITHOUT_RESOURCES = {
-    "logs:CreateLogDelivery": "log delivery of a state machine, as AWS prescribes it",
-    "logs:DeleteLogDelivery": "the same",
-    "logs:DescribeLogGroups": "the same",
-    "logs:DescribeResourcePolicies": "the same",
-    "logs:GetLogDelivery": "the same",
-    "logs:ListLogDeliveries": "the same",
-    "logs:PutResourcePolicy": "the same",
-    "logs:UpdateLogDelivery": "the same",
-    "sagemaker:ListEndpoints": "lists them all",
-    "ecr:GetAuthorizationToken": "a token is the registry's, not a repository's",
-    "cloudwatch:PutMetricData": "conditioned on the namespace",
+MACHINES = ["Intake", "Training", "Deployment"]
+ACCOUNT = "<Region>:<AccountId>"
+DIGITS = "?" * 16
+
+
+def sagemaker(resource: str, name: str) -> str:
+    return f"arn:<Partition>:sagemaker:{ACCOUNT}:{resource}/{name}"
+
+
+ARTIFACTS, UPLOADS = "<ArtifactsBucket>", "<UploadsBucket>"
+LOGS = ["logs:CreateLogStream", "logs:PutLogEvents"]
+PUT = ["s3:PutObject", "s3:AbortMultipartUpload"]
+MACHINE_LOGS = {
+    "*": [
+        f"logs:{each}"
+        for each in (
+            "CreateLogDelivery",
+            "DeleteLogDelivery",
+            "DescribeLogGroups",
+            "DescribeResourcePolicies",
+            "GetLogDelivery",
+            "ListLogDeliveries",
+            "PutResourcePolicy",
+            "UpdateLogDelivery",
+        )
+    ]
+}
+# role -> resource -> actions
+ALLOWED: dict[str, dict[str, list[str]]] = {
+    "Functions/ValidateDatasetRole": {
+        "<FunctionsValidateDatasetLogs>": LOGS,
+        ARTIFACTS: ["s3:ListBucket"],
+        f"{ARTIFACTS}/datasets/*/data.parquet": PUT,
+        f"{ARTIFACTS}/datasets/*/manifest.json": ["s3:GetObject", *PUT],
+        f"{ARTIFACTS}/quarantine/*/rejected.csv": PUT,
+        f"{ARTIFACTS}/reports/*/validation.json": PUT,
+        UPLOADS: ["s3:ListBucket", "s3:ListBucketVersions"],
+        f"{UPLOADS}/*": ["s3:GetObject", "s3:GetObjectVersion"],
+    },
+    "Functions/DecideGateRole": {
+        "<FunctionsDecideGateLogs>": LOGS,
+        ARTIFACTS: ["s3:ListBucket"],
+        f"{ARTIFACTS}/reports/*/evaluation/evaluation.json": ["s3:GetObject"],
+    },
+    "Functions/ReportOutcomeRole": {
+        "<FunctionsReportOutcomeLogs>": LOGS,
+        ARTIFACTS: ["s3:ListBucket"],
+        f"{ARTIFACTS}/reports/*/validation.json": ["s3:GetObject"],
+        f"{ARTIFACTS}/reports/*/evaluation/evaluation.json": ["s3:GetObject"],
+        f"{ARTIFACTS}/training-sets/*/summary/training_set.json": ["s3:GetObject"],
+        f"{ARTIFACTS}/reports/*/report.json": PUT,
+        f"{ARTIFACTS}/reports/*/report.html": PUT,
+    },
+    "SageMakerRole": {
+        ARTIFACTS: ["s3:ListBucket"],
+        f"{ARTIFACTS}/datasets/*/data.parquet": ["s3:GetObject"],
+        f"{ARTIFACTS}/training-sets/*": ["s3:GetObject"],
+        f"{ARTIFACTS}/models/*": ["s3:GetObject", *PUT],
+        f"{ARTIFACTS}/reports/*/predictions/*": ["s3:GetObject", *PUT],
+        f"{ARTIFACTS}/training-sets/*/train/train.parquet": PUT,
+        f"{ARTIFACTS}/training-sets/*/held_out/*": PUT,
+        f"{ARTIFACTS}/training-sets/*/summary/training_set.json": PUT,
+        f"{ARTIFACTS}/reports/*/evaluation/evaluation.json": PUT,
+        f"arn:<Partition>:logs:{ACCOUNT}:log-group:/aws/sagemaker/*": [
+            "logs:CreateLogGroup",
+            "logs:CreateLogStream",
+            "logs:DescribeLogStreams",
+            "logs:PutLogEvents",
+        ],
+        "*": ["cloudwatch:PutMetricData", "ecr:GetAuthorizationToken"],
+        f"arn:<Partition>:ecr:{ACCOUNT}:repository/cdk-hnb659fds-container-assets-<AccountId>-<Region>": [
+            "ecr:BatchCheckLayerAvailability",
+            "ecr:GetDownloadUrlForLayer",
+            "ecr:BatchGetImage",
+        ],
+    },
+    "Machines/ObjectCreatedRole": {"<MachinesIntake>": ["states:StartExecution"]},
+    "Machines/IntakeRole": {**MACHINE_LOGS, "<MachinesTraining>": ["states:StartExecution"]},
+    "Machines/TrainingRole": {
+        **MACHINE_LOGS,
+        "arn:<Partition>:s3:::cdk-hnb659fds-assets-<AccountId>-<Region>/CODE.zip": ["s3:GetObject"],
+        f"{ARTIFACTS}/training-sets/*/code/project.zip": ["s3:PutObject"],
+        **{
+            f"<Functions{name}>:*": ["lambda:InvokeFunction"]
+            for name in ("ValidateDataset", "DecideGate", "ReportOutcome")
+        },
+        "<ReleasesTable>": ["dynamodb:GetItem"],
+        "<Outcomes>": ["sns:Publish"],
+        **{
+            sagemaker(f"{kind.lower()}-job", f"bank-prod-{DIGITS}-*"): [
+                *(f"sagemaker:{verb}{kind}Job" for verb in ("Create", "Describe", "Stop")),
+                "sagemaker:AddTags",
+            ]
+            for kind in ("Training", "Processing", "Transform")
+        },
+        sagemaker("model", f"bank-prod-{DIGITS}"): ["sagemaker:CreateModel"],
+        "<SageMakerRole>": ["iam:PassRole"],
+        "<MachinesDeployment>": ["states:StartExecution"],
+        f"arn:<Partition>:states:{ACCOUNT}:execution:<MachinesDeployment.Name>:*": [
+            "states:DescribeExecution",
+            "states:StopExecution",
+        ],
+        **{
+            f"arn:<Partition>:events:{ACCOUNT}:rule/StepFunctionsGetEventsFor{each}Rule": [
+                "events:PutTargets",
+                "events:PutRule",
+                "events:DescribeRule",
+            ]
+            for each in (
+                "SageMakerTrainingJobs",
+                "SageMakerProcessingJobs",
+                "SageMakerTransformJobs",
+                "StepFunctionsExecution",
+            )
+        },
+    },
+    "Machines/DeploymentRole": {
+        "*": [*MACHINE_LOGS["*"], "sagemaker:ListEndpoints"],
+        "<ReleasesTable>": ["dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:DeleteItem"],
+        sagemaker("model", f"bank-prod-{DIGITS}"): ["sagemaker:CreateModel"],
+        sagemaker("endpoint-config", f"bank-prod-{DIGITS}"): [
+            "sagemaker:CreateEndpointConfig",
+            "sagemaker:CreateEndpoint",
+            "sagemaker:UpdateEndpoint",
+        ],
+        sagemaker("endpoint", "sluice-bank-prod"): [
+            "sagemaker:CreateEndpoint",
+            "sagemaker:UpdateEndpoint",
+            "sagemaker:DescribeEndpoint",
+            "sagemaker:DeleteEndpoint",
+        ],
+        "<SageMakerRole>": ["iam:PassRole"],
+    },
 }
 SYNC = {
-    "sagemaker:createTrainingJob.sync": (
-        "sagemaker:DescribeTrainingJob sagemaker:StopTrainingJob sagemaker:AddTags",
-        "StepFunctionsGetEventsForSageMakerTrainingJobsRule",
-    ),
+    "sagemaker:createTrainingJob.sync": "sagemaker:DescribeTrainingJob sagemaker:StopTrainingJob sagemaker:AddTags",
     "sagemaker:createProcessingJob.sync": (
-        "sagemaker:DescribeProcessingJob sagemaker:StopProcessingJob sagemaker:AddTags",
-        "StepFunctionsGetEventsForSageMakerProcessingJobsRule",
+        "sagemaker:DescribeProcessingJob sagemaker:StopProcessingJob sagemaker:AddTags"
     ),
     "sagemaker:createTransformJob.sync": (
-        "sagemaker:DescribeTransformJob sagemaker:StopTransformJob sagemaker:AddTags",
-        "StepFunctionsGetEventsForSageMakerTransformJobsRule",
+        "sagemaker:DescribeTransformJob sagemaker:StopTransformJob sagemaker:AddTags"
     ),
-    "states:startExecution.sync:2": (
-        "states:DescribeExecution states:StopExecution",
-        "StepFunctionsGetEventsForStepFunctionsExecutionRule",
-    ),
+    "states:startExecution.sync:2": "states:DescribeExecution states:StopExecution",
 }
-MACHINES = ["Intake", "Training", "Deployment"]
+
+
+def granted(stacks: Stacks, role: str) -> dict[str, set[str]]:
+    """What a role may do: resource -> actions, resources as plain text."""
+    found: dict[str, set[str]] = {}
+    for statement in stacks.pipeline.statements(role):
+        assert statement["Effect"] == "Allow"
+        for resource in statement["Resource"]:
+            name = re.sub(r"/[0-9a-f]{64}\.zip$", "/CODE.zip", plain(resource))
+            found.setdefault(name, set()).update(statement["Action"])
+    return found
+
+
+@pytest.mark.parametrize("role", ALLOWED)
+def test_a_role_may_do_this_on_these_resources_and_nothing_else(prod: Stacks, role: str) -> None:
+    assert granted(prod, role) == {resource: set(actions) for resource, actions in ALLOWED[role].items()}
+
+
+def test_every_role_is_in_the_table(prod: Stacks) -> None:
+    assert not prod.data.of_type("AWS::IAM::Role")
+    ids = {prod.pipeline.id(role) for role in ALLOWED}
+    resources = prod.pipeline.template["Resources"]
+    assert ids == {name for name, each in resources.items() if each["Type"] == "AWS::IAM::Role"}
+    assert len(prod.pipeline.of_type("AWS::IAM::Policy")) == len(ids)
+
+
+def test_no_managed_policy_is_attached(prod: Stacks) -> None:
+    for role in prod.pipeline.of_type("AWS::IAM::Role"):
+        assert "ManagedPolicyArns" not in role["Properties"]
+
+
+def test_a_role_is_assumed_by_one_service_and_for_this_account(prod: Stacks) -> None:
+    for role in prod.pipeline.of_type("AWS::IAM::Role"):
+        (statement,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+        assert re.fullmatch(
+            r"(lambda|states|sagemaker|events)\.amazonaws\.com", statement["Principal"]["Service"]
+        )
+        assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+
+
+def test_what_stands_on_every_resource_is_conditioned_or_knows_none(prod: Stacks) -> None:
+    (statement,) = (
+        each
+        for each in prod.pipeline.statements("SageMakerRole")
+        if each["Action"] == ["cloudwatch:PutMetricData"]
+    )
+    assert statement["Condition"] == {"StringLike": {"cloudwatch:namespace": "/aws/sagemaker/*"}}
+
+
+@pytest.mark.parametrize("name", ["Training", "Deployment"])
+def test_the_sagemaker_role_is_passed_to_sagemaker_alone(prod: Stacks, name: str) -> None:
+    (statement,) = (
+        each for each in prod.pipeline.statements(f"Machines/{name}Role") if "iam:PassRole" in each["Action"]
+    )
+    assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [
+        ("bank-prod-0123456789abcdef-train", True),
+        ("bank-prod-0123456789abcdef", False),  # a job has a suffix
+        ("bank-dev-0123456789abcdef-train", False),
+        ("bank-cards-prod-0123456789abcdef-train", False),
+        ("bank-prod-dev-0123456789abcdef-train", False),  # a project called bank-prod, in dev
+        ("bank-prod-local-0123456789abcdef-train", False),
+    ],
+)
+def test_jobs_of_other_projects_and_environments_are_not_ours(prod: Stacks, name: str, ours: bool) -> None:
+    patterns = [
+        each.rsplit("/", 1)[1] for each in granted(prod, "Machines/TrainingRole") if ":training-job/" in each
+    ]
+    assert any(fnmatchcase(name, pattern) for pattern in patterns) == ours
 
 
 def resources(machine: dict[str, Any]) -> Iterator[str]:
     for state in machine["States"].values():
         if state["Type"] == "Task":
-            yield state["Resource"].removeprefix("arn:aws:states:::")
+            yield state["Resource"].removeprefix("arn:${Partition}:states:::")
 
 
-def action(resource: str) -> str:
+def actions(resource: str) -> set[str]:
     """`aws-sdk:sagemaker:createModel` and `sagemaker:createTrainingJob.sync` as IAM actions."""
     if resource == "lambda:invoke":
-        return "lambda:InvokeFunction"
+        return {"lambda:InvokeFunction"}
+    if resource == "aws-sdk:s3:copyObject":
+        return {"s3:GetObject", "s3:PutObject"}
     service, verb = resource.removeprefix("aws-sdk:").split(":")[:2]
     verb = verb.removesuffix(".sync")
-    return f"{service}:{verb[0].upper()}{verb[1:]}"
+    return {f"{service}:{verb[0].upper()}{verb[1:]}", *SYNC.get(resource, "").split()}
 
 
 @pytest.mark.parametrize("name", MACHINES)
-def test_every_resource_of_the_asl_has_its_action(
-    prod: Synthesized, machines: dict[str, dict[str, Any]], name: str
+def test_a_machine_may_do_what_its_states_ask_for_and_no_more(
+    prod: Stacks, machines: dict[str, dict[str, Any]], name: str
 ) -> None:
-    granted = prod.actions(f"Pipeline/{name}Role")
-    wanted = {action(resource) for resource in resources(machines[name])}
-    assert wanted
-    assert wanted <= granted
-
-
-@pytest.mark.parametrize("name", MACHINES)
-def test_what_sync_tasks_need_besides(
-    prod: Synthesized, machines: dict[str, dict[str, Any]], name: str
-) -> None:
-    granted = prod.actions(f"Pipeline/{name}Role")
-    rules = flat(
-        [
-            each["Resource"]
-            for each in prod.statements(f"Pipeline/{name}Role")
-            if set(each["Action"]) == {"events:PutTargets", "events:PutRule", "events:DescribeRule"}
-        ]
-    )
-    synchronous = {resource for resource in resources(machines[name]) if ".sync" in resource}
-    for resource in synchronous:
-        actions, rule = SYNC[resource]
-        assert set(actions.split()) <= granted
-        assert rule in rules
-
-
-@pytest.mark.parametrize("name", MACHINES)
-def test_a_machine_may_do_nothing_its_asl_does_not_use(
-    prod: Synthesized, machines: dict[str, dict[str, Any]], name: str
-) -> None:
-    used = {action(resource) for resource in resources(machines[name])}
-    for resource in resources(machines[name]):
-        if resource in SYNC:
-            used |= {*SYNC[resource][0].split(), "events:PutTargets", "events:PutRule", "events:DescribeRule"}
-    if any("ole" in flat(state.get("Arguments", "")) for state in machines[name]["States"].values()):
-        used.add("iam:PassRole")
-    deliveries = {each for each in WITHOUT_RESOURCES if each.startswith("logs:")}
-    assert prod.actions(f"Pipeline/{name}Role") - deliveries <= used
-
-
-@pytest.mark.parametrize("name", ["Training", "Deployment"])
-def test_only_the_sagemaker_role_is_passed_and_only_to_sagemaker(prod: Synthesized, name: str) -> None:
-    (statement,) = (
-        each for each in prod.statements(f"Pipeline/{name}Role") if "iam:PassRole" in each["Action"]
-    )
-    assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
-    role = prod.logical_id(prod.stack.node.find_child("SageMakerRole").node.default_child)
-    assert statement["Resource"] == [{"Fn::GetAtt": [role, "Arn"]}]
-
-
-def test_no_statement_is_wider_than_it_must_be(prod: Synthesized) -> None:
-    for policy in prod.of_type("AWS::IAM::Policy"):
-        for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
-            actions = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
-            assert not [each for each in actions if "*" in each]
-            if statement["Resource"] == "*" or "*" in statement["Resource"]:
-                assert set(actions) <= WITHOUT_RESOURCES.keys()
-
-
-def test_no_managed_policy_is_attached(prod: Synthesized) -> None:
-    for role in prod.of_type("AWS::IAM::Role"):
-        assert "ManagedPolicyArns" not in role["Properties"]
-
-
-def test_metrics_of_jobs_are_limited_to_their_namespaces(prod: Synthesized) -> None:
-    (statement,) = (
-        each for each in prod.statements("SageMakerRole") if each["Action"] == ["cloudwatch:PutMetricData"]
-    )
-    assert statement["Condition"] == {"StringLike": {"cloudwatch:namespace": "/aws/sagemaker/*"}}
-
-
-def test_jobs_cannot_write_datasets_or_read_uploads(prod: Synthesized) -> None:
-    writable = [
-        flat(resource)
-        for each in prod.statements("SageMakerRole")
-        if "s3:PutObject" in each["Action"]
-        for resource in each["Resource"]
-    ]
-    assert {re.search(r"/([a-z-]+)/\*", each)[1] for each in writable} == {  # type: ignore[index]
-        "training-sets",
-        "models",
-        "reports",
-    }
-    uploads = prod.logical_id(
-        prod.stack.node.find_child("Storage").node.find_child("UploadsBucket").node.default_child
-    )
-    assert uploads not in flat(prod.statements("SageMakerRole"))
-
-
-def test_sagemaker_names_are_those_of_the_project(prod: Synthesized) -> None:
-    for name in ("Training", "Deployment"):
-        for statement in prod.statements(f"Pipeline/{name}Role"):
-            for resource in statement["Resource"]:
-                if ":sagemaker:" in flat(resource):
-                    assert re.search(r"/(bank-\*|sluice-bank-prod)\"", flat(resource))
+    wanted = {action for resource in resources(machines[name]) for action in actions(resource)}
+    if any("sagemaker_role_arn" in str(state) for state in machines[name]["States"].values()):
+        wanted.add("iam:PassRole")
+    if any(".sync" in resource for resource in resources(machines[name])):
+        wanted |= {"events:PutTargets", "events:PutRule", "events:DescribeRule"}
+    may = set().union(*granted(prod, f"Machines/{name}Role").values()) - set(MACHINE_LOGS["*"])
+    assert may == wanted

@@ -3,6 +3,7 @@ from __future__ import annotations
 import filecmp
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from infra.build import ROOT
+from tests.infra.synthesized import Stacks, plain
 
 
 def run_app(outdir: Path, **context: str) -> subprocess.CompletedProcess[str]:
@@ -46,14 +48,17 @@ def test_twice_is_the_same_byte_for_byte_offline(project: str, environment: str,
     first, second = outputs
     assert first.keys() == second.keys()
     assert [path for path in first if not filecmp.cmp(first[path], second[path], shallow=False)] == []
+    name = f"sluice-{Path(project).name}-{environment}"
+    assert {f"{name}.template.json", f"{name}-data.template.json"} <= first.keys()
 
 
-def test_the_template_names_no_account_no_region_and_no_folder_of_this_machine(tmp_path: Path) -> None:
+def test_no_template_names_an_account_a_region_or_a_folder_of_this_machine(tmp_path: Path) -> None:
     finished = run_app(tmp_path / "out", project="examples/telco", environment="local")
     assert finished.returncode == 0, finished.stderr
-    template = (tmp_path / "out" / "sluice-telco-local.template.json").read_text()
-    for private in (str(ROOT), str(Path.home()), "123456789012", "us-east-1", "aws:cdk:path"):
-        assert private not in template
+    for stack in ("sluice-telco-local", "sluice-telco-local-data"):
+        template = (tmp_path / "out" / f"{stack}.template.json").read_text()
+        for private in (str(ROOT), str(Path.home()), "123456789012", "us-east-1", "aws:cdk:path", "arn:aws:"):
+            assert private not in template
 
 
 def test_a_mistake_is_told_without_a_traceback(tmp_path: Path) -> None:
@@ -68,3 +73,30 @@ def test_the_cli_runs_the_app_in_its_own_environment() -> None:
     assert settings["app"] == ".venv-infra/bin/python -m infra.app"
     assert settings["versionReporting"] is False
     assert settings["pathMetadata"] is False
+
+
+def test_no_name_is_without_its_environment(prod: Stacks) -> None:
+    """What is called by name in an account says which project and environment it is of."""
+    named = {
+        "StateMachineName",
+        "FunctionName",
+        "LogGroupName",
+        "DashboardName",
+        "RoleName",
+        "TableName",
+        "BucketName",
+        "TopicName",
+        "QueueName",
+        "AlarmName",
+        "Name",
+    }
+    found = []
+    for stack in prod.both:
+        assert re.fullmatch("sluice-bank-prod(-data)?", stack.stack.stack_name)
+        for logical_id, resource in stack.template["Resources"].items():
+            for key in named & resource.get("Properties", {}).keys():
+                # A version says which function it is of, by reference.
+                if resource["Type"] != "AWS::Lambda::Version":
+                    found.append((logical_id, plain(resource["Properties"][key])))
+    assert len(found) >= 10
+    assert [each for each in found if "sluice-bank-prod" not in each[1]] == []
