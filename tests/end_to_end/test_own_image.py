@@ -85,13 +85,13 @@ def test_an_upload_becomes_an_endpoint_of_the_users_image(own: Own, first: dict[
     assert {"CreateChallenger", "PredictChallenger"} <= set(first["seconds"])
     assert "PredictChampion" not in first["seconds"]
     runtime = own.bank.stack.client("sagemaker-runtime")
-    rows = own.object(f"training-sets/{execution(first)}/test/test.csv")
+    rows = own.object(f"training-sets/{execution(first)}/held_out/held_out.csv")
     answer = runtime.invoke_endpoint(
         EndpointName=first["endpoint_name"], ContentType="text/csv", Accept="text/csv", Body=rows
     )
     served = answer["Body"].read()
     # The endpoint answers what the model was judged by, to the last digit.
-    judged = own.object(f"reports/{execution(first)}/predictions/challenger/test.csv.out")
+    judged = own.object(f"reports/{execution(first)}/predictions/challenger/held_out.csv.out")
     assert served.split() == judged.split()
     assert len(served.split()) == rows.count(b"\n") > 50
 

@@ -69,7 +69,9 @@ def test_the_endpoint_serves_the_probabilities_of_the_artifact(
 ) -> None:
     execution = trained["execution_arn"].rsplit(":", 1)[-1]
     s3, bucket = bank.stack.client("s3"), bank.stack.outputs["ArtifactsBucketName"]
-    test = s3.get_object(Bucket=bucket, Key=f"training-sets/{execution}/test/test.parquet")["Body"].read()
+    test = s3.get_object(Bucket=bucket, Key=f"training-sets/{execution}/held_out/held_out.parquet")[
+        "Body"
+    ].read()
     features = pq.read_table(io.BytesIO(test)).drop_columns(["y", "__key"])
     source, key = naming.split_uri(trained["model_uri"])
     with tarfile.open(fileobj=io.BytesIO(s3.get_object(Bucket=source, Key=key)["Body"].read())) as archive:

@@ -179,13 +179,13 @@ class Job:
             tar.add(self.base / "model", arcname=".")
         return sink.getvalue()
 
-    def evaluate(self, test_set: bytes, challenger: bytes, champion: bytes | None = None) -> Run:
-        self.put("processing/input/test/test.parquet", test_set)
+    def evaluate(self, held_out_set: bytes, challenger: bytes, champion: bytes | None = None) -> Run:
+        self.put("processing/input/held_out/held_out.parquet", held_out_set)
         self.put("processing/input/challenger/model.tar.gz", challenger)
-        uris = {"CHALLENGER_URI": "s3://b/challenger"}
+        uris = {"CHALLENGER_MODEL_URI": "s3://b/challenger"}
         if champion is not None:
             self.put("processing/input/champion/model.tar.gz", champion)
-            uris["CHAMPION_URI"] = "s3://b/champion"
+            uris["CHAMPION_MODEL_URI"] = "s3://b/champion"
         return self.run("containers.process", "evaluate", **uris)
 
     def read(self, path: str) -> bytes:
@@ -220,8 +220,8 @@ class Trained:
         return self.built.read("processing/output/train/train.parquet")
 
     @property
-    def test_set(self) -> bytes:
-        return self.built.read("processing/output/test/test.parquet")
+    def held_out_set(self) -> bytes:
+        return self.built.read("processing/output/held_out/held_out.parquet")
 
 
 def _through(folder: Path, project: str, problem: str, hyperparameters: dict[str, Any]) -> Trained:

@@ -132,14 +132,16 @@ def test_a_new_feature_moves_no_row_across_the_split(tmp_path: Path) -> None:
     before = made(tmp_path, project=project)
     after = made(tmp_path, "return table[table['size'] > 5].assign(more=1)", project)
     assert set(after.train["__key"].to_pylist()) < set(before.train["__key"].to_pylist())
-    assert set(after.test["__key"].to_pylist()) < set(before.test["__key"].to_pylist())
+    assert set(after.held_out["__key"].to_pylist()) < set(before.held_out["__key"].to_pylist())
 
 
 def test_rows_that_a_hook_made_have_keys_of_their_own(tmp_path: Path) -> None:
     project = BINARY.replace('[entity]\nkey = "id"\n', "")
     hook = "return pd.concat([table, table.assign(size=1)], ignore_index=True)"
     keys = [
-        key for side in (lambda s: (s.train, s.test))(made(tmp_path, hook, project)) for key in side["__key"]
+        key
+        for side in (lambda s: (s.train, s.held_out))(made(tmp_path, hook, project))
+        for key in side["__key"]
     ]
     assert len(keys) == 800
 

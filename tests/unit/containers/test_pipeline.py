@@ -28,7 +28,7 @@ from .conftest import BINARY, ROOT, TRAIN, Job, Trained, toy_table
 
 def test_the_training_set_is_split_by_entity_and_described(binary: Trained) -> None:
     train = pq.read_table(io.BytesIO(binary.train_set))
-    test = pq.read_table(io.BytesIO(binary.test_set))
+    test = pq.read_table(io.BytesIO(binary.held_out_set))
     assert train.column_names == ["size", "weight", "member", "colour", "grade", "y", "__key"]
     assert all(not is_held_out(str(key), salt="toy", share=0.3) for key in train["__key"].to_pylist())
     assert all(is_held_out(str(key), salt="toy", share=0.3) for key in test["__key"].to_pylist())
@@ -70,7 +70,7 @@ def test_challenger_and_champion_are_judged_with_code_of_their_own(binary: Train
     other = Job(tmp_path / "other", hooks={"train.py": TRAIN.replace("Careful", "Reckless")})
     assert other.train(binary.train_set, {"C": 0.01}).code == 0
     job = Job(tmp_path / "evaluate")
-    run = job.evaluate(binary.test_set, binary.trained.model_archive(), other.model_archive())
+    run = job.evaluate(binary.held_out_set, binary.trained.model_archive(), other.model_archive())
     assert run.code == 0, run.output
     evaluation = Evaluation.model_validate(job.evaluation)
     assert evaluation.champion is not None
@@ -80,7 +80,7 @@ def test_challenger_and_champion_are_judged_with_code_of_their_own(binary: Train
     assert set(evaluation.challenger.metrics) == {
         "roc_auc", "average_precision", "log_loss", "accuracy", "f1", "brier",
     }  # fmt: skip
-    assert evaluation.held_out_rows == pq.read_table(io.BytesIO(binary.test_set)).num_rows
+    assert evaluation.held_out_rows == pq.read_table(io.BytesIO(binary.held_out_set)).num_rows
     for curves in evaluation.curves.values():
         assert set(curves) == {"roc", "precision_recall", "calibration"}
         assert all(len(points) <= 200 for points in curves.values())
@@ -91,7 +91,7 @@ def test_a_champion_of_another_contract_is_no_failure(
 ) -> None:
     job = Job(tmp_path)
     run = job.evaluate(
-        multiclass.test_set, multiclass.trained.model_archive(), binary.trained.model_archive()
+        multiclass.held_out_set, multiclass.trained.model_archive(), binary.trained.model_archive()
     )
     assert run.code == 0, run.output
     evaluation = Evaluation.model_validate(job.evaluation)
@@ -103,7 +103,7 @@ def test_a_champion_of_another_contract_is_no_failure(
 
 def test_a_regression_is_judged(regression: Trained, tmp_path: Path) -> None:
     job = Job(tmp_path)
-    run = job.evaluate(regression.test_set, regression.trained.model_archive())
+    run = job.evaluate(regression.held_out_set, regression.trained.model_archive())
     assert run.code == 0, run.output
     evaluation = Evaluation.model_validate(job.evaluation)
     assert evaluation.champion is None
@@ -121,8 +121,8 @@ def test_nan_predictions_are_counted(binary: Trained, tmp_path: Path) -> None:
     broken = Job(tmp_path / "train", hooks={"train.py": NAN_MODEL})
     assert broken.train(binary.train_set).code == 0
     job = Job(tmp_path / "evaluate")
-    run = job.evaluate(binary.test_set, broken.model_archive())
-    rows = pq.read_table(io.BytesIO(binary.test_set)).num_rows
+    run = job.evaluate(binary.held_out_set, broken.model_archive())
+    rows = pq.read_table(io.BytesIO(binary.held_out_set)).num_rows
     assert run.code == 1
     assert f"challenger: {rows} of {rows} predictions are NaN" in run.reason
     assert "to do" in run.reason
@@ -212,7 +212,7 @@ def test_without_an_entity_equal_rows_are_on_one_side(tmp_path: Path) -> None:
                 "__key"
             ].to_pylist()
         )
-        for side in ("train", "test")
+        for side in ("train", "held_out")
     ]
     assert len(sides[0] | sides[1]) == 400
     assert not sides[0] & sides[1]

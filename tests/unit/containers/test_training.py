@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from containers.failure import failure_text, report_failure
 from containers.hooks import unpack_project
 from containers.paths import MlPaths
-from containers.train.hyperparameters import from_text, load_hyperparameters
+from containers.train.hyperparameters import load_hyperparameters
 from containers.train.training import train
 from sluice.errors import ProjectError, SluiceError, TrainingFailed
 
@@ -73,28 +72,6 @@ def test_a_project_without_a_train_py(binary: Trained, tmp_path: Path) -> None:
     job.put("input/data/train/train.parquet", binary.train_set)
     with pytest.raises(TrainingFailed, match=r"no train\.py"):
         train(MlPaths(tmp_path), {}, tmp_path / "scratch")
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("150", 150),
-        ("0.03", 0.03),
-        ("1e-3", 1e-3),
-        ("true", True),
-        ("False", False),
-        ("null", None),
-        ("[1, 2]", [1, 2]),
-        ('"150"', "150"),
-        ("lbfgs", "lbfgs"),
-        ("007", "007"),
-        ("NaN", "NaN"),
-        ("", ""),
-    ],
-)
-def test_hyperparameters_are_read_by_value(text: str, value: Any) -> None:
-    found = from_text(text)
-    assert (type(found), found) == (type(value), value)
 
 
 def test_hyperparameters_may_be_absent_but_not_broken(tmp_path: Path) -> None:

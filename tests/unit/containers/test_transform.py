@@ -22,7 +22,7 @@ from sluice.errors import EvaluationFailed
 from .conftest import BINARY, Job, Trained, toy_table
 
 OWN_IMAGE = BINARY + '[model]\nimage = "image"\n'
-TEST = "processing/output/test/test.csv"
+HELD_OUT = "processing/output/held_out/held_out.csv"
 
 
 def contract_of(problem: Any, *classes: str, positive: str | None = None) -> ModelContract:
@@ -48,8 +48,8 @@ def test_the_held_out_rows_are_what_a_serving_container_reads(tmp_path: Path) ->
     job = Job(tmp_path, OWN_IMAGE, hooks={})
     run = job.build_training_set(toy_table())
     assert run.code == 0, run.output
-    table, contract = read_training_set(tmp_path / "processing/output/test")
-    body = job.read(TEST)
+    table, contract = read_training_set(tmp_path / "processing/output/held_out")
+    body = job.read(HELD_OUT)
     assert body.count(b"\n") == table.num_rows
     # Numbers with all their digits, nulls as nulls, in order.
     read_back = frame_of(decode(body, "text/csv", contract), contract)
@@ -57,7 +57,7 @@ def test_the_held_out_rows_are_what_a_serving_container_reads(tmp_path: Path) ->
 
 
 def test_a_project_with_training_code_has_no_use_for_them(binary: Trained) -> None:
-    assert not (binary.built.base / TEST).exists()
+    assert not (binary.built.base / HELD_OUT).exists()
 
 
 def test_a_line_break_would_cut_a_row_in_two(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_a_category_that_is_never_there_is_an_empty_field(tmp_path: Path) -> Non
     table = table.set_column(table.column_names.index("colour"), "colour", nothing)
     job = Job(tmp_path, OWN_IMAGE, hooks={})
     assert job.build_training_set(table).code == 0
-    assert all(line.split(",")[3] == "" for line in job.read(TEST).decode().splitlines())
+    assert all(line.split(",")[3] == "" for line in job.read(HELD_OUT).decode().splitlines())
 
 
 # --- the answers
@@ -127,7 +127,7 @@ def test_what_is_no_answer(tmp_path: Path, contract: ModelContract, answers: str
     with pytest.raises(EvaluationFailed) as caught:
         read(tmp_path, contract, answers)
     assert says in caught.value.what
-    assert caught.value.where == "test.csv.out"
+    assert caught.value.where == "held_out.csv.out"
     assert caught.value.why
     assert "docs/project.md" in caught.value.fix
 
@@ -137,7 +137,7 @@ def test_what_is_no_answer(tmp_path: Path, contract: ModelContract, answers: str
 
 def answers_of(trained: Trained, scratch: Path) -> bytes:
     """What the model's serving container answers to the held-out rows, as CSV."""
-    (scratch / "test.parquet").write_bytes(trained.test_set)
+    (scratch / "held_out.parquet").write_bytes(trained.held_out_set)
     run = Job(scratch).run("containers.process.score", str(trained.model), str(scratch), str(scratch))
     assert run.code == 0, run.output
     with np.load(scratch / "predictions.npz") as arrays:
@@ -151,16 +151,19 @@ def test_answers_are_judged_as_the_model_itself_is(
 ) -> None:
     trained: Trained = request.getfixturevalue(problem)
     itself = Job(tmp_path / "itself")
-    assert itself.evaluate(trained.test_set, trained.trained.model_archive()).code == 0
+    assert itself.evaluate(trained.held_out_set, trained.trained.model_archive()).code == 0
     (tmp_path / "scores").mkdir()
     answers = answers_of(trained, tmp_path / "scores")
 
     job = Job(tmp_path / "answers")
-    job.put("processing/input/test/test.parquet", trained.test_set)
+    job.put("processing/input/held_out/held_out.parquet", trained.held_out_set)
     for role in ("challenger", "champion"):
-        job.put(f"processing/input/{role}/test.csv.out", answers)
+        job.put(f"processing/input/{role}/held_out.csv.out", answers)
     run = job.run(
-        "containers.process", "evaluate", CHALLENGER_URI="s3://b/challenger", CHAMPION_URI="s3://b/champion"
+        "containers.process",
+        "evaluate",
+        CHALLENGER_MODEL_URI="s3://b/challenger",
+        CHAMPION_MODEL_URI="s3://b/champion",
     )
 
     assert run.code == 0, run.output
@@ -172,13 +175,15 @@ def test_answers_are_judged_as_the_model_itself_is(
 
 def evaluated(binary: Trained, folder: Path, *, challenger: bytes, **environment: str) -> tuple[Job, Any]:
     job = Job(folder)
-    job.put("processing/input/test/test.parquet", binary.test_set)
-    job.put("processing/input/challenger/test.csv.out", challenger)
-    return job, job.run("containers.process", "evaluate", CHALLENGER_URI="s3://b/challenger", **environment)
+    job.put("processing/input/held_out/held_out.parquet", binary.held_out_set)
+    job.put("processing/input/challenger/held_out.csv.out", challenger)
+    return job, job.run(
+        "containers.process", "evaluate", CHALLENGER_MODEL_URI="s3://b/challenger", **environment
+    )
 
 
 def half(binary: Trained) -> bytes:
-    rows = pq.read_table(io.BytesIO(binary.test_set)).num_rows
+    rows = pq.read_table(io.BytesIO(binary.held_out_set)).num_rows
     return b"0.5\n" * rows
 
 
@@ -194,7 +199,7 @@ def test_a_champion_whose_container_did_not_answer_is_no_failure(binary: Trained
         binary,
         tmp_path,
         challenger=half(binary),
-        CHAMPION_URI="s3://b/champion",
+        CHAMPION_MODEL_URI="s3://b/champion",
         CHAMPION_ERROR="ClientError: it takes 4 columns",
     )
     assert run.code == 0, run.output
@@ -210,6 +215,6 @@ def test_a_champion_of_an_image_cannot_be_judged_beside_training_code(
     foreign = Job(tmp_path / "foreign")
     foreign.put("model/weights.bin", b"\0")
     job = Job(tmp_path / "evaluate")
-    run = job.evaluate(binary.test_set, binary.trained.model_archive(), foreign.model_archive())
+    run = job.evaluate(binary.held_out_set, binary.trained.model_archive(), foreign.model_archive())
     assert run.code == 0, run.output
     assert "the model has no contract" in job.evaluation["champion"]["error"]

@@ -101,7 +101,10 @@ def test_the_gate_decides_by_the_projects_gates(bucket: Bucket) -> None:
             "champion": None,
         }
         bucket.write("reports/run/evaluation/evaluation.json", json.dumps(evaluation).encode(), "")
-        event = {"evaluation_uri": "s3://artifacts/reports/run/evaluation/evaluation.json"}
+        event = {
+            "execution": "run",
+            "evaluation_uri": "s3://artifacts/reports/run/evaluation/evaluation.json",
+        }
         return GateDecision.model_validate(decide_gate.handler(event, None))
 
     assert decision(0.9).promote
@@ -111,7 +114,9 @@ def test_the_gate_decides_by_the_projects_gates(bucket: Bucket) -> None:
 @pytest.mark.usefixtures("bucket")
 def test_without_an_evaluation_there_is_no_decision() -> None:
     with pytest.raises(GateFailed, match="no evaluation"):
-        decide_gate.handler({"evaluation_uri": "s3://artifacts/reports/run/evaluation.json"}, None)
+        decide_gate.handler(
+            {"execution": "run", "evaluation_uri": "s3://artifacts/reports/run/evaluation.json"}, None
+        )
 
 
 def test_an_outcome_is_reported(bucket: Bucket) -> None:
