@@ -95,7 +95,7 @@ def _measure(what: str, folder: Path) -> None:
     import pyarrow.csv
 
     from sluice.datasets.reading import LocalFile
-    from sluice.datasets.validation import ValidationReport, validate
+    from sluice.datasets.validation import validate
     from sluice.project import Project
 
     source = folder / "data.csv"
@@ -106,8 +106,8 @@ def _measure(what: str, folder: Path) -> None:
                 pass
     else:
         with tempfile.TemporaryDirectory(dir=folder) as workdir:
-            report = ValidationReport()
-            validate(LocalFile(source), Project.load_file(folder / "project.toml"), Path(workdir), report)
+            project = Project.load_file(folder / "project.toml")
+            validate(LocalFile(source), project, Path(workdir)).accepted()
     seconds = time.perf_counter() - start
     unit = 1e6 if sys.platform == "darwin" else 1e3  # ru_maxrss: bytes on macOS, kilobytes elsewhere
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit

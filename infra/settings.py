@@ -22,7 +22,7 @@ def machine_settings(
     sagemaker_role_arn: str,
     functions: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Give what the machines are told, but for each other's ARNs; `functions` are ARNs by name. Tokens may be in it."""
+    """Give what the machines are told, but for each other's ARNs; `functions` are ARNs by name."""
     bucket = data.artifacts.bucket_name
     code = images.project_code
     return {

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from lambdas.artifacts import Artifacts
-from lambdas.settings import project, settings
+from lambdas.adapters.artifacts import S3Artifacts
+from lambdas.adapters.log import decided
+from lambdas.adapters.settings import project, settings
 from sluice import naming
 from sluice.errors import GateFailed
 from sluice.judging.gates import decide
@@ -15,9 +16,13 @@ from sluice.payloads.training import DecideGateInput
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Answer `sluice.payloads.training.GateDecision`: a refusal is a value, not an error."""
-    uri = DecideGateInput.model_validate(event).evaluation_uri
-    _, key = naming.split_uri(uri)
-    document = Artifacts(settings().artifacts_bucket).read_json(key)
-    if document is None:
-        raise GateFailed("there is no evaluation to decide on", where=uri, fix="start the execution again")
-    return decide(Evaluation.model_validate(document), project().gates).model_dump()
+    asked = DecideGateInput.model_validate(event)
+    _, key = naming.split_uri(asked.evaluation_uri)
+    body = S3Artifacts(settings().artifacts_bucket).read(key)
+    if body is None:
+        raise GateFailed(
+            "there is no evaluation to decide on", where=asked.evaluation_uri, fix="start the execution again"
+        )
+    decision = decide(Evaluation.model_validate_json(body), project().gates)
+    decided("gate", execution=asked.execution, promote=decision.promote, reasons=decision.reasons)
+    return decision.model_dump(mode="json")

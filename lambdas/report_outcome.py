@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from lambdas.artifacts import Artifacts
-from lambdas.settings import project, settings
+from lambdas.adapters.artifacts import S3Artifacts
+from lambdas.adapters.log import decided
+from lambdas.adapters.settings import project, settings
 from sluice.payloads.training import ReportOutcomeInput
 from sluice.reporting.outcome import report_outcome
 
@@ -13,4 +14,12 @@ from sluice.reporting.outcome import report_outcome
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Answer `sluice.payloads.training.ReportedOutcome`."""
     told = ReportOutcomeInput.model_validate(event)
-    return report_outcome(told, project(), Artifacts(settings().artifacts_bucket)).model_dump()
+    reported = report_outcome(told, project(), S3Artifacts(settings().artifacts_bucket))
+    decided(
+        "outcome",
+        execution=told.execution,
+        outcome=told.outcome,
+        error=reported.error,
+        report_uri=reported.report_uri,
+    )
+    return reported.model_dump(mode="json")

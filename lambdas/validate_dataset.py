@@ -8,41 +8,33 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from lambdas.artifacts import Artifacts
-from lambdas.settings import project, settings
-from lambdas.uploads import Upload
-from sluice import keys, naming
-from sluice.datasets.snapshots import Provenance, Store, store_dataset, store_quarantine, store_report
-from sluice.datasets.validation import ValidationReport, validate
-from sluice.errors import DataError, UploadMisplaced
+from lambdas.adapters.artifacts import S3Artifacts
+from lambdas.adapters.log import decided
+from lambdas.adapters.settings import project, settings
+from lambdas.adapters.uploads import Upload
+from sluice.datasets.snapshots import Provenance, store
+from sluice.datasets.validation import validate
+from sluice.errors import UploadMisplaced
+from sluice.keys import INCOMING_TRAINING
 from sluice.payloads.training import ValidateDatasetInput
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Answer `sluice.payloads.training.ValidatedDataset`; raise a DataError that says what is wrong with the file."""
-    return validate_dataset(_parse(event), Artifacts(settings().artifacts_bucket))
-
-
-def validate_dataset(request: ValidateDatasetInput, store: Store) -> dict[str, Any]:
-    """Validate and store. Whatever becomes of the file, validation.json says it.
-
-    Raises:
-        DataError: the file cannot become a dataset version.
-    """
-    report = ValidationReport()
-    provenance = Provenance(
-        request.execution, naming.uri(request.bucket, request.key), request.version_id, None
-    )
+    asked = _parse(event)
+    upload = Upload(asked.bucket, asked.key, asked.version_id)
     with tempfile.TemporaryDirectory() as folder:
-        try:
-            upload = Upload(request.bucket, request.key, request.version_id)
-            provenance = Provenance(request.execution, upload.where, upload.version_id, upload.etag)
-            result = validate(upload, project(), Path(folder), report)
-        except DataError as error:
-            store_quarantine(Path(folder) / "rejected.csv", report, request.execution, store)
-            store_report(report, provenance, store, error=error)
-            raise
-        return store_dataset(result, project(), provenance, store).model_dump()
+        result = validate(upload, project(), Path(folder))
+        decided(
+            "validation",
+            execution=asked.execution,
+            error=None if result.error is None else result.error.name,
+            rows=result.report.rows,
+            rejected_rows=result.report.rejected_rows,
+        )
+        provenance = Provenance(asked.execution, upload.where, upload.version_id, upload.etag)
+        artifacts = S3Artifacts(settings().artifacts_bucket)
+        return store(result, project(), provenance, artifacts).model_dump(mode="json")
 
 
 def _parse(event: dict[str, Any]) -> ValidateDatasetInput:
@@ -54,5 +46,5 @@ def _parse(event: dict[str, Any]) -> ValidateDatasetInput:
             "the execution's input names no object",
             where="the execution's input",
             why=f"found {found}",
-            fix=f'start it with {{"bucket": "…", "key": "{keys.INCOMING_TRAINING}FILE.csv"}}',
+            fix=f'start it with {{"bucket": "…", "key": "{INCOMING_TRAINING}FILE.csv"}}',
         ) from error

@@ -101,3 +101,9 @@ class PipelineFailed(SluiceError):
 
 class RequestError(SluiceError):
     """A prediction request breaks the model's contract. Answered with 400."""
+
+
+def by_name(name: str) -> type[SluiceError] | None:
+    """Find the error that Step Functions knows by `name`; None where it is none of ours."""
+    found = globals().get(name)
+    return found if isinstance(found, type) and issubclass(found, SluiceError) else None

@@ -146,8 +146,7 @@ def _errors_equal(name: str, state: Mapping[str, Any]) -> Iterator[str]:
 def _is_known(error: str) -> bool:
     service, dot, exception = error.partition(".")
     if not dot:
-        found = getattr(errors, error, None)
-        return isinstance(found, type) and issubclass(found, errors.SluiceError)
+        return errors.by_name(error) is not None
     return error in _STATES_ERRORS or (service in _SERVICES and bool(exception))
 
 

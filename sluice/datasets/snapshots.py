@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
 
 from sluice import keys, naming
-from sluice.datasets.validation import ValidationReport, ValidationResult
-from sluice.errors import SluiceError
+from sluice.artifacts import Artifacts
+from sluice.datasets.validation import Accepted, ValidationResult
+from sluice.payloads.documents import DocumentError, DocumentSource, Manifest, Validation
 from sluice.payloads.training import ValidatedDataset
 from sluice.project import Project
-
-
-class Store(Protocol):
-    """What is needed of the artifacts bucket. Keys are relative to it."""
-
-    def uri(self, key: str) -> str: ...
-    def exists(self, key: str) -> bool: ...
-    def upload(self, file: Path, key: str) -> None: ...
-    def write(self, key: str, body: bytes, media_type: str) -> None: ...
-    def create(self, key: str, body: bytes, media_type: str) -> bool:
-        """Write an object that must not be there yet; False where it is."""
 
 
 @dataclass(frozen=True)
@@ -35,84 +21,81 @@ class Provenance:
     version_id: str | None
     etag: str | None
 
+    def document(self) -> DocumentSource:
+        return DocumentSource(
+            uri=self.source_uri, version_id=self.version_id, etag=self.etag, execution=self.execution
+        )
 
-def store_dataset(
-    result: ValidationResult, project: Project, provenance: Provenance, store: Store
+
+def store(
+    result: ValidationResult, project: Project, provenance: Provenance, artifacts: Artifacts
 ) -> ValidatedDataset:
     """Store the accepted rows under their hash, then the rejected cells and the report of this execution.
 
-    Accepted rows that are stored already stay as they are: the same rows are the same version.
+    Accepted rows that are stored already stay as they are: the same rows are the same version. Of a file that was
+    refused the rejected cells and the report are stored.
+
+    Raises:
+        DataError: the file was refused; it is the result's own error.
     """
-    version = naming.dataset_version(result.sha256)
-    if not store.exists(keys.manifest(version)):
-        store.upload(result.dataset, keys.dataset(version))
-        # Last and conditional: a version exists if and only if its manifest does.
-        store.create(
-            keys.manifest(version), _json(_manifest(result, project, provenance)), "application/json"
-        )
-    quarantine = store_quarantine(result.quarantine, result.report, provenance.execution, store)
-    report_uri = store_report(result.report, provenance, store, dataset_version=version)
+    version = None
+    if isinstance(result.outcome, Accepted):
+        version = _store_rows(result.outcome, result, project, provenance, artifacts)
+    quarantine = None
+    if result.report.rejected_rows:
+        quarantine = artifacts.uri(keys.rejected(provenance.execution))
+        artifacts.upload(result.quarantine, keys.rejected(provenance.execution))
+    validation = _validation(version, result, provenance)
+    artifacts.write(keys.validation(provenance.execution), validation.body(), "application/json")
+    stored = naming.dataset_version(result.accepted().sha256)
     return ValidatedDataset(
-        dataset_version=version,
-        dataset_uri=store.uri(keys.dataset(version)),
+        dataset_version=stored,
+        dataset_uri=artifacts.uri(keys.dataset(stored)),
         rows=result.report.rows,
         rejected_rows=result.report.rejected_rows,
         quarantine_uri=quarantine,
-        validation_report_uri=report_uri,
+        validation_report_uri=artifacts.uri(keys.validation(provenance.execution)),
     )
 
 
-def store_quarantine(file: Path, report: ValidationReport, execution: str, store: Store) -> str | None:
-    """Store the rejected cells, if there are any, and give their URI."""
-    if not report.rejected_rows:
-        return None
-    key = keys.rejected(execution)
-    store.upload(file, key)
-    return store.uri(key)
-
-
-def store_report(
-    report: ValidationReport,
+def _store_rows(
+    accepted: Accepted,
+    result: ValidationResult,
+    project: Project,
     provenance: Provenance,
-    store: Store,
-    *,
-    dataset_version: str | None = None,
-    error: SluiceError | None = None,
+    artifacts: Artifacts,
 ) -> str:
-    """Store validation.json: what was seen, and the dataset version made of it or the error that ended it."""
-    content = {
-        "source": _source(provenance),
-        "dataset_version": dataset_version,
-        "error": None if error is None else {"name": error.name, "text": str(error)},
-        **report.as_dict(),
-    }
-    key = keys.validation(provenance.execution)
-    store.write(key, _json(content), "application/json")
-    return store.uri(key)
+    version = naming.dataset_version(accepted.sha256)
+    if not artifacts.exists(keys.manifest(version)):
+        artifacts.upload(accepted.file, keys.dataset(version))
+        # Last and conditional: a version exists if and only if its manifest does.
+        manifest = _manifest(version, accepted, result, project, provenance)
+        artifacts.create(keys.manifest(version), manifest.body(), "application/json")
+    return version
 
 
-def _manifest(result: ValidationResult, project: Project, provenance: Provenance) -> dict[str, Any]:
-    return {
-        "dataset_version": naming.dataset_version(result.sha256),
-        "sha256": result.sha256,
-        "bytes": result.dataset.stat().st_size,
-        "rows": result.report.rows,
-        "project": project.name,
-        "columns": {
-            name: column.model_dump(exclude_defaults=True) for name, column in project.columns.items()
+def _manifest(
+    version: str, accepted: Accepted, result: ValidationResult, project: Project, provenance: Provenance
+) -> Manifest:
+    return Manifest(
+        dataset_version=version,
+        sha256=accepted.sha256,
+        bytes=accepted.file.stat().st_size,
+        rows=result.report.rows,
+        project=project.name,
+        columns={
+            name: column.model_dump(mode="json", exclude_defaults=True)
+            for name, column in project.columns.items()
         },
-        "source": _source(provenance),
-    }
+        source=provenance.document(),
+    )
 
 
-def _source(provenance: Provenance) -> dict[str, Any]:
-    return {
-        "uri": provenance.source_uri,
-        "version_id": provenance.version_id,
-        "etag": provenance.etag,
-        "execution": provenance.execution,
-    }
-
-
-def _json(content: Mapping[str, Any]) -> bytes:
-    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
+def _validation(version: str | None, result: ValidationResult, provenance: Provenance) -> Validation:
+    error = result.error
+    return Validation(
+        source=provenance.document(),
+        dataset_version=version,
+        error=None if error is None else DocumentError(name=error.name, text=str(error)),
+        **result.report.as_dict(),
+    )

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from sluice.arrow import Table
 from sluice.datasets.reading import LocalFile
 from sluice.datasets.row_hashes import row_hashes
-from sluice.datasets.validation import ValidationReport, validate
+from sluice.datasets.validation import validate
 from sluice.drafting.draft import Draft, SplitDraft
 from sluice.errors import OneClassTarget
 from sluice.keys import TRAINING_SUFFIXES
@@ -34,13 +34,13 @@ def rehearse(draft: Draft, project: Project) -> None:
     tolerant = project.model_copy(
         update={"data": project.data.model_copy(update={"max_rejected_share": 1.0})}
     )
-    report = ValidationReport()
     with tempfile.TemporaryDirectory() as scratch:
-        valid = validate(_Upload(draft.sample.path), tolerant, Path(scratch), report)
-        draft.expected_rejects = report.rejected_share
-        if report.rows > _CHANCE_FROM and draft.entity is None:
+        result = validate(_Upload(draft.sample.path), tolerant, Path(scratch))
+        accepted = result.accepted()
+        draft.expected_rejects = result.report.rejected_share
+        if result.report.rows > _CHANCE_FROM and draft.entity is None:
             return
-        table: Table = pq.read_table(valid.dataset)
+        table: Table = pq.read_table(accepted.file)
     draft.split = choose_split(_rows(draft, table), project)
 
 

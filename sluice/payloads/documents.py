@@ -9,7 +9,7 @@ from pydantic import Field
 from sluice.contract import Feature
 from sluice.outcomes import Outcome
 from sluice.payloads.base import Document, Payload
-from sluice.payloads.training import StateFailure
+from sluice.payloads.training import Source, StateFailure
 from sluice.project import Problem
 
 
@@ -136,14 +136,9 @@ class Summary(Payload):
     error: str | None = None
     cause: str | None = None
 
-
-class Source(Payload):
-    """What an execution was started with; any of it may be missing from what a person typed."""
-
-    bucket: str | None = None
-    key: str | None = None
-    version_id: str | None = None
-    uri: str | None = None
+    def told(self) -> dict[str, Any]:
+        """JSON-ready; of an execution that did not fail without `error` and `cause`."""
+        return self.model_dump(mode="json", exclude={"error", "cause"} if self.error is None else None)
 
 
 class Report(Summary, Document):

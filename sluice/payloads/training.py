@@ -55,13 +55,22 @@ class StateFailure(Payload):
     cause: str
 
 
+class Source(Payload):
+    """What an execution was started with; any of it may be missing from what a person typed."""
+
+    bucket: str | None = None
+    key: str | None = None
+    version_id: str | None = None
+    uri: str | None = None
+
+
 class ReportOutcomeInput(Payload):
     """What ReportOutcome is told of an execution that is about to end, well or not."""
 
     execution: str
     execution_arn: str
     outcome: Outcome
-    source: dict[str, Any]
+    source: Source
     dataset: ValidatedDataset | None = None
     gate: GateDecision | None = None
     evaluation_uri: str | None = None

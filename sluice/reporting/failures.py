@@ -69,15 +69,10 @@ def _parse(cause: str) -> dict[str, Any]:
     return parsed if isinstance(parsed, dict) else {}
 
 
-def _error_class(name: str) -> bool:
-    found = getattr(errors, name, None)
-    return isinstance(found, type) and issubclass(found, SluiceError)
-
-
 def _function(failure: StateFailure, cause: dict[str, Any]) -> Explained:
     name = str(cause.get("errorType") or failure.error)
     message = str(cause.get("errorMessage") or "it left no message")
-    if _error_class(name):
+    if errors.by_name(name):
         return Explained(name, message)
     fix = f"see the log of the function {failure.state}; if it is no matter of permissions, this is a bug"
     if "Timedout" in name or "timed out" in message:
@@ -119,7 +114,7 @@ def _job(failure: StateFailure, cause: dict[str, Any], kind: str) -> Explained:
     text = told[1].strip() if told else ""
     # Our containers write `Name: text` (containers/failure.py); SageMaker puts its prefix and exit code around it.
     head, _, rest = text.partition(": ")
-    if _error_class(head):
+    if errors.by_name(head):
         return Explained(head, rest)
     fix = f"the log /aws/sagemaker/{kind}Jobs/{name} holds what the container printed"
     if _QUOTA.search(reason) or reason.startswith(("CapacityError", "ClientError: Insufficient")):

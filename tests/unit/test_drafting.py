@@ -8,7 +8,7 @@ import pytest
 from sluice.drafting.draft import draft_project
 from sluice.drafting.sampling import read_sample
 from sluice.errors import NoRows, OneClassTarget, ProjectError
-from tests.unit.tables import ROWS, column, cycle, drafted, labels, numbers, write
+from tests.support.tables import ROWS, column, cycle, drafted, labels, numbers, write
 
 
 class TestTarget:

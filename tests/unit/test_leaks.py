@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.tables import column, cycle, drafted, labels, numbers
+from tests.support.tables import column, cycle, drafted, labels, numbers
 
 
 class TestLeaks:

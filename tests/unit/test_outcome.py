@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from sluice.outcomes import Outcome
+from sluice.payloads.documents import Report, Summary
 from sluice.payloads.training import GateDecision, ReportOutcomeInput, StateFailure, ValidatedDataset
 from sluice.project import Project
 from sluice.reporting.outcome import report_outcome
-from tests.unit.bucket import Bucket
+from tests.support.bucket import Bucket
 
 PROJECT = Project.model_validate(
     {
@@ -30,6 +32,15 @@ DATASET = ValidatedDataset(
     validation_report_uri="s3://artifacts/reports/run/validation.json",
 )
 VALIDATION = {
+    "version": 1,
+    "source": {
+        "uri": "s3://uploads/incoming/training/a&b.csv",
+        "version_id": "v1",
+        "etag": "e",
+        "execution": "run",
+    },
+    "dataset_version": "0123456789abcdef",
+    "error": None,
     "rows": 98,
     "rejected_rows": 2,
     "rejected_share": 0.02,
@@ -38,10 +49,24 @@ VALIDATION = {
     "columns": {"age": {"type": "integer", "nulls": 0, "rejected": 2, "min": 18, "max": 90.5}},
 }
 TRAINING_SET = {
+    "version": 1,
+    "dataset_rows": 98,
+    "rows": 98,
     "train_rows": 80,
     "held_out_rows": 18,
     "keys": 98,
     "split": {"held_out_share": 0.2, "salt": "bank"},
+    "features": [],
+    "target": {"name": "y", "problem": "binary", "train": {"no": 50, "yes": 30}, "held_out": {"no": 18}},
+}
+ROLLED_BACK = {
+    "outcome": "RolledBack",
+    "deployment": {
+        "outcome": "RolledBack",
+        "endpoint_name": "bank-endpoint",
+        "endpoint_config_name": "bank-dev-0",
+        "reason": "the alarm <green-5xx> fired",
+    },
 }
 CURVES = {
     "roc": [[0, 0], [0.2, 0.9], [1, 1]],
@@ -158,6 +183,7 @@ def test_a_deployed_models_summary_has_what_a_program_asks_for() -> None:
         "scoring": SCORING,
         "model_uri": "s3://artifacts/models/m",
         "endpoint_name": "bank-endpoint",
+        "serving": None,
         "report_uri": "s3://artifacts/reports/run/report.json",
     }
     assert (reported.error, reported.cause) == (None, None)
@@ -190,6 +216,81 @@ def test_a_refused_model_names_no_endpoint() -> None:
     reported = report_outcome(told(outcome="GateRejected"), PROJECT, bucket())
     assert reported.summary["endpoint_name"] is None
     assert "bank-endpoint" not in reported.message
+
+
+def test_a_rollback_says_why_and_what_serves() -> None:
+    store = bucket()
+    reported = report_outcome(told(**ROLLED_BACK), PROJECT, store)
+
+    assert (reported.error, reported.cause) == (None, None)
+    assert reported.summary["outcome"] == "RolledBack"
+    assert reported.summary["endpoint_name"] is None
+    assert reported.summary["serving"] == "bank-dev-0"
+    assert reported.summary["reasons"][-1] == "Rolled back: the alarm <green-5xx> fired."
+    assert reported.subject.startswith("Sluice bank: RolledBack")
+    assert "the alarm <green-5xx> fired" in reported.message
+    assert "serving    bank-dev-0" in reported.message
+    page = page_of(store)
+    assert "rolled back" in page.text
+    assert "bank-dev-0 serves again" in page.text
+    assert "the alarm <green-5xx> fired" in page.text
+
+
+@pytest.mark.parametrize(
+    ("state", "line"),
+    [
+        ("ValidateDataset", "It failed before a deployment began."),
+        ("DecideGate", "It failed before a deployment began."),
+        ("DeployModel", "look at the endpoint before you rely on it"),
+    ],
+)
+def test_the_page_claims_nothing_it_does_not_know(state: str, line: str) -> None:
+    store = bucket()
+    failure = StateFailure(state=state, error="Broken", cause="")
+    report_outcome(told(**{**FAILED, "failure": failure}), PROJECT, store)
+    assert line in page_of(store).text
+
+
+def test_every_outcome_has_a_report_a_page_and_a_message() -> None:
+    ends: dict[Outcome, dict[str, Any]] = {
+        Outcome.DEPLOYED: {},
+        Outcome.GATE_REJECTED: {"outcome": "GateRejected"},
+        Outcome.ROLLED_BACK: ROLLED_BACK,
+        Outcome.FAILED: FAILED,
+    }
+    assert ends.keys() == set(Outcome)
+    for outcome, end in ends.items():
+        store = bucket()
+        reported = report_outcome(told(**end), PROJECT, store)
+        report = Report.model_validate_json(store.objects["reports/run/report.json"])
+        assert report.outcome is outcome
+        assert Summary.model_validate(reported.summary).outcome is outcome
+        assert (reported.error is None) == (outcome is not Outcome.FAILED)
+        assert page_of(store).text
+        assert reported.message.startswith(f"Sluice bank: {report.error or outcome}\n\n")
+        assert reported.message.endswith("\n")
+        assert "\n\n\n" not in reported.message
+
+
+def test_the_messages_text() -> None:
+    """Word for word: it is read in mail programs, where a stray line shows."""
+    reported = report_outcome(told(), PROJECT, bucket())
+    assert reported.message == (
+        "Sluice bank: Deployed\n"
+        "\n"
+        "upload     s3://uploads/incoming/training/a&b.csv\n"
+        "rows       98 accepted, 2 rejected\n"
+        "rejected   s3://artifacts/quarantine/run/rejected.csv\n"
+        "dataset    0123456789abcdef\n"
+        "model      roc_auc 0.9000, log_loss 0.3000\n"
+        "champion   roc_auc 0.8500, log_loss 0.3500\n"
+        "scoring    compiled, equal to the fitted pipeline on 6,000 rows\n"
+        "endpoint   bank-endpoint\n"
+        "report     s3://artifacts/reports/run/report.html\n"
+        "execution  arn:aws:states:execution:run\n"
+        "\n"
+        "- roc_auc is 0.9, and at least 0.7 was asked for.\n"
+    )
 
 
 def test_a_failure_is_told_in_its_own_words_everywhere() -> None:

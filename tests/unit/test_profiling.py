@@ -9,7 +9,7 @@ import pytest
 from sluice.drafting.profiling import profile
 from sluice.drafting.sampling import read_sample
 from sluice.errors import ProjectError
-from tests.unit.tables import cycle, one, write
+from tests.support.tables import cycle, one, write
 
 
 class TestParquet:

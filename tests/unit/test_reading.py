@@ -16,9 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from sluice.datasets.reading import LocalFile
-from sluice.datasets.validation import ValidationReport
 from sluice.errors import DataError, EmptyFile, NoRows, SchemaMismatch, UnreadableFile
-from tests.unit.uploads import Columns, Row, a_project, accept, refuse
+from tests.support.uploads import Columns, Row, a_project, accept, refuse, refused
 
 GOOD = "id,y\n1,a\n2,b\n"
 ROWS: list[Row] = [(1, "a"), (2, "b")]
@@ -251,8 +250,7 @@ class TestRefusals:
         assert (accepted.rows, accepted.rejected) == (ROWS, [2])
 
     def test_the_report_says_how_far_things_went(self, tmp_path: Path) -> None:
-        report = ValidationReport()
-        refuse(tmp_path, b"id,y\nx,a\n" + b"1,a\n" * 4 * MB + b"2,\xff\n", report=report)
+        _, report = refused(tmp_path, b"id,y\nx,a\n" + b"1,a\n" * 4 * MB + b"2,\xff\n")
         assert report.rejected_rows == 1
         assert 0 < report.rows < 4 * MB
 

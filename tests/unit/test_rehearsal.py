@@ -13,7 +13,7 @@ from sluice.drafting.scaffold import preview, write_project
 from sluice.errors import OneClassTarget, UnreadableFile
 from sluice.project import Project
 from sluice.splits import held_out_mask
-from tests.unit.tables import cycle, drafted, labels, numbers, write
+from tests.support.tables import cycle, drafted, labels, numbers, write
 
 
 def rehearsed(draft: Draft) -> Draft:

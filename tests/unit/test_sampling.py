@@ -14,7 +14,7 @@ from sluice.errors import (
     SluiceError,
     UnreadableFile,
 )
-from tests.unit.tables import ROWS, cycle, write
+from tests.support.tables import ROWS, cycle, write
 
 
 class TestReading:

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from sluice.datasets.reading import LocalFile
-from sluice.datasets.snapshots import Provenance, store_dataset, store_quarantine, store_report
-from sluice.datasets.validation import ValidationReport, ValidationResult, validate
-from sluice.errors import DataRejected
+from sluice.datasets.snapshots import Provenance, store
+from sluice.datasets.validation import ValidationResult, validate
+from sluice.errors import DataRejected, NoRows
+from sluice.payloads.documents import Validation
 from sluice.project import Project
-from tests.unit.bucket import Bucket
+from tests.support.bucket import Bucket
 
 PROJECT = Project.model_validate(
     {
@@ -30,12 +31,12 @@ def result_of(folder: Path, text: str = GOOD) -> ValidationResult:
     (folder / "a.csv").write_text(text)
     work = folder / "work"
     work.mkdir()
-    return validate(LocalFile(folder / "a.csv"), PROJECT, work, ValidationReport())
+    return validate(LocalFile(folder / "a.csv"), PROJECT, work)
 
 
 def test_a_version_is_its_files_hash_and_its_manifest_says_where_it_came_from(tmp_path: Path) -> None:
     bucket = Bucket()
-    stored = store_dataset(result_of(tmp_path), PROJECT, PROVENANCE, bucket)
+    stored = store(result_of(tmp_path), PROJECT, PROVENANCE, bucket)
 
     body = bucket.objects[f"datasets/{stored.dataset_version}/data.parquet"]
     digest = hashlib.sha256(body).hexdigest()
@@ -53,14 +54,14 @@ def test_a_version_is_its_files_hash_and_its_manifest_says_where_it_came_from(tm
 
 def test_without_rejected_rows_there_is_no_quarantine(tmp_path: Path) -> None:
     bucket = Bucket()
-    stored = store_dataset(result_of(tmp_path), PROJECT, PROVENANCE, bucket)
+    stored = store(result_of(tmp_path), PROJECT, PROVENANCE, bucket)
     assert stored.quarantine_uri is None
     assert not [key for key in bucket.objects if key.startswith("quarantine/")]
 
 
 def test_rejected_cells_and_the_report_are_the_executions(tmp_path: Path) -> None:
     bucket = Bucket()
-    stored = store_dataset(result_of(tmp_path, GOOD + "old,no\n"), PROJECT, PROVENANCE, bucket)
+    stored = store(result_of(tmp_path, GOOD + "old,no\n"), PROJECT, PROVENANCE, bucket)
     assert stored.quarantine_uri == "s3://artifacts/quarantine/run-1/rejected.csv"
     assert bucket.objects["quarantine/run-1/rejected.csv"].decode().splitlines() == [
         "row,column,value,reason",
@@ -74,11 +75,11 @@ def test_rejected_cells_and_the_report_are_the_executions(tmp_path: Path) -> Non
 
 def test_the_same_rows_again_leave_the_version_as_it_is(tmp_path: Path) -> None:
     bucket = Bucket()
-    first = store_dataset(result_of(tmp_path), PROJECT, PROVENANCE, bucket)
+    first = store(result_of(tmp_path), PROJECT, PROVENANCE, bucket)
     written = list(bucket.writes)
     (tmp_path / "again").mkdir()
     again = Provenance("run-2", "s3://uploads/incoming/training/b.csv", "v2", "etag")
-    second = store_dataset(result_of(tmp_path / "again"), PROJECT, again, bucket)
+    second = store(result_of(tmp_path / "again"), PROJECT, again, bucket)
 
     assert first.dataset_version == second.dataset_version
     assert bucket.writes[len(written) :] == ["reports/run-2/validation.json"]
@@ -87,39 +88,62 @@ def test_the_same_rows_again_leave_the_version_as_it_is(tmp_path: Path) -> None:
 def test_a_store_that_dies_before_the_manifest_leaves_no_version(tmp_path: Path) -> None:
     bucket = Bucket(fails_on="manifest.json")
     with pytest.raises(ConnectionError):
-        store_dataset(result_of(tmp_path), PROJECT, PROVENANCE, bucket)
+        store(result_of(tmp_path), PROJECT, PROVENANCE, bucket)
     assert not [key for key in bucket.objects if key.endswith("manifest.json")]
 
     bucket.fails_on = None
     (tmp_path / "again").mkdir()
-    stored = store_dataset(result_of(tmp_path / "again"), PROJECT, PROVENANCE, bucket)
+    stored = store(result_of(tmp_path / "again"), PROJECT, PROVENANCE, bucket)
     assert f"datasets/{stored.dataset_version}/manifest.json" in bucket.objects
 
 
 def test_whoever_is_second_to_write_the_manifest_has_the_same_version(tmp_path: Path) -> None:
     bucket = Bucket()
-    stored = store_dataset(result_of(tmp_path), PROJECT, PROVENANCE, bucket)
+    stored = store(result_of(tmp_path), PROJECT, PROVENANCE, bucket)
     key = f"datasets/{stored.dataset_version}/manifest.json"
     before = bucket.objects[key]
     bucket.hidden.add(key)  # the other one wrote it after we looked
     (tmp_path / "again").mkdir()
-    store_dataset(result_of(tmp_path / "again"), PROJECT, Provenance("run-2", "s3://u/b", "v2", "e"), bucket)
+    store(result_of(tmp_path / "again"), PROJECT, Provenance("run-2", "s3://u/b", "v2", "e"), bucket)
     assert bucket.objects[key] == before
 
 
-def test_a_refused_files_report_says_why(tmp_path: Path) -> None:
+def test_of_a_refused_file_its_report_and_its_rejected_cells_are_stored(tmp_path: Path) -> None:
     bucket = Bucket()
-    report = ValidationReport(rows=1, rejected_rows=1)
-    error = DataRejected("too many", where="a.csv", fix="mend it")
-    store_report(report, PROVENANCE, bucket, error=error)
-    told = json.loads(bucket.objects["reports/run-1/validation.json"])
-    assert told["error"] == {"name": "DataRejected", "text": str(error)}
-    assert told["dataset_version"] is None
+    with pytest.raises(DataRejected) as caught:
+        store(result_of(tmp_path, "age,y\n1,yes\nold,no\nolder,no\n"), PROJECT, PROVENANCE, bucket)
+    assert sorted(bucket.objects) == ["quarantine/run-1/rejected.csv", "reports/run-1/validation.json"]
+    told = Validation.model_validate_json(bucket.objects["reports/run-1/validation.json"])
+    assert told.error is not None
+    assert (told.error.name, told.error.text) == ("DataRejected", str(caught.value))
+    assert (told.dataset_version, told.rows, told.rejected_rows) == (None, 1, 2)
 
 
-def test_the_quarantine_of_a_refused_file_is_stored(tmp_path: Path) -> None:
+def test_of_a_file_that_could_not_be_read_there_is_a_report_and_no_quarantine(tmp_path: Path) -> None:
     bucket = Bucket()
-    (tmp_path / "rejected.csv").write_text("row,column,value,reason\n")
-    report = ValidationReport(rejected_rows=1)
-    assert store_quarantine(tmp_path / "rejected.csv", report, "run-1", bucket)
-    assert store_quarantine(tmp_path / "absent.csv", ValidationReport(), "run-1", bucket) is None
+    with pytest.raises(NoRows):
+        store(result_of(tmp_path, "age,y\n"), PROJECT, PROVENANCE, bucket)
+    assert list(bucket.objects) == ["reports/run-1/validation.json"]
+
+
+def test_the_data_is_there_before_the_manifest_is(tmp_path: Path) -> None:
+    bucket = Bucket()
+    stored = store(result_of(tmp_path), PROJECT, PROVENANCE, bucket)
+    folder = f"datasets/{stored.dataset_version}"
+    assert bucket.writes[:2] == [f"{folder}/data.parquet", f"{folder}/manifest.json"]
+
+
+def test_a_store_that_dies_before_the_data_leaves_no_manifest(tmp_path: Path) -> None:
+    bucket = Bucket(fails_on="data.parquet")
+    with pytest.raises(ConnectionError):
+        store(result_of(tmp_path), PROJECT, PROVENANCE, bucket)
+    assert bucket.objects == {}
+
+
+def test_these_rows_are_this_version(tmp_path: Path) -> None:
+    """Pinned: a release that changes it makes every dataset version anew, and what is derived from it.
+
+    Where pyarrow's writer is what changed, say so in the changelog and pin the new one.
+    """
+    stored = store(result_of(tmp_path), PROJECT, PROVENANCE, Bucket())
+    assert stored.dataset_version == "fc1a5067a797864e"

@@ -11,10 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sluice.datasets import reading, validation
-from sluice.datasets.validation import ValidationReport
+from sluice.datasets import dataset_file, reading
 from sluice.errors import DataRejected, OneClassTarget
-from tests.unit.uploads import Columns, Row, a_project, accept, quarantine, refuse
+from tests.support.uploads import Columns, Row, a_project, accept, quarantine, refuse, refused
 
 NOT_INTEGER = "not an integer"
 KEYED: Columns = {"id": {"type": "string"}, "n": {"type": "integer"}, "y": {"type": "string"}}
@@ -161,9 +160,8 @@ class TestShare:
         assert len(accept(tmp_path, content, a_project(max_rejected_share=0.05)).rows) == 19
 
     def test_more_than_allowed_is_refused_with_the_reasons(self, tmp_path: Path) -> None:
-        report = ValidationReport()
         content = "id,y\n" + "1,a\n" * 17 + "x,a\nthree,b\n2,\n"
-        refusal = refuse(tmp_path, content, a_project(max_rejected_share=0.05), report=report)
+        refusal, report = refused(tmp_path, content, a_project(max_rejected_share=0.05))
         assert str(refusal) == (
             "3 of 20 rows were rejected (15.0%; 5.0% are allowed)\n"
             "  where  upload.csv\n"
@@ -305,11 +303,11 @@ class TestDataset:
         assert (accepted.report.rows, accepted.report.rejected_rows) == (len(kept), len(bad))
 
     @pytest.mark.parametrize("block", [4_000, 10_000, 99_991])
-    @pytest.mark.parametrize("group", [validation.ROW_GROUP_ROWS, 1_000])
+    @pytest.mark.parametrize("group", [dataset_file.ROW_GROUP_ROWS, 1_000])
     def test_its_hash_does_not_depend_on_blocks(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int, group: int
     ) -> None:
-        monkeypatch.setattr(validation, "ROW_GROUP_ROWS", group)
+        monkeypatch.setattr(dataset_file, "ROW_GROUP_ROWS", group)
         project = a_project(KEYED, entity={"key": "id"})
         whole = accept(tmp_path, self.CONTENT, project)
         monkeypatch.setattr(reading, "_BLOCK_BYTES", block)
@@ -328,7 +326,7 @@ class TestDataset:
         assert accept(tmp_path, "id,n,y\nb,2,q\na,1,p\n", project).sha256 != clean
 
     def test_its_row_groups_are_of_one_size(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(validation, "ROW_GROUP_ROWS", 1_000)
+        monkeypatch.setattr(dataset_file, "ROW_GROUP_ROWS", 1_000)
         accept(tmp_path, "id,y\n" + "1,a\n" * 2_500)
         with pq.ParquetFile(tmp_path / "work/data.parquet") as file:
             groups = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]

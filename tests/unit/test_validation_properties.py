@@ -18,7 +18,7 @@ from sluice.datasets import reading
 from sluice.datasets.reading import RaggedRow, RaggedRows, read_batches
 from sluice.errors import DataRejected, NoRows
 from sluice.project import Column, Project
-from tests.unit.uploads import Row, a_project, accept, refuse, write
+from tests.support.uploads import Row, a_project, accept, refuse, write
 
 NULL_VALUES = ("", "NA")
 TRUE, FALSE = {"true", "t", "yes", "y", "1"}, {"false", "f", "no", "n", "0"}

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from lambdas import decide_gate, report_outcome, settings, validate_dataset
-from lambdas.uploads import Upload
+from lambdas import decide_gate, report_outcome, validate_dataset
+from lambdas.adapters import settings
+from lambdas.adapters.uploads import Upload
 from sluice.errors import DataRejected, GateFailed, UploadMisplaced
 from sluice.payloads.training import GateDecision, ReportedOutcome, ValidatedDataset
-from tests.unit.bucket import Bucket
-
-from .s3 import FakeS3
+from tests.support.bucket import Bucket
+from tests.support.s3 import FakeS3
 
 KEY = "incoming/training/a.csv"
 GOOD = b"age,y\n1,yes\n2,no\n3,yes\n"
@@ -53,7 +53,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bucket:
     settings.project.cache_clear()
     made = Bucket()
     for module in (validate_dataset, decide_gate, report_outcome):
-        monkeypatch.setattr(module, "Artifacts", lambda _name: made)
+        monkeypatch.setattr(module, "S3Artifacts", lambda _name: made)
     return made
 
 

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import boto3
 import pytest
 from botocore.exceptions import IncompleteReadError
 from hypothesis import given
 from hypothesis import strategies as st
+from moto import mock_aws
 
-from lambdas import uploads
-from lambdas.uploads import Upload
+from lambdas.adapters import uploads
+from lambdas.adapters.artifacts import S3Artifacts
+from lambdas.adapters.uploads import Upload
 from sluice.errors import ObjectNotFound, UploadMisplaced
-
-from .s3 import FakeS3
+from tests.support.s3 import FakeS3
 
 KEY = "incoming/training/a.csv"
 
@@ -30,8 +34,10 @@ def test_the_version_that_was_asked_for_is_read() -> None:
 
 def test_the_newest_version_is_pinned_when_none_is_asked_for(s3: FakeS3) -> None:
     upload = Upload("uploads", KEY, None)
+    stream = upload.open()
     s3.versions[KEY, "v3"] = b"a later one"
-    assert upload.version_id == "v2"
+    assert (upload.version_id, upload.etag) == ("v2", "v2-tag")
+    assert stream.read() == b"second version"
     assert upload.open().read() == b"second version"
 
 
@@ -62,7 +68,7 @@ def test_a_connection_that_always_breaks_is_an_error(s3: FakeS3) -> None:
 @pytest.mark.usefixtures("s3")
 def test_an_object_that_is_not_there_is_named() -> None:
     with pytest.raises(ObjectNotFound) as caught:
-        Upload("uploads", KEY, "v9")
+        Upload("uploads", KEY, "v9").open()
     assert "v9" in str(caught.value)
     assert "s3://uploads/incoming/training/a.csv" in str(caught.value)
     assert "upload the file again" in str(caught.value)
@@ -87,6 +93,50 @@ def test_an_object_deleted_while_it_is_read_is_named(s3: FakeS3) -> None:
 @pytest.mark.usefixtures("s3")
 def test_a_misplaced_upload_is_told_where_it_belongs(key: str, text: str) -> None:
     with pytest.raises(UploadMisplaced) as caught:
-        Upload("uploads", key, "v1")
+        Upload("uploads", key, "v1").open()
     assert text in str(caught.value)
     assert "incoming/training/<name>{.csv" in str(caught.value)
+
+
+def test_nothing_is_asked_of_s3_before_it_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(Upload, "_s3")
+
+    upload = Upload("uploads", KEY, "v1")
+
+    assert (upload.version_id, upload.etag) == ("v1", None)
+
+
+class TestOnS3:
+    """What only S3 itself can answer."""
+
+    @pytest.fixture(autouse=True)
+    def _bucket(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        monkeypatch.setattr(uploads, "_PART_BYTES", 4)
+        with mock_aws():
+            boto3.client("s3").create_bucket(Bucket="uploads")
+            yield
+
+    def put(self, body: bytes) -> None:
+        boto3.client("s3").put_object(Bucket="uploads", Key=KEY, Body=body)
+
+    def test_an_object_replaced_while_it_is_read_is_no_mixture(self) -> None:
+        """A bucket without versions: only the ETag tells."""
+        self.put(b"old-old-")
+        stream = Upload("uploads", KEY, None).open()
+        assert stream.read(4) == b"old-"
+
+        self.put(b"new-new-")
+
+        with pytest.raises(ObjectNotFound):
+            stream.read()
+
+    def test_a_manifest_is_written_once(self) -> None:
+        artifacts = S3Artifacts("uploads")
+        assert artifacts.create("m.json", b"first", "application/json")
+        assert not artifacts.create("m.json", b"second", "application/json")
+        assert artifacts.read("m.json") == b"first"
+        assert artifacts.read("other.json") is None
+        assert (artifacts.exists("m.json"), artifacts.exists("other.json")) == (True, False)

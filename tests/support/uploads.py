@@ -12,8 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from sluice.datasets.quarantine import HEADER
 from sluice.datasets.reading import LocalFile
-from sluice.datasets.validation import QUARANTINE_HEADER, ValidationReport, validate
+from sluice.datasets.report import ValidationReport
+from sluice.datasets.validation import validate
 from sluice.errors import DataError
 from sluice.project import Project
 
@@ -75,17 +77,17 @@ def accept(
     folder: Path, content: str | bytes | pa.Table, project: Project | None = None, name: str | None = None
 ) -> Accepted:
     """Validate an upload that is expected to be accepted, in a work folder that is empty at first."""
-    report = ValidationReport()
     workdir = _empty(folder / "work")
-    result = validate(write(folder, content, name), project or a_project(), workdir, report)
+    result = validate(write(folder, content, name), project or a_project(), workdir)
+    accepted = result.accepted()
     assert sorted(path.name for path in workdir.iterdir()) == ["data.parquet", "rejected.csv"]
-    with pq.ParquetFile(result.dataset) as file:
+    with pq.ParquetFile(accepted.file) as file:
         table = file.read()
     return Accepted(
         rows=list(zip(*(column.to_pylist() for column in table.columns), strict=True)),
         quarantine=quarantine(result.quarantine),
         report=result.report,
-        sha256=result.sha256,
+        sha256=accepted.sha256,
         schema=table.schema,
     )
 
@@ -95,28 +97,34 @@ def refuse(
     content: str | bytes | pa.Table,
     project: Project | None = None,
     name: str | None = None,
-    report: ValidationReport | None = None,
 ) -> DataError:
     """Validate an upload that is expected to be refused, and give the error without the folder in its texts."""
-    with pytest.raises(DataError) as caught:
-        validate(
-            write(folder, content, name),
-            project or a_project(),
-            _empty(folder / "work"),
-            report or ValidationReport(),
-        )
-    error = caught.value
+    return refused(folder, content, project, name)[0]
+
+
+def refused(
+    folder: Path,
+    content: str | bytes | pa.Table,
+    project: Project | None = None,
+    name: str | None = None,
+) -> tuple[DataError, ValidationReport]:
+    """As `refuse`, with the report on what was seen before the error."""
+    result = validate(write(folder, content, name), project or a_project(), _empty(folder / "work"))
+    error = result.error
+    assert error is not None
+    with pytest.raises(type(error)):
+        result.accepted()
     assert error.where.startswith(str(folder))
     error.where = error.where.removeprefix(f"{folder}/")
     assert str(folder) not in str(error)
-    return error
+    return error, result.report
 
 
 def quarantine(path: Path) -> list[tuple[int, str, str, str]]:
     """Read rejected.csv as (row, column, value, reason)."""
     with path.open(newline="", encoding="utf-8") as file:
         header, *rows = csv.reader(file)
-    assert tuple(header) == QUARANTINE_HEADER
+    assert tuple(header) == HEADER
     return [(int(number), column, value, reason) for number, column, value, reason in rows]
 
 

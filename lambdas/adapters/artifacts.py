@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sluice import naming
 
@@ -13,8 +12,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-class Artifacts:
-    """A bucket as `datasets.snapshots` and `reporting.outcome` want it; its client is made when first needed."""
+class S3Artifacts:
+    """A bucket as `sluice.artifacts` wants it; its client is made when first needed."""
 
     def __init__(self, bucket: str) -> None:
         self._bucket = bucket
@@ -58,10 +57,9 @@ class Artifacts:
             raise
         return True
 
-    def read_json(self, key: str) -> Any:
-        """Read a JSON document; None where there is none."""
+    def read(self, key: str) -> bytes | None:
+        """Read an object; None where there is none."""
         try:
-            body = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+            return self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
         except self._s3.exceptions.NoSuchKey:
             return None
-        return json.loads(body)

@@ -1,11 +1,9 @@
-"""An artifacts bucket in memory, as the domain's `Store` protocols want it."""
+"""An artifacts bucket in memory, as `sluice.artifacts` wants it."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 
 @dataclass
@@ -38,8 +36,8 @@ class Bucket:
         self._put(key, body)
         return True
 
-    def read_json(self, key: str) -> Any:
-        return json.loads(self.objects[key]) if key in self.objects else None
+    def read(self, key: str) -> bytes | None:
+        return self.objects.get(key)
 
     def _put(self, key: str, body: bytes) -> None:
         if self.fails_on is not None and key.endswith(self.fails_on):

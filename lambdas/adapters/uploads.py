@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 from functools import cached_property
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from sluice import keys, naming
-from sluice.errors import ObjectNotFound, UploadMisplaced
+from sluice import naming
+from sluice.datasets import incoming
+from sluice.errors import ObjectNotFound
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
     from typing_extensions import Buffer
 
 _PART_BYTES = 16 * 1024**2
@@ -21,43 +20,52 @@ _ATTEMPTS = 5
 class Upload:
     """An object version as `sluice.datasets.reading.Source`. Every read is of the version that was first looked at.
 
-    Raises:
-        UploadMisplaced: the key is not one that the pipeline takes.
-        ObjectNotFound: there is no such object, or it was deleted meanwhile.
+    Nothing is asked of S3 before `open`; then `etag` and `version_id` say which version it is.
     """
 
     def __init__(self, bucket: str, key: str, version_id: str | None) -> None:
         self.where = naming.uri(bucket, key)
-        self.suffix = PurePosixPath(key).suffix.lower()
-        self._bucket = bucket
-        self._key = key
-        _check_place(self.where, key, self.suffix)
+        self.suffix = incoming.suffix(key)
         self.version_id = version_id
-        self.etag, self._size, self.version_id = self._head()
+        self.etag: str | None = None
+        self._object = {"Bucket": bucket, "Key": key}
+        self._size = 0
 
     @cached_property
-    def _s3(self) -> S3Client:
+    def _s3(self) -> Any:
         import boto3
 
         return boto3.client("s3")
 
     def open(self) -> BinaryIO:
+        """Open it.
+
+        Raises:
+            UploadMisplaced: the key is not one that the pipeline takes.
+            ObjectNotFound: there is no such object, or it was deleted meanwhile.
+        """
+        incoming.check_place(self._object["Bucket"], self._object["Key"])
+        if self.etag is None:
+            self._look()
         return cast("BinaryIO", io.BufferedReader(_Parts(self), _PART_BYTES))
 
-    def _head(self) -> tuple[str, int, str | None]:
+    @property
+    def _version(self) -> dict[str, str]:
+        return {} if self.version_id is None else {"VersionId": self.version_id}
+
+    def _look(self) -> None:
         from botocore.exceptions import ClientError
 
         try:
-            if self.version_id is None:
-                head = self._s3.head_object(Bucket=self._bucket, Key=self._key)
-            else:
-                head = self._s3.head_object(Bucket=self._bucket, Key=self._key, VersionId=self.version_id)
+            head = self._s3.head_object(**self._object, **self._version)
         except ClientError as error:
             # 405: the version is a delete marker; 400: no version was ever called so.
             if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") in (400, 404, 405):
                 raise self._gone() from error
             raise
-        return head["ETag"].strip('"'), head["ContentLength"], head.get("VersionId", self.version_id)
+        self._size = head["ContentLength"]
+        self.version_id = head.get("VersionId", self.version_id)
+        self.etag = head["ETag"].strip('"')
 
     def _gone(self) -> ObjectNotFound:
         version = f" in the version {self.version_id}" if self.version_id else ""
@@ -77,15 +85,11 @@ class Upload:
         extent = f"bytes={start}-{min(start + _PART_BYTES, self._size) - 1}"
         for attempt in range(_ATTEMPTS):
             try:
-                if self.version_id is None:
-                    answer = self._s3.get_object(
-                        Bucket=self._bucket, Key=self._key, Range=extent, IfMatch=self.etag
-                    )
-                else:
-                    answer = self._s3.get_object(
-                        Bucket=self._bucket, Key=self._key, Range=extent, VersionId=self.version_id
-                    )
-                return answer["Body"].read()
+                # Of a bucket without versions the ETag tells that it is still the same object.
+                same = self._version or {"IfMatch": str(self.etag)}
+                answer = self._s3.get_object(**self._object, Range=extent, **same)
+                body: bytes = answer["Body"].read()
+                return body
             except (HTTPClientError, IncompleteReadError):
                 # boto3 repeats a request that fails, but not the reading of an answer that breaks off.
                 if attempt + 1 == _ATTEMPTS:
@@ -117,21 +121,3 @@ class _Parts(io.RawIOBase):
         target[:count] = self._part[:count]
         self._part = self._part[count:]
         return count
-
-
-def _check_place(where: str, key: str, suffix: str) -> None:
-    expected = f"{keys.INCOMING_TRAINING}<name>{{{','.join(keys.TRAINING_SUFFIXES)}}}"
-    if not key.startswith(keys.INCOMING_TRAINING):
-        raise UploadMisplaced(
-            "the upload is not where training data is expected",
-            where=where,
-            why=f"its key does not begin with {keys.INCOMING_TRAINING}",
-            fix=f"upload it as {expected}",
-        )
-    if suffix not in keys.TRAINING_SUFFIXES:
-        raise UploadMisplaced(
-            f"the upload is of no format that can be read: {suffix or 'no ending'}",
-            where=where,
-            why=f"its ending says what it is; known: {', '.join(keys.TRAINING_SUFFIXES)}",
-            fix=f"upload it as {expected}",
-        )

@@ -1,0 +1,39 @@
+"""Where an upload has to lie for the pipeline to take it, and how it has to be called."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from sluice import naming
+from sluice.errors import UploadMisplaced
+from sluice.keys import INCOMING_TRAINING, TRAINING_SUFFIXES
+
+EXPECTED = f"{INCOMING_TRAINING}<name>{{{','.join(TRAINING_SUFFIXES)}}}"
+
+
+def suffix(key: str) -> str:
+    """The ending that says how the object is read, in lower case."""
+    return PurePosixPath(key).suffix.lower()
+
+
+def check_place(bucket: str, key: str) -> None:
+    """Check that the pipeline takes an object of this key.
+
+    Raises:
+        UploadMisplaced: it does not; the text says where it should lie.
+    """
+    where = naming.uri(bucket, key)
+    if not key.startswith(INCOMING_TRAINING):
+        raise UploadMisplaced(
+            "the upload is not where training data is expected",
+            where=where,
+            why=f"its key does not begin with {INCOMING_TRAINING}",
+            fix=f"upload it as {EXPECTED}",
+        )
+    if suffix(key) not in TRAINING_SUFFIXES:
+        raise UploadMisplaced(
+            f"the upload is of no format that can be read: {suffix(key) or 'no ending'}",
+            where=where,
+            why=f"its ending says what it is; known: {', '.join(TRAINING_SUFFIXES)}",
+            fix=f"upload it as {EXPECTED}",
+        )

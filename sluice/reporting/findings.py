@@ -1,0 +1,104 @@
+"""What the states of an execution left behind, gathered once: the base of everything that is told of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sluice import keys, naming
+from sluice.artifacts import Artifacts
+from sluice.outcomes import Outcome
+from sluice.payloads.base import Document
+from sluice.payloads.documents import Evaluation, Summary, TrainingSetSummary, Validation
+from sluice.payloads.training import ReportOutcomeInput, Source
+from sluice.project import Project
+from sluice.reporting.failures import Explained, explain
+
+_Document = TypeVar("_Document", bound=Document)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What is known of an execution, as far as it came."""
+
+    told: ReportOutcomeInput
+    project: Project
+    failure: Explained | None
+    validation: Validation | None
+    training_set: TrainingSetSummary | None
+    evaluation: Evaluation | None
+    source: Source
+    summary: Summary
+    page_uri: str
+
+    @property
+    def heading(self) -> str:
+        """The outcome in one word or two: Deployed, GateRejected, RolledBack, or the error's name."""
+        return self.failure.name if self.failure else self.summary.outcome
+
+
+def gather(told: ReportOutcomeInput, project: Project, artifacts: Artifacts) -> Findings:
+    """Read what lies in S3 of the execution; what is not there, it did not come to."""
+    validation = _read(artifacts, keys.validation(told.execution), Validation)
+    evaluation = None
+    if told.evaluation_uri is not None:
+        evaluation = _read(artifacts, naming.split_uri(told.evaluation_uri)[1], Evaluation)
+    failure = None if told.failure is None else explain(told.failure)
+    return Findings(
+        told=told,
+        project=project,
+        failure=failure,
+        validation=validation,
+        training_set=_read(artifacts, keys.training_set(told.execution), TrainingSetSummary),
+        evaluation=evaluation,
+        source=_source(told),
+        summary=_summary(told, failure, validation, evaluation, artifacts),
+        page_uri=artifacts.uri(keys.page(told.execution)),
+    )
+
+
+def _read(artifacts: Artifacts, key: str, kind: type[_Document]) -> _Document | None:
+    body = artifacts.read(key)
+    return None if body is None else kind.model_validate_json(body)
+
+
+def _source(told: ReportOutcomeInput) -> Source:
+    bucket, key = told.source.bucket, told.source.key
+    uri = naming.uri(bucket, key) if bucket and key else None
+    return told.source.model_copy(update={"uri": uri})
+
+
+def _summary(
+    told: ReportOutcomeInput,
+    failure: Explained | None,
+    validation: Validation | None,
+    evaluation: Evaluation | None,
+    artifacts: Artifacts,
+) -> Summary:
+    """Say each figure of the execution once, where it can be known."""
+    gate, deployment = told.gate, told.deployment
+    challenger = None if evaluation is None else evaluation.challenger
+    metrics = gate.metrics if gate is not None else None if challenger is None else challenger.metrics
+    reasons = [] if gate is None else list(gate.reasons)
+    rolled_back = deployment is not None and deployment.outcome is Outcome.ROLLED_BACK
+    if deployment is not None and rolled_back:
+        reasons.append(f"Rolled back: {deployment.reason or 'SageMaker gave no reason'}.")
+    rejected = validation is not None and validation.rejected_rows > 0
+    return Summary(
+        outcome=told.outcome,
+        execution_arn=told.execution_arn,
+        dataset_version=None if told.dataset is None else told.dataset.dataset_version,
+        rows=None if validation is None else validation.rows,
+        rejected_rows=None if validation is None else validation.rejected_rows,
+        quarantine_uri=artifacts.uri(keys.rejected(told.execution)) if rejected else None,
+        metrics=metrics,
+        champion_metrics=None if gate is None else gate.champion_metrics,
+        reasons=reasons,
+        scoring=None if challenger is None else challenger.scoring,
+        model_uri=told.model_uri,
+        endpoint_name=told.endpoint_name if told.outcome is Outcome.DEPLOYED else None,
+        serving=deployment.endpoint_config_name if deployment is not None and rolled_back else None,
+        report_uri=artifacts.uri(keys.report(told.execution)),
+        error=None if failure is None else failure.name,
+        cause=None if failure is None else failure.text,
+    )
