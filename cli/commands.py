@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from cli import executions, prediction, stack
+from cli import emptying, executions, prediction, stack
 from cli.progress import say, step
 from cli.toolchain import ROOT
 from sluice import keys, naming
@@ -48,6 +48,32 @@ def up(arguments: argparse.Namespace) -> int:
 def down(_: argparse.Namespace) -> int:
     """Stop the local AWS of this folder. What it held was in memory and is gone."""
     stack.stop_detached(stack.current(None))
+    return 0
+
+
+def empty(arguments: argparse.Namespace) -> int:
+    """Delete what executions made: the endpoint, its configurations and models, and every object of both buckets.
+
+    `cdk destroy` then finds nothing in its way. Without --yes it says what it would delete, and deletes nothing.
+    """
+    target = stack.current(arguments.stack)
+    deployment = emptying.Deployment(target)
+    contents = deployment.contents()
+    if not contents:
+        say("there is nothing to delete")
+        return 0
+    say("\n".join(["this is deleted for good:", *(f"  {line}" for line in contents.lines())]))
+    if not arguments.yes:
+        say("\nnothing was deleted; add --yes to delete it")
+        return 1
+    if target.outputs["Environment"] == "prod" and not arguments.prod:
+        raise emptying.NotEmptied(
+            "this is a prod stack",
+            where=target.outputs["EndpointName"],
+            why="its data and its endpoint would be gone",
+            fix="add --prod if that is what you want",
+        )
+    deployment.delete(contents)
     return 0
 
 

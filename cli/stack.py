@@ -79,8 +79,19 @@ def current(stack_name: str | None) -> Stack:
 
 def _on_aws(stack_name: str) -> Stack:
     import boto3
+    from botocore.exceptions import ClientError
 
-    described = boto3.client("cloudformation").describe_stacks(StackName=stack_name)
+    try:
+        described = boto3.client("cloudformation").describe_stacks(StackName=stack_name)
+    except ClientError as error:
+        if "does not exist" not in str(error):
+            raise
+        raise NoStack(
+            f"there is no stack {stack_name}",
+            where=f"CloudFormation, {boto3.session.Session().region_name}",
+            why="it was not deployed in this account and region, or is called otherwise",
+            fix="name the pipeline's stack, sluice-<project>-<environment>; `cdk deploy --all` makes it",
+        ) from None
     outputs = described["Stacks"][0].get("Outputs", [])
     return Stack({o["OutputKey"]: o["OutputValue"] for o in outputs}, {})
 
