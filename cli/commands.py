@@ -56,7 +56,13 @@ def empty(arguments: argparse.Namespace) -> int:
 
     `cdk destroy` then finds nothing in its way. Without --yes it says what it would delete, and deletes nothing.
     """
-    target = stack.current(arguments.stack)
+    try:
+        target = stack.current(arguments.stack)
+    except stack.NoStack:
+        if arguments.stack is None:
+            raise
+        # `cdk destroy --all` takes the pipeline's stack first, and then stops at a bucket that is not empty.
+        target = stack.current(f"{arguments.stack}-data")
     deployment = emptying.Deployment(target)
     contents = deployment.contents()
     if not contents:

@@ -117,9 +117,10 @@ class Deployment:
             with step("records of releases"):
                 for key in self._records():
                     self._dynamodb.delete_item(TableName=self._table, Key=key)
-        for bucket in self._buckets:
-            with step(f"s3://{bucket}"):
-                self._empty(bucket, contents.objects[bucket])
+        for bucket, count in contents.objects.items():
+            if count:
+                with step(f"s3://{bucket}"):
+                    self._empty(bucket, count)
 
     def _has_endpoint(self) -> bool:
         try:
@@ -148,16 +149,22 @@ class Deployment:
             KeyConditionExpression="endpoint_name = :name",
             ExpressionAttributeValues={":name": {"S": self._endpoint}},
         )
-        return [
-            {"endpoint_name": item["endpoint_name"], "item": item["item"]}
-            for page in pages
-            for item in page["Items"]
-        ]
+        try:
+            return [
+                {"endpoint_name": item["endpoint_name"], "item": item["item"]}
+                for page in pages
+                for item in page["Items"]
+            ]
+        except self._dynamodb.exceptions.ResourceNotFoundException:
+            return []  # a `cdk destroy` that stopped half-way has taken the table
 
     def _versions(self, bucket: str) -> Iterator[dict[str, Any]]:
-        for page in self._s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
-            yield from page.get("Versions", [])
-            yield from page.get("DeleteMarkers", [])
+        try:
+            for page in self._s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+                yield from page.get("Versions", [])
+                yield from page.get("DeleteMarkers", [])
+        except self._s3.exceptions.NoSuchBucket:
+            return  # and perhaps a bucket that was empty
 
     def _empty(self, bucket: str, expected: int) -> None:
         done = 0
@@ -176,6 +183,3 @@ class Deployment:
             done += len(some)
             if expected > _MOST_AT_ONCE:
                 say(f"    {done:,} of {expected:,} object versions of {bucket}")
-        for page in self._s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket):
-            for each in page.get("Uploads", []):
-                self._s3.abort_multipart_upload(Bucket=bucket, Key=each["Key"], UploadId=each["UploadId"])

@@ -16,6 +16,7 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from infra.config import DeployConfig
+from sluice import naming
 
 
 class DataStack(cdk.Stack):
@@ -56,6 +57,17 @@ class DataStack(cdk.Stack):
                 conditions={"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}},
             )
         )
+
+        # For `sluice empty`, which is wanted most where the pipeline's own stack is gone already.
+        for name, value in {
+            "Project": project,
+            "Environment": config.environment,
+            "EndpointName": naming.endpoint(project, config.environment),
+            "UploadsBucketName": self.uploads.bucket_name,
+            "ArtifactsBucketName": self.artifacts.bucket_name,
+            "ReleasesTableName": self.releases.table_name,
+        }.items():
+            cdk.CfnOutput(self, name, value=value)
 
     @property
     def _removal(self) -> cdk.RemovalPolicy:
