@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from moto.awslambda.models import LambdaBackend, LambdaFunction
 from moto.awslambda.responses import LambdaResponse
 
-from tests.local.conftest import LocalAws, create_function, is_running, wait_until, zip_of
+from tests.support.local_aws import LocalAws, create_function, is_running, wait_until, zip_of
 
 HANDLER = """
 import json, os, sys, time
