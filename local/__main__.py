@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from local import server
-from sluice.errors import SluiceError
+from local.errors import LocalAwsError, exit_code
 
 _ABOUT = """\
 A local AWS for this pipeline: moto's server, with Lambda functions, SageMaker jobs and endpoints as real
@@ -44,17 +44,17 @@ def main() -> int:
         )
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
-    try:
-        if arguments.command == "stop":
-            running = server.stop(arguments.state_dir)
-            print("stopped" if running else f"no local AWS is running on {arguments.state_dir}")
-        else:
-            server.serve(
-                arguments.state_dir, port=arguments.port, until_stdin_closes=arguments.until_stdin_closes
-            )
-    except SluiceError as error:
-        print(error, file=sys.stderr)
-        return 1
+    return exit_code(lambda: _run(arguments), expected=(LocalAwsError,), failed=1)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    if arguments.command == "stop":
+        running = server.stop(arguments.state_dir)
+        print("stopped" if running else f"no local AWS is running on {arguments.state_dir}")
+    else:
+        server.serve(
+            arguments.state_dir, port=arguments.port, until_stdin_closes=arguments.until_stdin_closes
+        )
     return 0
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from local.context import Context
-from sluice.errors import SluiceError
+from local.errors import LocalAwsError
 
 # Each has `install(context)`. CloudFormation comes first: the others replace what it creates.
 EXTENSIONS = [
@@ -36,10 +36,6 @@ _DOCKER_WRAPPER = """\
 # What the CDK CLI calls instead of docker (CDK_DOCKER).
 PYTHONPATH={root} SLUICE_LOCAL_STATE={state_dir} exec {python} -m local.docker_shim "$@"
 """
-
-
-class LocalAwsError(SluiceError):
-    """The local AWS cannot start or stop."""
 
 
 def serve(state_dir: Path, *, port: int = 0, until_stdin_closes: bool = False) -> None:

@@ -50,6 +50,7 @@ class CloudFormationApi(BaseResponse):
 
     def create_stack(self) -> ActionResult:
         self._refuse("OnFailure", {"DELETE"})
+        self._refuse("RetainExceptOnCreate")
         stack = self.engine.create_stack(
             self._submission(),
             self.region,
@@ -60,6 +61,7 @@ class CloudFormationApi(BaseResponse):
         return ActionResult({"StackId": stack.stack_id})
 
     def update_stack(self) -> ActionResult:
+        self._refuse("RetainExceptOnCreate")
         keep_failed = bool(self._get_param("DisableRollback"))
         stack = self.engine.update_stack(self._submission(), self.region, keep_failed=keep_failed)
         return ActionResult({"StackId": stack.stack_id})
@@ -110,6 +112,7 @@ class CloudFormationApi(BaseResponse):
         return ActionResult({"Summaries": summaries})
 
     def execute_change_set(self) -> ActionResult:
+        self._refuse("RetainExceptOnCreate")
         self.engine.execute_change_set(
             self._get_param("StackName"),
             self._get_param("ChangeSetName"),
@@ -161,6 +164,13 @@ class CloudFormationApi(BaseResponse):
             for name, (value, stack) in exports.items()
         ]
         return ActionResult({"Exports": listed})
+
+    def list_imports(self) -> ActionResult:
+        name = self._get_param("ExportName")
+        importers = self.engine.stacks.importers(name, self.region)
+        if not importers:
+            raise RequestRefused(f"Export '{name}' is not imported by any stack.")
+        return ActionResult({"Imports": importers})
 
     # -- templates
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -13,7 +14,7 @@ from local.cloudformation import registry
 from local.cloudformation.errors import ResourceFailed, TemplateError, Unresolved
 from local.cloudformation.intrinsics import Resource, Scope
 from local.cloudformation.resource_type import Operation, ResourceType
-from local.cloudformation.stacks import Change, Deployed, Output, Stack, now
+from local.cloudformation.stacks import Change, Deployed, Output, Stack, Stacks, now
 from local.cloudformation.template import Parameters, Template, dependencies, in_order
 
 _log = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ _GONE = ("NotFound", "NoSuch", "DoesNotExist", "NonExistent")
 class Deployment:
     """One deployment of one template (with its parameters) to one stack.
 
-    `client` gives a boto3 client for a service in the stack's region; `exports` are those of all stacks.
+    `client` gives a boto3 client for a service in the stack's region; `stacks` are all there are.
     """
 
     def __init__(
@@ -34,14 +35,15 @@ class Deployment:
         *,
         account_id: str,
         client: Callable[[str], Any],
-        exports: Mapping[str, tuple[str, Stack]],
+        stacks: Stacks,
     ) -> None:
         self._stack = stack
         self._template = template
         self._parameters = parameters
         self._account_id = account_id
         self._client = client
-        self._exports = exports
+        self._stacks = stacks
+        self._exports = stacks.exports(stack.region)
         self._undo: list[Callable[[], None]] = []
         self._superseded: list[Deployed] = []
         self._removed: list[Deployed] = []
@@ -92,14 +94,23 @@ class Deployment:
         Raises ResourceFailed at the first failure; `roll_back` then undoes what was done. Resources that the
         template no longer has, or that were replaced, stay until `clean_up`.
         """
+        self._undo.append(functools.partial(self._set, "imports", self._stack.imports))
+        # Both what it used and what it will use, until it has changed from the one to the other.
+        self._set("imports", self._stack.imports | self._template.imports(self._scope({})))
         active = self._active()
         for logical_id, definition in active.items():
             self._apply_one(logical_id, definition)
         self._removed = [gone for name, gone in self._stack.deployed.items() if name not in active]
         outputs = self._resolve_outputs()
-        previous = self._stack.outputs
-        self._undo.append(lambda: setattr(self._stack, "outputs", previous))
-        self._stack.outputs = outputs
+        in_use = self._stacks.unchangeable(self._stack, outputs)
+        if in_use is not None:
+            raise ResourceFailed(in_use)
+        self._undo.append(functools.partial(self._set, "outputs", self._stack.outputs))
+        self._set("outputs", outputs)
+        self._set("imports", self._template.imports(self._scope({})))
+
+    def _set(self, field: str, value: Any) -> None:
+        setattr(self._stack, field, value)
 
     def clean_up(self) -> None:
         """Deletes what `apply` replaced or left out. A failure is an event; the deployment stands."""
@@ -108,7 +119,7 @@ class Deployment:
                 self._delete_quietly(gone)
         doomed = {gone.logical_id: gone for gone in self._removed}
         for gone in _reverse_order(doomed):
-            if gone.deletion_policy == "Retain":
+            if gone.retained:
                 self._event(gone, "DELETE_SKIPPED")
             else:
                 self._delete_quietly(gone)
@@ -128,7 +139,7 @@ class Deployment:
         """Deletes every resource of the stack in reverse order; returns the logical ids that resisted."""
         resisted: list[str] = []
         for doomed in _reverse_order(self._stack.deployed):
-            if doomed.deletion_policy in ("Retain", "RetainExceptOnCreate"):
+            if doomed.retained:
                 self._event(doomed, "DELETE_SKIPPED")
             else:
                 try:
@@ -321,9 +332,7 @@ class Deployment:
     def _resolve_outputs(self) -> list[Output]:
         scope = self._current_scope()
         outputs = []
-        for key, output in self._template.section("Outputs").items():
-            if "Condition" in output and not scope.condition(output["Condition"]):
-                continue
+        for key, output in self._template.outputs(scope).items():
             try:
                 value = scope.resolve(output["Value"])
                 export = scope.resolve(output.get("Export", {}).get("Name", ""))

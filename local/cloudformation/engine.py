@@ -184,6 +184,11 @@ class Engine:
                     f"Stack [{stack.name}] cannot be deleted while TerminationProtection is enabled"
                 )
             self._idle(stack.stack_id, region)
+            in_use = self.stacks.unchangeable(stack, outputs=())
+            if in_use is not None:
+                # No error: as on AWS the stack says so, and stays what it was.
+                stack.become(stack.status, in_use)
+                return
             stack.become("DELETE_IN_PROGRESS", "User Initiated")
         template = stack.template
         if template is None:
@@ -197,7 +202,7 @@ class Engine:
                 reason = f"The following resource(s) failed to delete: [{', '.join(resisted)}]."
                 stack.become("DELETE_FAILED", reason)
                 return
-            stack.outputs, stack.deleted_at = [], now()
+            stack.outputs, stack.imports, stack.deleted_at = [], frozenset(), now()
             stack.become("DELETE_COMPLETE")
 
         self._run(stack, "DELETE_FAILED", delete)
@@ -297,7 +302,7 @@ class Engine:
             values,
             account_id=self._clients.account_id,
             client=lambda service: self._clients.client(service, stack.region),
-            exports=self.stacks.exports(stack.region),
+            stacks=self.stacks,
         )
 
     def _take(self, stack: Stack, submission: Submission, *, tags: bool = True) -> None:

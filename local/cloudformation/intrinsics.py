@@ -73,24 +73,29 @@ class Scope:
 
     def references(self, value: Any) -> Iterator[str]:
         """The logical ids `value` refers to, as it stands under the current conditions."""
+        for function, argument in self.calls(value):
+            match function:
+                case "Ref":
+                    yield argument
+                case "Fn::GetAtt":
+                    yield _attribute_path(argument)[0]
+                case "Fn::Sub":
+                    text, local_values = _substitution(argument)
+                    names = (name for literal, name in _VARIABLE.findall(text) if not literal)
+                    yield from (name.split(".")[0].strip() for name in names if name not in local_values)
+
+    def calls(self, value: Any) -> Iterator[tuple[str, Any]]:
+        """The intrinsic functions that resolving `value` calls, each with its unresolved argument."""
         value = self.choose(value)
         if isinstance(value, list):
             for item in value:
-                yield from self.references(item)
+                yield from self.calls(item)
         elif isinstance(value, dict):
-            match intrinsic(value):
-                case "Ref":
-                    yield value["Ref"]
-                case "Fn::GetAtt":
-                    yield _attribute_path(value["Fn::GetAtt"])[0]
-                case "Fn::Sub":
-                    text, local_values = _substitution(value["Fn::Sub"])
-                    names = (name for literal, name in _VARIABLE.findall(text) if not literal)
-                    yield from (name.split(".")[0].strip() for name in names if name not in local_values)
-                    yield from self.references(list(local_values.values()))
-                case _:
-                    for item in value.values():
-                        yield from self.references(item)
+            function = intrinsic(value)
+            if function is not None:
+                yield function, value[function]
+            for item in value.values():
+                yield from self.calls(item)
 
     def _holds(self, expression: Any) -> bool:
         match expression:
@@ -215,8 +220,10 @@ def _sub(scope: Scope, argument: Any) -> str:
 
 
 def _select(scope: Scope, argument: Any) -> Any:
-    index, items = _arguments("Fn::Select", argument, 2)
-    return scope.resolve(items)[int(scope.resolve(index))]
+    index, items = (scope.resolve(part) for part in _arguments("Fn::Select", argument, 2))
+    if not 0 <= int(index) < len(items):
+        raise TemplateError(f"Template error: Fn::Select cannot select nonexistent value at index {index}")
+    return items[int(index)]
 
 
 def _split(scope: Scope, argument: Any) -> list[str]:

@@ -55,6 +55,12 @@ _RESOURCE_ATTRIBUTES = {
     "UpdateReplacePolicy",
 }
 
+# What becomes of a resource when it is removed or replaced. Nothing that is deployed here has snapshots.
+_POLICIES = {
+    "DeletionPolicy": ("Delete", "Retain", "RetainExceptOnCreate"),
+    "UpdateReplacePolicy": ("Delete", "Retain"),
+}
+
 
 def resource_type(logical_id: str, name: str) -> ResourceType:
     """The type called `name`; TemplateError, naming the resource, where there is none."""
@@ -75,6 +81,13 @@ def problems(logical_id: str, resource: Mapping[str, Any], scope: Scope) -> Iter
     """Why `resource` cannot be deployed as it is written, one text per reason."""
     for attribute in sorted(set(resource) - _RESOURCE_ATTRIBUTES):
         yield f"{logical_id} ({resource.get('Type')}) has {attribute}, which the local AWS does not honour."
+    for attribute, honoured in _POLICIES.items():
+        policy = resource.get(attribute, "Delete")
+        if policy not in honoured:
+            yield (
+                f"{logical_id} ({resource.get('Type')}) has {attribute} {policy}, which the local AWS does not "
+                f"honour; it knows {', '.join(honoured)}."
+            )
     try:
         found = resource_type(logical_id, resource["Type"])
     except TemplateError as error:

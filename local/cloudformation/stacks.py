@@ -35,6 +35,11 @@ class Deployed:
     reason: str = ""
     changed_at: datetime = field(default_factory=now)
 
+    @property
+    def retained(self) -> bool:
+        """Whether it stays when the stack, or its place in the template, goes."""
+        return self.deletion_policy in ("Retain", "RetainExceptOnCreate")
+
 
 @dataclass(frozen=True)
 class Event:
@@ -106,6 +111,8 @@ class Stack:
     termination_protection: bool = False
     deployed: dict[str, Deployed] = field(default_factory=dict)
     outputs: list[Output] = field(default_factory=list)
+    imports: frozenset[str] = frozenset()
+    """The names of the exports of other stacks that it uses."""
     events: list[Event] = field(default_factory=list)
     change_sets: dict[str, ChangeSet] = field(default_factory=dict)
     created_at: datetime = field(default_factory=now)
@@ -160,7 +167,22 @@ class Stacks:
         return [stack for stack in self.all(region) if stack.status != "DELETE_COMPLETE"]
 
     def all(self, region: str) -> list[Stack]:
-        return [stack for stack in self._stacks.values() if stack.region == region]
+        with self.lock:
+            return [stack for stack in self._stacks.values() if stack.region == region]
+
+    def importers(self, export: str, region: str) -> list[str]:
+        """The names of the stacks that use an export."""
+        return [stack.name for stack in self.existing(region) if export in stack.imports]
+
+    def unchangeable(self, stack: Stack, outputs: Iterable[Output]) -> str | None:
+        """Why the stack's outputs cannot become `outputs`: another stack uses an export; None where none does."""
+        new = {output.export: output.value for output in outputs}
+        for old in stack.outputs:
+            users = self.importers(old.export, stack.region) if old.export else []
+            if users and new.get(old.export) != old.value:
+                change = "updated" if old.export in new else "deleted"
+                return f"Export {old.export} cannot be {change} as it is in use by {' and '.join(users)}"
+        return None
 
     def exports(self, region: str) -> dict[str, tuple[str, Stack]]:
         """{export name: (value, exporting stack)}"""

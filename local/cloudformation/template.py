@@ -6,12 +6,13 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 import yaml
 
 from local.cloudformation import registry
-from local.cloudformation.errors import TemplateError
+from local.cloudformation.errors import TemplateError, Unresolved
 from local.cloudformation.intrinsics import Scope
 
 _SECTIONS = {
@@ -64,6 +65,26 @@ class Template:
         graph = {name: dependencies(resource, scope) & set(resources) for name, resource in resources.items()}
         return {logical_id: resources[logical_id] for logical_id in in_order(graph)}
 
+    def outputs(self, scope: Scope) -> dict[str, Mapping[str, Any]]:
+        """The outputs whose condition holds."""
+        return {
+            key: output
+            for key, output in self.section("Outputs").items()
+            if "Condition" not in output or scope.condition(output["Condition"])
+        }
+
+    def imports(self, scope: Scope) -> frozenset[str]:
+        """The names of the exports this template uses. Raises TemplateError for one that a resource names."""
+        used = [resource.get("Properties", {}) for resource in self.active(scope).values()]
+        used += [output.get("Value") for output in self.outputs(scope).values()]
+        names = [argument for function, argument in scope.calls(used) if function == "Fn::ImportValue"]
+        try:
+            return frozenset(str(scope.resolve(name)) for name in names)
+        except Unresolved as error:
+            raise TemplateError(
+                f"Template error: Fn::ImportValue must not depend on any resource, as on {error}"
+            ) from error
+
     def check(self, scope: Scope) -> None:
         """Raises TemplateError with every reason why this template cannot be deployed here."""
         found = list(self._broken_rules(scope))
@@ -76,6 +97,7 @@ class Template:
             ]
         if found:
             raise TemplateError(" ".join(found))
+        self.imports(scope)
 
     def _broken_rules(self, scope: Scope) -> list[str]:
         return [
@@ -95,25 +117,13 @@ def dependencies(resource: Mapping[str, Any], scope: Scope) -> set[str]:
 
 
 def in_order(graph: Mapping[str, set[str]]) -> list[str]:
-    """Nodes after all they depend on, otherwise in the graph's own order."""
-    ordered: list[str] = []
-    visiting: list[str] = []
-
-    def visit(node: str) -> None:
-        if node in ordered:
-            return
-        if node in visiting:
-            circle = ", ".join([*visiting[visiting.index(node) :], node])
-            raise TemplateError(f"Circular dependency between resources: [{circle}]")
-        visiting.append(node)
-        for dependency in sorted(graph[node]):
-            visit(dependency)
-        visiting.pop()
-        ordered.append(node)
-
-    for node in graph:
-        visit(node)
-    return ordered
+    """Nodes after all they depend on; the same graph gives the same order."""
+    try:
+        return list(TopologicalSorter({node: sorted(graph[node]) for node in graph}).static_order())
+    except CycleError as error:
+        # graphlib names each node before the one that depends on it; people read it the other way round.
+        circle = ", ".join(reversed(error.args[1]))
+        raise TemplateError(f"Circular dependency between resources: [{circle}]") from error
 
 
 @dataclass(frozen=True)

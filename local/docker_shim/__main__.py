@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local.docker_shim.build import build
 from local.docker_shim.errors import Refused
 from local.docker_shim.registry import push
+from local.errors import exit_code
 from local.images import ImageStore
 
 
@@ -30,25 +31,26 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: list[str]) -> int:
     """Runs one docker command; returns its exit code."""
+    return exit_code(
+        lambda: _run(arguments),
+        expected=(Refused, OSError, ClientError, BotoCoreError),
+        # 1 would mean "no such image" to the CDK CLI when it inspects.
+        failed=2,
+        name="local docker",
+    )
+
+
+def _run(arguments: list[str]) -> int:
     state_dir = os.environ.get("SLUICE_LOCAL_STATE")
     if not state_dir:
-        return _fail("SLUICE_LOCAL_STATE is not set: this docker works for a running local AWS only")
+        raise Refused("SLUICE_LOCAL_STATE is not set: this docker works for a running local AWS only")
     parser = _Parser(prog="docker", allow_abbrev=False)
     parser.add_argument("--config", help="accepted: there are no credentials to read")
     commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
     for name, (declare, _) in _COMMANDS.items():
         declare(commands.add_parser(name, allow_abbrev=False))
-    try:
-        options = parser.parse_args(arguments)
-        return _COMMANDS[options.command][1](ImageStore(Path(state_dir)), options)
-    except (Refused, OSError, ClientError, BotoCoreError) as error:
-        return _fail(str(error))
-
-
-def _fail(text: str) -> int:
-    print(f"local docker: {text}", file=sys.stderr)
-    # 1 would mean "no such image" to the CDK CLI when it inspects.
-    return 2
+    options = parser.parse_args(arguments)
+    return _COMMANDS[options.command][1](ImageStore(Path(state_dir)), options)
 
 
 def _declare_login(parser: argparse.ArgumentParser) -> None:

@@ -15,10 +15,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from local.docker_shim import dockerfile
+from local.docker_shim import dockerfile, run
 from local.docker_shim.dockerfile import Instruction
 from local.docker_shim.errors import Refused
-from local.docker_shim.requirements import check_run
 from local.images import ImageStore, Manifest, inside
 
 
@@ -191,17 +190,22 @@ def _run(making: _Build, instruction: Instruction) -> None:
     command = shlex.join(words) if words else instruction.text
     if module := _own_module(making, command):
         _run_module(making, module, instruction)
-    elif check_run(command, making.directory(making.workdir), instruction.where):
-        _say(f"{instruction.where}: not run; the packages it installs are present: {command}")
+    elif missing := run.check(command, making.directory(making.workdir), instruction.where):
+        _say(
+            f"{instruction.where}: NOT RUN, its effect is missing from the local image: {'; '.join(missing)}"
+        )
     else:
-        _say(f"{instruction.where}: NOT RUN, its effect is missing from the local image: {command}")
+        _say(f"{instruction.where}: not run; the packages it installs are present: {command}")
 
 
 def _own_module(making: _Build, command: str) -> list[str]:
     """The arguments of `python -m MODULE …` where the module is one of the image's own files; else nothing."""
     if re.search(r"[;&|<>`(]", command):
         return []
-    words = shlex.split(command)
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return []  # for run.check() to refuse
     if len(words) < 3 or words[0] not in ("python", "python3") or words[1] != "-m":
         return []
     module = making.directory(making.workdir) / words[2].replace(".", "/")

@@ -1,11 +1,9 @@
-"""Checks, instead of installing them, that the packages an image would install are here."""
+"""Checks, instead of installing them, that the Python packages an image would install are here."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import re
-import shlex
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,66 +30,51 @@ _WITH_VALUE = {
 }
 
 
-def check_run(command: str, workdir: Path, where: str) -> bool:
-    """Checks the packages of every `pip install` in a RUN; False if there is none.
+def unmet(arguments: list[str], workdir: Path, where: str) -> Iterator[str]:
+    """What `pip install ARGUMENTS` would install that the interpreter running the local AWS does not have.
 
-    Raises Refused, naming each requirement that the interpreter running the local AWS does not meet.
+    Also what pip itself would refuse: a requirement without a hash where hashes are required. Raises Refused
+    for a requirement that cannot be read.
     """
-    installs = list(_pip_installs(command))
-    unmet = [problem for arguments in installs for problem in _unmet(arguments, workdir, where)]
-    if unmet:
-        lines = "\n".join(f"  {problem}" for problem in unmet)
-        raise Refused(
-            f"{where} would install packages that the local environment does not have as required:\n{lines}\n"
-            f"The local AWS runs images with {sys.executable} and installs nothing. Install them there, or "
-            "change the requirements."
-        )
-    return bool(installs)
-
-
-def _pip_installs(command: str) -> Iterator[list[str]]:
-    for part in re.split(r"&&|\|\||;", command):
-        words = shlex.split(part)
-        for index in range(len(words) - 1):
-            program = Path(words[index]).name
-            if program in ("pip", "pip3") and words[index + 1] == "install":
-                yield words[index + 2 :]
-                break
-
-
-def _unmet(arguments: list[str], workdir: Path, where: str) -> Iterator[str]:
+    hashes = "--require-hashes" in arguments
     waiting = iter(arguments)
     for argument in waiting:
         option, has_value, value = argument.partition("=")
         if option in _REQUIREMENT_FILE:
             path = workdir / (value if has_value else next(waiting, ""))
-            yield from _unmet_in_file(path, where)
+            yield from _unmet_in_file(path, where, hashes)
         elif option in _WITH_VALUE:
             if not has_value:
                 next(waiting, None)
-        elif not argument.startswith("-") and not argument.startswith((".", "/")):
-            yield from _unmet_requirement(argument)
+        elif not argument.startswith(("-", ".", "/")):
+            yield from _unmet_requirement(argument, hashed=not hashes)
 
 
-def _unmet_in_file(path: Path, where: str) -> Iterator[str]:
+def _unmet_in_file(path: Path, where: str, hashes: bool) -> Iterator[str]:
     if not path.is_file():
         raise Refused(f"{where} installs from {path.name}, which no COPY before it put there")
     text = re.sub(r"\\\n", " ", path.read_text())
-    for raw in text.splitlines():
-        line = re.split(r"(?:^|\s)#", raw, maxsplit=1)[0].strip()
+    lines = [re.split(r"(?:^|\s)#", raw, maxsplit=1)[0].strip() for raw in text.splitlines()]
+    # As in pip, one hash asks for them all.
+    hashes = hashes or any("--hash=" in line or line == "--require-hashes" for line in lines)
+    for line in lines:
         if line.startswith(_REQUIREMENT_FILE):
-            yield from _unmet_in_file(path.parent / re.split(r"[\s=]+", line, maxsplit=1)[1], where)
+            yield from _unmet_in_file(path.parent / re.split(r"[\s=]+", line, maxsplit=1)[1], where, hashes)
         elif line and not line.startswith("-"):
-            yield from _unmet_requirement(re.split(r"\s--", line, maxsplit=1)[0])
+            requirement, *options = re.split(r"\s--", line)
+            hashed = any(option.startswith("hash=") for option in options)
+            yield from _unmet_requirement(requirement, hashed=hashed or not hashes)
 
 
-def _unmet_requirement(text: str) -> Iterator[str]:
+def _unmet_requirement(text: str, *, hashed: bool) -> Iterator[str]:
     try:
         requirement = Requirement(text)
     except InvalidRequirement as error:
         raise Refused(f"{text!r} is no requirement the local image builder can check: {error}") from error
     if requirement.marker is not None and not requirement.marker.evaluate():
         return
+    if not hashed:
+        yield f"{requirement}: has no hash, and pip requires hashes here"
     try:
         installed = importlib.metadata.version(requirement.name)
     except importlib.metadata.PackageNotFoundError:

@@ -37,10 +37,17 @@ def install() -> None:
     LambdaFunction.get_configuration = get_configuration
 
 
+# Levels exist in the JSON format only.
+# https://docs.aws.amazon.com/lambda/latest/api/API_LoggingConfig.html
+_LEVELS = {"ApplicationLogLevel": "INFO", "SystemLogLevel": "INFO"}
+
+
 def _set_logging(function: Any, config: dict[str, Any] | None) -> None:
+    given = config or {}
     function.logging_config = {
         "LogFormat": "Text",
         "LogGroup": f"/aws/lambda/{function.function_name}",
-        **(config or {}),
+        **(_LEVELS if given.get("LogFormat") == "JSON" else {}),
+        **given,
     }
     function.logs_group_name = function.logging_config["LogGroup"]

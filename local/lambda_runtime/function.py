@@ -31,6 +31,8 @@ class Function:
     memory_mb: int
     log_group: str
     log_format: str
+    log_level: str
+    system_log_level: str
     environment: tuple[tuple[str, str], ...]
 
     @classmethod
@@ -59,6 +61,8 @@ class Function:
             memory_mb=int(function.memory_size),
             log_group=function.logs_group_name,
             log_format=function.logging_config["LogFormat"],
+            log_level=function.logging_config.get("ApplicationLogLevel", ""),
+            system_log_level=function.logging_config.get("SystemLogLevel", ""),
             environment=tuple(sorted((k, str(v)) for k, v in (function.environment_vars or {}).items())),
         )
 

@@ -64,7 +64,8 @@ class Invoker:
 
     def forget_deleted(self, backend: Any) -> None:
         """End the workers of functions that `backend` no longer has."""
-        arns = {function.function_arn for function in backend.list_functions("ALL")}
+        functions = backend.list_functions("ALL")
+        arns = {function.function_arn.removesuffix(":$LATEST") for function in functions}
         self._pools.keep_only(arns, region=backend.region_name)
 
     def _run_until_it_works(self, function: Any, event: bytes, client_context: str | None) -> None:

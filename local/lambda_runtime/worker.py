@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import math
 import shutil
 import signal
 import subprocess
@@ -22,6 +21,7 @@ from moto.logs.models import logs_backends
 
 from local.context import Context
 from local.lambda_runtime.function import Function, unpack
+from local.lambda_runtime.log_lines import Report, framed
 from local.lambda_runtime.runtime_api import Invocation, Result, RuntimeApi
 
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
@@ -85,19 +85,25 @@ class Worker:
         self._api.submit(invocation)
         if not self.alive:
             self._resolve_as_ended(invocation)
-        note = ""
+        timed_out = False
         try:
             result = invocation.result.result(timeout_seconds)
         except FutureTimeout:
-            result, note = self._time_out(invocation, timeout_seconds)
+            result, timed_out = self._time_out(invocation, timeout_seconds), True
         duration_ms = 1000 * (time.monotonic() - started)
         if not result.is_error and len(result.payload) > MAX_RESPONSE_BYTES:
             result = _error(
                 "Function.ResponseSizeTooLarge",
                 f"Response payload size exceeded maximum allowed payload size ({MAX_RESPONSE_BYTES} bytes).",
             )
-        tail = self._write_log(invocation, duration_ms, note, cold=cold)
-        return Outcome(invocation.request_id, result, tail)
+        report = Report(
+            request_id=invocation.request_id,
+            status="timeout" if timed_out else "error" if result.is_error else "success",
+            duration_ms=duration_ms,
+            init_ms=self._init_ms if cold else None,
+            timeout_seconds=timeout_seconds,
+        )
+        return Outcome(invocation.request_id, result, self._write_log(report))
 
     def close(self) -> None:
         """End the process and forget its /tmp."""
@@ -120,6 +126,7 @@ class Worker:
             "AWS_LAMBDA_FUNCTION_VERSION": function.version,
             "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
             "AWS_LAMBDA_LOG_FORMAT": function.log_format,
+            **({"AWS_LAMBDA_LOG_LEVEL": function.log_level} if function.log_level else {}),
             "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group,
             "AWS_LAMBDA_LOG_STREAM_NAME": self._log_stream,
             "AWS_LAMBDA_RUNTIME_API": self._api.address,
@@ -158,35 +165,21 @@ class Worker:
             reason = f"Runtime exited with error: exit status {code}"
         invocation.resolve(_error("Runtime.ExitError", f"RequestId: {invocation.request_id} Error: {reason}"))
 
-    def _time_out(self, invocation: Invocation, seconds: float) -> tuple[Result, str]:
+    def _time_out(self, invocation: Invocation, seconds: float) -> Result:
         text = f"Task timed out after {seconds:.2f} seconds"
         invocation.resolve(_error("Sandbox.Timedout", f"RequestId: {invocation.request_id} Error: {text}"))
         self._kill()
-        return invocation.result.result(), f"{utcnow():%Y-%m-%dT%H:%M:%S}Z {invocation.request_id} {text}"
+        return invocation.result.result()
 
     def _kill(self) -> None:
         self._context.terminate(self._process, grace_seconds=0)
 
-    def _write_log(self, invocation: Invocation, duration_ms: float, note: str, *, cold: bool) -> str:
-        """Move what the function wrote to its log stream, between START and REPORT; return the tail."""
+    def _write_log(self, report: Report) -> str:
+        """Move what the function wrote to its log stream, framed by the platform's own; return the tail."""
         self._log.seek(0)
         written = self._log.read().decode("utf-8", "replace").splitlines()
         self._log.truncate(0)  # the process appends
-        report = [
-            f"REPORT RequestId: {invocation.request_id}",
-            f"Duration: {duration_ms:.2f} ms",
-            f"Billed Duration: {math.ceil(duration_ms)} ms",
-            f"Memory Size: {self.function.memory_mb} MB",
-        ]
-        if cold and self._init_ms is not None:
-            report.append(f"Init Duration: {self._init_ms:.2f} ms")
-        lines = [
-            f"START RequestId: {invocation.request_id} Version: {self.function.version}",
-            *(line for line in written if line),  # CloudWatch refuses an empty message
-            *([note] if note else []),
-            f"END RequestId: {invocation.request_id}",
-            "\t".join(report),
-        ]
+        lines = framed(self.function, report, written)
         backend: Any = logs_backends[self._context.account_id][self.function.region]
         backend.ensure_log_group(self.function.log_group)
         backend.ensure_log_stream(self.function.log_group, self._log_stream)

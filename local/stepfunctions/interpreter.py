@@ -13,7 +13,10 @@ from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.common.retry.max_attempts_decl import MaxAttemptsOutcome
 from moto.stepfunctions.parser.asl.component.common.retry.retrier_outcome import RetrierOutcome
 from moto.stepfunctions.parser.asl.component.common.string import string_expression
-from moto.stepfunctions.parser.asl.component.common.timeouts.timeout import EvalTimeoutError
+from moto.stepfunctions.parser.asl.component.common.timeouts.timeout import (
+    EvalTimeoutError,
+    TimeoutSecondsJSONata,
+)
 from moto.stepfunctions.parser.asl.component.program import program
 from moto.stepfunctions.parser.asl.component.state import state as state_module
 from moto.stepfunctions.parser.asl.component.state.choice import state_choice
@@ -44,6 +47,7 @@ def install() -> None:
     error_equals_decl.ErrorEqualsDecl._eval_body = _match_error
     retrier_decl.RetrierDecl._eval_body = _retry
     wait_function.WaitFunction._wait_interval = _wait
+    TimeoutSecondsJSONata._eval_seconds = _evaluate_limit
     state_choice.StateChoice._eval_state = _choose
     state_choice.StateChoice._eval_state_output = _leave_choice
     for module in (state_module, state_task_service, state_task_lambda):
@@ -116,6 +120,19 @@ def pause(env: Any, seconds: float) -> None:
         env.program_state_event.wait(min(remaining, _STOP_CHECK_SECONDS))
     if not env.is_running():
         raise failures.ExecutionStopped
+
+
+def _evaluate_limit(self: Any, env: Any) -> int:
+    """The value of a TimeoutSeconds that is an expression: a positive integer.
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html#jsonata-error-handling
+    """
+    self.string_jsonata.eval(env=env)
+    seconds = env.stack.pop()
+    if not isinstance(seconds, int) or isinstance(seconds, bool) or seconds < 1:
+        cause = f"TimeoutSeconds must be a positive integer; the expression gave {seconds!r}."
+        raise failures.raising(failures.evaluation_failure(env, cause))
+    return seconds
 
 
 def _choose(self: Any, env: Any) -> None:

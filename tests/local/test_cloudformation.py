@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local.stacks import ROLE, Deploy, deploy, resource
-
-__all__ = ["deploy"]  # a fixture
+from tests.support.stacks import ROLE, Deploy, resource
 
 
 class TestRefused:

@@ -53,6 +53,15 @@ class TestIntrinsics:
     def test_circle_is_named(self) -> None:
         with pytest.raises(TemplateError, match=r"\[A, B, A\]"):
             in_order({"A": {"B"}, "B": {"A"}})
+        with pytest.raises(TemplateError, match=r"\[(A, B, C, A|B, C, A, B|C, A, B, C)\]"):
+            in_order({"A": {"B"}, "B": {"C"}, "C": {"A"}, "D": {"A"}})
+
+    def test_what_is_needed_comes_first(self) -> None:
+        assert in_order({"Last": {"Middle", "First"}, "Middle": {"First"}, "First": set()}) == [
+            "First",
+            "Middle",
+            "Last",
+        ]
 
     def test_yaml_dates_stay_text(self) -> None:
         template = Template.parse("Resources: {R: {Type: T, Properties: {Version: 2012-10-17}}}")

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local.stacks import ROLE, ROLE_ARN, Deploy, deploy, resource
-
-__all__ = ["deploy"]  # a fixture
+from tests.support.machines import Machines
+from tests.support.stacks import ROLE, ROLE_ARN, Deploy, resource
 
 
 def function(**properties: Any) -> dict[str, Any]:
@@ -385,3 +384,111 @@ class TestTypes:
         assert repositories[0]["imageTagMutability"] == "IMMUTABLE"
         value = local_aws.client("ssm").get_parameter(Name=stack.physical_id("Parameter"))["Parameter"]
         assert value["Value"] == repositories[0]["repositoryArn"]
+
+    def test_table_with_a_sort_key_keeps_items_of_one_hash_apart(
+        self, local_aws: Any, deploy: Deploy
+    ) -> None:
+        def releases(**settings: Any) -> dict[str, Any]:
+            keys = [("endpoint_name", "HASH"), ("item", "RANGE")]
+            return resource(
+                "AWS::DynamoDB::Table",
+                BillingMode="PAY_PER_REQUEST",
+                KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys],
+                AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name, _ in keys],
+                **settings,
+            )
+
+        stack = deploy({"Releases": releases()})
+        name, client = stack.physical_id("Releases"), local_aws.client("dynamodb")
+        schema = client.describe_table(TableName=name)["Table"]["KeySchema"]
+        assert schema == [
+            {"AttributeName": "endpoint_name", "KeyType": "HASH"},
+            {"AttributeName": "item", "KeyType": "RANGE"},
+        ]
+        release, lock = (
+            {"endpoint_name": {"S": "bank-prod"}, "item": {"S": item}} for item in ("release", "lock")
+        )
+        client.put_item(TableName=name, Item={**release, "model_name": {"S": "first"}})
+        client.put_item(
+            TableName=name,
+            Item={**lock, "owner": {"S": "me"}},
+            ConditionExpression="attribute_not_exists(endpoint_name)",
+        )
+        with pytest.raises(ClientError, match="ConditionalCheckFailed"):
+            client.put_item(
+                TableName=name,
+                Item={**lock, "owner": {"S": "you"}},
+                ConditionExpression="attribute_not_exists(endpoint_name)",
+            )
+        client.update_item(
+            TableName=name,
+            Key=release,
+            UpdateExpression="SET model_name = :m",
+            ExpressionAttributeValues={":m": {"S": "second"}},
+        )
+        with pytest.raises(ClientError, match="ValidationException"):
+            client.get_item(TableName=name, Key={"endpoint_name": {"S": "bank-prod"}})
+        deploy({"Releases": releases(DeletionProtectionEnabled=False)}, to=stack)
+        assert client.get_item(TableName=name, Key=release)["Item"]["model_name"] == {"S": "second"}
+        assert client.get_item(TableName=name, Key=lock)["Item"]["owner"] == {"S": "me"}
+        found = client.query(
+            TableName=name,
+            KeyConditionExpression="endpoint_name = :e",
+            ExpressionAttributeValues={":e": {"S": "bank-prod"}},
+        )["Items"]
+        assert [item["item"]["S"] for item in found] == ["lock", "release"]
+
+    def test_role_trusts_under_a_condition(self, local_aws: Any, deploy: Deploy) -> None:
+        trusted = {
+            "Effect": "Allow",
+            "Principal": {"Service": "states.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+            "Condition": {
+                "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
+                "ArnLike": {"aws:SourceArn": {"Fn::Sub": "arn:${AWS::Partition}:states:${AWS::Region}:*"}},
+            },
+        }
+        document = {"Version": "2012-10-17", "Statement": [trusted]}
+        stack = deploy({"Role": resource("AWS::IAM::Role", AssumeRolePolicyDocument=document)})
+        role = local_aws.client("iam").get_role(RoleName=stack.physical_id("Role"))["Role"]
+        assert role["AssumeRolePolicyDocument"]["Statement"][0]["Condition"] == {
+            "StringEquals": {"aws:SourceAccount": "123456789012"},
+            "ArnLike": {"aws:SourceArn": "arn:aws:states:us-east-1:*"},
+        }
+
+    def test_dashboard_is_named_for_its_region(self, local_aws: Any, deploy: Deploy) -> None:
+        name = {"Fn::Join": ["-", ["bank-prod", {"Ref": "AWS::Region"}]]}
+        body = {
+            "Fn::Join": ["", ['{"widgets": [{"properties": {"region": "', {"Ref": "AWS::Region"}, '"}}]}']]
+        }
+        board = resource("AWS::CloudWatch::Dashboard", DashboardName=name, DashboardBody=body)
+        stack = deploy({"Board": board})
+        assert stack.physical_id("Board") == "bank-prod-us-east-1"
+        found = local_aws.client("cloudwatch").get_dashboard(DashboardName="bank-prod-us-east-1")
+        assert json.loads(found["DashboardBody"])["widgets"][0]["properties"]["region"] == "us-east-1"
+
+    def test_state_machine_takes_a_large_document_inside_its_expressions(
+        self, local_aws: Any, deploy: Deploy
+    ) -> None:
+        settings = {"places": {f"place-{n}": f's3://bucket/"{n}"/\\{{execution}}' for n in range(250)}}
+        assert len(json.dumps(settings)) > 10_000
+        escaped = json.dumps(json.dumps(settings))[1:-1]
+        begin = {
+            "Type": "Pass",
+            "Assign": {"settings": "{% ${Settings} %}"},
+            "Output": "{% ($s := ${Settings}; $s.places) %}",
+            "End": True,
+        }
+        definition = {"QueryLanguage": "JSONata", "StartAt": "Begin", "States": {"Begin": begin}}
+        machine = resource(
+            "AWS::StepFunctions::StateMachine",
+            RoleArn=ROLE_ARN,
+            DefinitionString=json.dumps(definition),
+            DefinitionSubstitutions={"Settings": escaped, "Partition": {"Ref": "AWS::Partition"}},
+        )
+        stack = deploy({"Role": ROLE, "Machine": machine})
+        assert stack.status == "CREATE_COMPLETE", stack.description
+        run = Machines(local_aws)
+        ended = run.wait(run.start(stack.physical_id("Machine")))
+        assert ended["status"] == "SUCCEEDED", ended
+        assert json.loads(ended["output"]) == settings["places"]

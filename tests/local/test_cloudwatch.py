@@ -11,8 +11,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.alarms import Criteria, InvalidRule, Sample, State, next_state, rule_holds, statistic
-from tests.local.conftest import LocalAws, wait_until
-from tests.local.test_eventbridge import queue, receive
+from tests.support.local_aws import LocalAws, wait_until
+from tests.support.queues import queue, receive
 
 NO_DATA: State = "INSUFFICIENT_DATA"
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,9 +13,11 @@ from typing import Any
 
 import pytest
 
+from local.docker_shim import dockerfile, run, system_packages
 from local.docker_shim.build import build
 from local.docker_shim.errors import Refused
 from local.images import ImageNotFound, ImageNotRunnable, ImageStore, resolve
+from tests.support.local_aws import ROOT
 
 Shim = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -230,8 +234,24 @@ class TestBuild:
     def test_run_that_installs_nothing_says_it_was_not_run(
         self, tmp_path: Path, context: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        built(tmp_path, context, 'FROM x\nRUN apt-get install -y gcc\nENTRYPOINT ["python"]')
-        assert "NOT RUN" in capsys.readouterr().err
+        text = 'FROM x\nRUN echo "a; b" > /etc/x && mkdir /y\nENTRYPOINT ["python"]'
+        built(tmp_path, context, text)
+        said = capsys.readouterr().err
+        assert "NOT RUN, its effect is missing from the local image: echo 'a; b' '>' /etc/x; mkdir /y" in said
+
+    def test_a_base_by_digest_has_a_stage_like_any_other(self, tmp_path: Path, context: Path) -> None:
+        base = "public.ecr.aws/docker/library/python:3.13.9-slim-bookworm@sha256:" + "0123456789abcdef" * 4
+        text = (
+            f"FROM {base} AS native\nWORKDIR /work\nCOPY entry.py ./\n"
+            f"FROM {base}\nCOPY --from=native /work/entry.py /final/\n"
+            'ENTRYPOINT ["python", "/final/entry.py"]'
+        )
+        store = built(tmp_path, context, text)
+        image = resolve(tmp_path / "state", "repository:tag")
+        assert Path(image.argv[1]).read_text() == ENTRY
+        image_id = store.pushed("repository:tag")
+        assert image_id is not None
+        assert store.manifest(image_id).base == base
 
     def test_a_later_stage_takes_files_of_an_earlier_one(self, tmp_path: Path, context: Path) -> None:
         (context / "make.py").write_text(
@@ -253,3 +273,129 @@ class TestBuild:
         built(tmp_path, context, 'FROM x\nENTRYPOINT ["no-such-program"]')
         with pytest.raises(ImageNotRunnable, match="no-such-program"):
             resolve(tmp_path / "state", "repository:tag")
+
+
+APT = """\
+FROM x
+RUN apt-get update \\
+    && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends {packages} \\
+    && rm -rf /var/lib/apt/lists/*
+ENTRYPOINT ["python"]
+"""
+
+
+class TestSystemPackages:
+    def test_what_is_here_is_present(
+        self,
+        tmp_path: Path,
+        context: Path,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(system_packages, "_library", lambda name: name == "libgomp.so.1")
+        built(tmp_path, context, APT.format(packages="libgomp1"))
+        said = capsys.readouterr().err
+        assert "not run; the packages it installs are present" in said
+        assert "NOT RUN" not in said
+
+    @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="libgomp.so.1 is Linux's name")
+    def test_a_library_that_is_not_here_is_refused_with_what_to_do(
+        self, tmp_path: Path, context: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(system_packages, "_library", lambda name: False)
+        with pytest.raises(Refused) as refused:
+            built(tmp_path, context, APT.format(packages="libgomp1=12.2.0-14"))
+        text = str(refused.value)
+        assert text.startswith("Dockerfile line 2 (RUN) would install what this machine does not have:\n")
+        assert "libgomp1: this machine has not GNU OpenMP, the library libgomp.so.1" in text
+        assert "apt-get install libgomp1" in text
+
+    def test_a_library_is_asked_of_the_system(self) -> None:
+        assert not system_packages._library("libno-such-thing.so.1")
+        if sys.platform.startswith("linux"):
+            assert system_packages._library("libc.so.6")
+
+    def test_without_a_compiler_the_image_is_built_and_says_so(
+        self,
+        tmp_path: Path,
+        context: Path,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(shutil, "which", lambda name: None)
+        built(tmp_path, context, APT.format(packages="gcc libc6-dev"))
+        said = capsys.readouterr().err
+        assert "this machine has not a C compiler (cc, gcc, clang)" in said
+        assert "this machine has not the headers of the C library" in said
+        assert "apt-get install libc6-dev" in said
+
+    @pytest.mark.parametrize(
+        ("command", "named"),
+        [
+            ("apt-get install -y libgomp1 libpq5", "installs libpq5"),
+            ("apt-get install -y --allow-downgrades libgomp1", "option --allow-downgrades"),
+            ("apt-get dist-upgrade -y", "apt-get dist-upgrade"),
+            ("apt-get update && apt install libxml2", "installs libxml2"),
+            ("echo 'never closed", "cannot be read as a shell command"),
+        ],
+    )
+    def test_what_it_does_not_know_is_refused_by_name(
+        self, tmp_path: Path, context: Path, command: str, named: str
+    ) -> None:
+        with pytest.raises(Refused) as refused:
+            built(tmp_path, context, f'FROM x\nRUN {command}\nENTRYPOINT ["python"]')
+        assert named in str(refused.value)
+
+
+class TestHashes:
+    INSTALL = (
+        "FROM x\nCOPY *.txt ./\n"
+        "RUN pip install --no-cache-dir --only-binary=:all: --require-hashes --requirement requirements.txt\n"
+        'ENTRYPOINT ["python"]'
+    )
+
+    def requirements(self, *, hashes: int = 2, also: str = "") -> str:
+        version = importlib.metadata.version("pytest")
+        lines = [f"pytest=={version} ; python_full_version >= '3.11'"]
+        lines += [f"    --hash=sha256:{number:064x}" for number in range(hashes)]
+        return "# written from a lock\n" + " \\\n".join(lines) + f"\n    # via nothing\n{also}"
+
+    def test_hashes_on_lines_of_their_own_are_read(
+        self, tmp_path: Path, context: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (context / "requirements.txt").write_text(self.requirements())
+        built(tmp_path, context, self.INSTALL)
+        assert "not run; the packages it installs are present" in capsys.readouterr().err
+
+    def test_a_requirement_without_one_is_refused(self, tmp_path: Path, context: Path) -> None:
+        (context / "requirements.txt").write_text(self.requirements(hashes=0))
+        with pytest.raises(Refused, match=r"pytest.*: has no hash, and pip requires hashes here"):
+            built(tmp_path, context, self.INSTALL)
+
+    @pytest.mark.parametrize(
+        "pip", ["pip3", "/opt/venv/bin/pip", "python -m pip", "uv pip", "PIP_RETRIES=1 pip"]
+    )
+    def test_pip_has_many_names(self, tmp_path: Path, context: Path, pip: str) -> None:
+        text = f"FROM x\nRUN true '' && {pip} install never-there==1\nENTRYPOINT [\"python\"]"
+        with pytest.raises(Refused, match="never-there==1: not installed"):
+            built(tmp_path, context, text)
+
+    def test_one_hash_asks_for_all(self, tmp_path: Path, context: Path) -> None:
+        (context / "requirements.txt").write_text(self.requirements(also="moto>=5\n"))
+        with pytest.raises(Refused, match=r"moto>=5: has no hash"):
+            built(tmp_path, context, self.INSTALL.replace("--require-hashes ", ""))
+
+    def test_what_a_hashed_requirement_pins_has_to_be_here(self, tmp_path: Path, context: Path) -> None:
+        (context / "requirements.txt").write_text(f"pytest==0.1 \\\n    --hash=sha256:{0:064x}\n")
+        with pytest.raises(Refused, match=r"pytest==0.1: .* is installed"):
+            built(tmp_path, context, self.INSTALL)
+
+
+@pytest.mark.parametrize("image", ["process", "serve", "train"])
+def test_every_line_of_our_own_images_is_understood(image: str, tmp_path: Path) -> None:
+    """Nothing is run here: what the shim says of each RUN, with the packages of this environment."""
+    file = ROOT / "containers" / image / "Dockerfile"
+    for instruction in dockerfile.read(file.read_text()):
+        if instruction.name == "RUN" and "containers.compiled.build" not in instruction.text:
+            (tmp_path / "requirements.txt").write_text("")
+            assert run.check(instruction.text, tmp_path, instruction.where) == []

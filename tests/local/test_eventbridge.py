@@ -12,7 +12,8 @@ from botocore.exceptions import ClientError
 
 from local.event_targets import target_input
 from local.schedules import Clock, Entry, InvalidExpression, parse
-from tests.local.conftest import LocalAws, wait_until
+from tests.support.local_aws import LocalAws, wait_until
+from tests.support.queues import queue, receive
 
 EVENT = {
     "version": "0",
@@ -157,23 +158,6 @@ class TestClock:
 
         assert self.due(clock, "2026-01-01T00:01:00", changed) == []
         assert self.due(clock, "2026-01-01T00:03:00", changed) == [(at("2026-01-01T00:03:00"), False)]
-
-
-def queue(server: LocalAws) -> tuple[str, str]:
-    """A new queue's URL and ARN."""
-    sqs = server.client("sqs")
-    url = sqs.create_queue(QueueName=f"q-{uuid.uuid4().hex[:8]}")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    return url, arn
-
-
-def receive(server: LocalAws, url: str) -> dict[str, Any]:
-    def message() -> dict[str, Any] | None:
-        messages = server.client("sqs").receive_message(QueueUrl=url, MessageAttributeNames=["All"])
-        return next(iter(messages.get("Messages", [])), None)
-
-    found: dict[str, Any] = wait_until(message)
-    return found
 
 
 def rule(server: LocalAws, target: dict[str, Any], **settings: Any) -> str:

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from moto.awslambda.models import LambdaBackend, LambdaFunction
+from moto.awslambda.models import LambdaBackend, LambdaFunction, LambdaStorage
 from moto.awslambda.responses import LambdaResponse
 
-from tests.local.conftest import LocalAws, create_function, is_running, wait_until, zip_of
+from tests.support.local_aws import LocalAws, create_function, is_running, wait_until, zip_of
 
 HANDLER = """
 import json, os, sys, time
@@ -87,7 +87,8 @@ def function(local_aws: LocalAws, request: pytest.FixtureRequest) -> Function:
 
 def test_the_seams_in_moto_are_where_they_were() -> None:
     assert {"__init__", "invoke", "update_configuration", "get_configuration"} <= vars(LambdaFunction).keys()
-    assert "delete_function" in vars(LambdaBackend)
+    assert {"add_permission", "delete_function"} <= vars(LambdaBackend).keys()
+    assert {"publish_version", "_get_version"} <= vars(LambdaStorage).keys()
     assert "invoke" in vars(LambdaResponse)
 
 

@@ -17,7 +17,7 @@ from moto.sagemaker.responses import SageMakerResponse
 from moto.sagemakerruntime.responses import SageMakerRuntimeResponse
 
 from local.sagemaker import actions, jobs, storage
-from tests.local.in_process import (
+from tests.support.in_process import (
     PROGRAMS,
     REGISTRY,
     ROLE,

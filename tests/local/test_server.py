@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local.conftest import ROOT, LocalAws, create_function, is_running, wait_until
+from tests.support.local_aws import ROOT, LocalAws, create_function, is_running, wait_until
 
 StartServer = Callable[[], LocalAws]
 

@@ -22,9 +22,9 @@ from local.stepfunctions.interpreter import is_within_limit
 from local.stepfunctions.jsonata import QueryEvaluationError, check_syntax, evaluate
 from local.stepfunctions.sagemaker_task import JOBS, JobResolver, SageMakerTask
 from local.stepfunctions.shapes import UnsupportedField, from_boto, operation_model, to_boto
-from tests.local.conftest import LocalAws, create_function, wait_until
+from tests.support.local_aws import LocalAws, create_function, wait_until
+from tests.support.machines import ROLE, Machines, task
 
-ROLE = "arn:aws:iam::123456789012:role/machine"
 LIMIT = 262_144
 
 
@@ -321,51 +321,6 @@ def test_a_broken_definition_is_refused_with_its_place(definition: dict[str, Any
     with pytest.raises(validation.InvalidDefinition) as error:
         validation.check(json.dumps(definition))
     assert text in error.value.message
-
-
-class Machines:
-    """Machines of one test, on the local AWS."""
-
-    def __init__(self, server: LocalAws) -> None:
-        self.server = server
-        self.api = server.client("stepfunctions")
-
-    def make(self, states: dict[str, Any], **settings: Any) -> str:
-        definition = {"QueryLanguage": "JSONata", "StartAt": next(iter(states)), "States": states}
-        arn: str = self.api.create_state_machine(
-            name=f"m-{uuid.uuid4().hex[:8]}", definition=json.dumps(definition), roleArn=ROLE, **settings
-        )["stateMachineArn"]
-        return arn
-
-    def start(self, machine: str, value: Any = None, **settings: Any) -> str:
-        text = json.dumps(value if value is not None else {})
-        arn: str = self.api.start_execution(stateMachineArn=machine, input=text, **settings)["executionArn"]
-        return arn
-
-    def wait(self, execution: str) -> dict[str, Any]:
-        def ended() -> dict[str, Any] | None:
-            described: dict[str, Any] = self.api.describe_execution(executionArn=execution)
-            return None if described["status"] == "RUNNING" else described
-
-        result: dict[str, Any] = wait_until(ended)
-        return result
-
-    def run(self, states: dict[str, Any], value: Any = None) -> dict[str, Any]:
-        return self.wait(self.start(self.make(states), value))
-
-    def events(self, execution: str) -> list[str]:
-        pages = self.api.get_paginator("get_execution_history").paginate(executionArn=execution)
-        return [event["type"] for page in pages for event in page["events"]]
-
-
-@pytest.fixture
-def machines(local_aws: LocalAws) -> Machines:
-    return Machines(local_aws)
-
-
-def task(resource: str, arguments: Any, **fields: Any) -> dict[str, Any]:
-    state = {"Type": "Task", "Resource": f"arn:aws:states:::{resource}", "Arguments": arguments}
-    return {**state, **({} if "Next" in fields else {"End": True}), **fields}
 
 
 SLOW = {"Wait": {"Type": "Wait", "Seconds": 600, "End": True}}

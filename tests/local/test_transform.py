@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from local.sagemaker import jobs, transform
-from tests.local.in_process import InProcessContext, error_of, group_exists, log_lines, put_model, wait_for
+from tests.support.in_process import InProcessContext, error_of, group_exists, log_lines, put_model, wait_for
 
 GROUP = "/aws/sagemaker/TransformJobs"
 ROW = b"x" * (300 * 1024) + b"\n"  # three of them fit into a megabyte, four do not

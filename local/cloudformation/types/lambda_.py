@@ -127,8 +127,20 @@ FUNCTION = ResourceType(
 
 
 def _create_version(operation: Operation) -> Resource:
-    settings = operation.pick("FunctionName", "Description", "CodeSha256")
-    published = operation.call("lambda", "publish_version", settings)
+    client, function = operation.client("lambda"), operation.properties["FunctionName"]
+    code = client.get_function_configuration(FunctionName=function)["CodeSha256"]
+    expected = operation.properties.get("CodeSha256", code)
+    if expected != code:
+        raise ResourceFailed(
+            f"CodeSHA256 ({expected}) is different from current CodeSHA256 in $LATEST ({code})"
+        )
+    existing = client.list_versions_by_function(FunctionName=_bare_name(operation))["Versions"]
+    published = operation.call("lambda", "publish_version", operation.pick("FunctionName", "Description"))
+    if published["Version"] in [version["Version"] for version in existing]:
+        raise ResourceFailed(
+            f"A version for this Lambda function exists ( {published['Version']} ). Modify the function to "
+            "create a new version."
+        )
     arn = operation.arn("lambda", f"function:{_bare_name(operation)}:{published['Version']}")
     return Resource(arn, {"Version": published["Version"], "FunctionArn": arn})
 

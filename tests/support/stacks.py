@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
-
-import pytest
 
 Deploy = Callable[..., "Deployed"]
 _numbers = itertools.count()
@@ -52,30 +50,33 @@ class Deployed:
         return found
 
 
-@pytest.fixture
-def deploy(local_aws: Any) -> Iterator[Deploy]:
-    """Deploys resources as a stack, by change set; calling again with `to` updates it."""
-    client = local_aws.client("cloudformation")
-    names: list[str] = []
+class Stacks:
+    """Deploys resources as stacks, by change set; called again with `to` it updates one."""
 
-    def run(resources: dict[str, Any], *, to: Deployed | None = None, **template: Any) -> Deployed:
+    def __init__(self, server: Any) -> None:
+        self._server = server
+        self._client = server.client("cloudformation")
+        self._names: list[str] = []
+
+    def __call__(self, resources: dict[str, Any], *, to: Deployed | None = None, **template: Any) -> Deployed:
         parameters = template.pop("given", {})
         name = to.name if to else template.pop("name", f"stack-{next(_numbers)}")
         if not to:
-            names.append(name)
-        change_set = client.create_change_set(
+            self._names.append(name)
+        change_set = self._client.create_change_set(
             StackName=name,
             ChangeSetName="deploy",
             ChangeSetType="UPDATE" if to else "CREATE",
             TemplateBody=json.dumps({"Resources": resources, **template}),
             Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
         )
-        client.execute_change_set(ChangeSetName=change_set["Id"])
-        return Deployed(local_aws, name)
+        self._client.execute_change_set(ChangeSetName=change_set["Id"])
+        return Deployed(self._server, name)
 
-    yield run
-    for name in reversed(names):
-        client.delete_stack(StackName=name)
+    def close(self) -> None:
+        """Delete the stacks, the last one first: it may use what an earlier one exports."""
+        for name in reversed(self._names):
+            self._client.delete_stack(StackName=name)
 
 
 def resource(type_name: str, **properties: Any) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""SageMaker of the local AWS in this process: its images are the scripts of tests/local/images."""
+"""SageMaker of the local AWS in this process: its images are the scripts of tests/support/images."""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import subprocess
@@ -72,8 +73,9 @@ def resolve(_state_dir: Path, uri: str) -> images.Image:
     return images.Image(argv=[sys.executable, str(program)], env={"FROM_IMAGE": "1"}, cwd=program.parent)
 
 
-@pytest.fixture(scope="module")
-def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcessContext]:
+@contextlib.contextmanager
+def running(state_dir: Path) -> Iterator[InProcessContext]:
+    """A moto server in this process with the local AWS's SageMaker; the patches go when it ends."""
     with pytest.MonkeyPatch.context() as patch:
         for owner in PATCHED:
             for name, value in list(vars(owner).items()):
@@ -84,7 +86,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcessContext]:
         server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         server.start()
         _, port = server.get_host_and_port()
-        context = InProcessContext(port=port, state_dir=tmp_path_factory.mktemp("state"))
+        context = InProcessContext(port=port, state_dir=state_dir)
         sagemaker.install(context)
         context.client("s3").create_bucket(Bucket="data")
         yield context
