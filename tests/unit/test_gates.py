@@ -79,6 +79,20 @@ def test_the_minimum_of_an_error_metric_is_a_maximum(value: float, promoted: boo
     assert ("at most 2" if promoted else "above the 2") in decision.reasons[1]
 
 
+@pytest.mark.parametrize("best", [math.nan, math.inf, -math.inf])
+def test_a_champion_without_a_figure_is_not_compared_with(best: float) -> None:
+    decision = decide(evaluation({"roc_auc": 0.9}, {"roc_auc": best}), GATES)
+    assert decision.promote
+    assert decision.reasons[-1] == (
+        "The champion has no roc_auc on the held-out rows, so only the minimums apply."
+    )
+    assert decision.champion_metrics == {}
+
+
+def test_just_enough_held_out_rows_are_enough() -> None:
+    assert decide(evaluation({"roc_auc": 0.9}, rows=50), GATES).promote
+
+
 def test_too_few_held_out_rows_refuse() -> None:
     decision = decide(evaluation({"roc_auc": 0.9}, rows=49), GATES)
     assert not decision.promote

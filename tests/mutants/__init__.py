@@ -1,0 +1,1 @@
+"""Deliberate mistakes, each of which the tests must catch: `make mutants`."""
