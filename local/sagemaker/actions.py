@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from moto.core.responses import ActionResult, EmptyResult
+from moto.core.responses import ActionResult
 from moto.sagemaker.models import FakeEndpointConfig, SageMakerModelBackend
 from moto.sagemaker.responses import SageMakerResponse
 from moto.sagemakerruntime.responses import SageMakerRuntimeResponse
 
-from local.sagemaker import processing, training, transform
-from local.sagemaker.endpoints import Endpoints, model_container
-from local.sagemaker.errors import refuse_unsupported, resource_in_use, unsupported, validation
-from local.sagemaker.jobs import Job
+from local.sagemaker.endpoints import Endpoints
+from local.sagemaker.errors import refuse_unsupported, unsupported, validation
+from local.sagemaker.job_actions import Action, job_actions
 from local.sagemaker.runtime import Invocation, Runtime
 from local.sagemaker.validation import check_environment, check_instance_type, check_name
 
 if TYPE_CHECKING:
     from local.context import Context
-
-Action = Callable[[Any], Any]
 
 # Operations that moto answers with an invented success and the local AWS has no process for.
 REFUSED = {
@@ -30,7 +26,6 @@ REFUSED = {
     "start_pipeline_execution": "StartPipelineExecution",
     "update_endpoint_weights_and_capacities": "UpdateEndpointWeightsAndCapacities",
 }
-_UNIQUE_JOB_NAME = "Job name must be unique within an AWS account and region, and a job"
 CONFIG_UNSUPPORTED = ("AsyncInferenceConfig", "ExplainerConfig", "ShadowProductionVariants", "KmsKeyId")
 CONTAINER_UNSUPPORTED = (
     "ModelDataSource",
@@ -44,7 +39,7 @@ CONTAINER_UNSUPPORTED = (
 def install(context: Context, endpoints: Endpoints, runtime: Runtime) -> None:
     """Replace the actions of moto that only pretend, and add those it has not."""
     actions: dict[str, Action] = {
-        **_job_actions(context),
+        **job_actions(context),
         **_endpoint_actions(endpoints),
         **{name: _refusal(operation) for name, operation in REFUSED.items()},
     }
@@ -59,87 +54,6 @@ def install(context: Context, endpoints: Endpoints, runtime: Runtime) -> None:
         backend, endpoint_name
     )
     _install_runtime(runtime)
-
-
-def _job_actions(context: Context) -> dict[str, Action]:
-    def create_training_job(response: Any) -> Any:
-        request = dict(response.params)
-        training.check_request(request)
-        jobs = response.sagemaker_backend.training_jobs
-        job = training.TrainingJob(context, response.region, response.current_account, request)
-        _register(
-            jobs,
-            job,
-            "Training job names must be unique within an AWS account and region, and a training job",
-        )
-        return ActionResult({"TrainingJobArn": job.arn})
-
-    def describe_training_job(response: Any) -> Any:
-        return ActionResult(_find(response, "training").record)
-
-    def stop_training_job(response: Any) -> Any:
-        _find(response, "training").request_stop()
-        return EmptyResult()
-
-    def create_processing_job(response: Any) -> Any:
-        request = dict(response.params)
-        processing.check_request(request)
-        jobs = response.sagemaker_backend.processing_jobs
-        job = processing.ProcessingJob(context, response.region, response.current_account, request)
-        _register(jobs, job, _UNIQUE_JOB_NAME)
-        return ActionResult({"ProcessingJobArn": job.arn})
-
-    def describe_processing_job(response: Any) -> Any:
-        return ActionResult(_find(response, "processing").record)
-
-    def stop_processing_job(response: Any) -> Any:
-        _find(response, "processing").request_stop()
-        return EmptyResult()
-
-    def create_transform_job(response: Any) -> Any:
-        request = dict(response.params)
-        transform.check_request(request)
-        backend, region, account = response.sagemaker_backend, response.region, response.current_account
-        model = model_container(backend, request["ModelName"])
-        job = transform.TransformJob(context, region, account, request, model)
-        _register(backend.transform_jobs, job, _UNIQUE_JOB_NAME)
-        return ActionResult({"TransformJobArn": job.arn})
-
-    def describe_transform_job(response: Any) -> Any:
-        return ActionResult(_find(response, "transform").record)
-
-    def stop_transform_job(response: Any) -> Any:
-        _find(response, "transform").request_stop()
-        return EmptyResult()
-
-    return {
-        "create_training_job": create_training_job,
-        "describe_training_job": describe_training_job,
-        "stop_training_job": stop_training_job,
-        "create_processing_job": create_processing_job,
-        "describe_processing_job": describe_processing_job,
-        "stop_processing_job": stop_processing_job,
-        "create_transform_job": create_transform_job,
-        "describe_transform_job": describe_transform_job,
-        "stop_transform_job": stop_transform_job,
-    }
-
-
-def _register(jobs: dict[str, Any], job: Job, rule: str) -> None:
-    # setdefault decides between two requests for one name that arrive together.
-    if jobs.setdefault(job.name, job) is not job:
-        raise resource_in_use(f"{rule} with this name already exists ({job.arn})")
-    job.start()
-
-
-def _find(response: Any, kind: str) -> Job:
-    member = f"{kind.title()}JobName"
-    name = response.params.get(member)
-    job: Job | None = getattr(response.sagemaker_backend, f"{kind}_jobs").get(name)
-    if job is None:
-        arn = f"arn:aws:sagemaker:{response.region}:{response.current_account}:{kind}-job/{name}"
-        raise validation(f'Could not find {kind} job "{arn}".')
-    return job
 
 
 def _endpoint_actions(endpoints: Endpoints) -> dict[str, Action]:

@@ -6,7 +6,8 @@ from typing import Any
 
 from local.cloudformation.errors import ResourceFailed
 from local.cloudformation.intrinsics import Resource
-from local.cloudformation.resource_type import Operation, ResourceType, service_type
+from local.cloudformation.resource_type import Operation, ResourceType
+from local.cloudformation.service_type import Calls, Identity, service_type
 
 _RULE = ("Description", "EventBusName", "EventPattern", "RoleArn", "ScheduleExpression", "State")
 
@@ -63,17 +64,10 @@ _SCHEDULE_ARN = "arn:aws:scheduler:{region}:{account}:schedule/default/{id}"
 
 SCHEDULE = service_type(
     "AWS::Scheduler::Schedule",
-    service="scheduler",
     properties="Name Description EndDate FlexibleTimeWindow ScheduleExpression ScheduleExpressionTimezone "
     "StartDate State Target",
-    create="create_schedule",
-    update="update_schedule",
-    delete="delete_schedule",
-    delete_by="Name",
-    name_property="Name",
-    arn=_SCHEDULE_ARN,
-    attributes={"Arn": _SCHEDULE_ARN},
-    longest_name=64,
+    calls=Calls("scheduler", "create_schedule", "delete_schedule", "Name", update="update_schedule"),
+    identity=Identity("Name", arn=_SCHEDULE_ARN, attributes={"Arn": _SCHEDULE_ARN}, longest=64),
 )
 
 TYPES = (RULE, SCHEDULE)

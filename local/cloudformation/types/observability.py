@@ -3,58 +3,45 @@
 from __future__ import annotations
 
 from local.cloudformation.intrinsics import Resource
-from local.cloudformation.resource_type import Operation, ResourceType, service_type
+from local.cloudformation.resource_type import Operation, ResourceType
+from local.cloudformation.service_type import Calls, Identity, Tagging, service_type
 
 _ALARM_ARN = "arn:aws:cloudwatch:{region}:{account}:alarm:{id}"
-_TAGGING = ("ResourceARN", "tag_resource", "untag_resource")
+_ALARM_IDENTITY = Identity("AlarmName", arn=_ALARM_ARN, attributes={"Arn": _ALARM_ARN}, longest=255)
+_TAGGING = Tagging("ResourceARN", "tag_resource", "untag_resource")
+
+
+def _put(operation: str, delete: str, delete_by: str) -> Calls:
+    """CloudWatch creates and updates by the same operation."""
+    return Calls("cloudwatch", operation, delete, delete_by, update=operation)
+
 
 ALARM = service_type(
     "AWS::CloudWatch::Alarm",
-    service="cloudwatch",
     properties="ActionsEnabled AlarmActions AlarmDescription AlarmName ComparisonOperator DatapointsToAlarm "
     "Dimensions EvaluateLowSampleCountPercentile EvaluationPeriods ExtendedStatistic InsufficientDataActions "
-    "MetricName Metrics Namespace OKActions Period Statistic Tags Threshold ThresholdMetricId "
-    "TreatMissingData Unit",
-    create="put_metric_alarm",
-    update="put_metric_alarm",
-    delete="delete_alarms",
-    delete_by="AlarmNames",
-    name_property="AlarmName",
-    arn=_ALARM_ARN,
-    attributes={"Arn": _ALARM_ARN},
-    retag=_TAGGING,
-    longest_name=255,
+    "MetricName Metrics Namespace OKActions Period Statistic Threshold ThresholdMetricId TreatMissingData Unit",
+    calls=_put("put_metric_alarm", "delete_alarms", "AlarmNames"),
+    identity=_ALARM_IDENTITY,
+    tagging=_TAGGING,
 )
 
 COMPOSITE_ALARM = service_type(
     "AWS::CloudWatch::CompositeAlarm",
-    service="cloudwatch",
     properties="ActionsEnabled ActionsSuppressor ActionsSuppressorExtensionPeriod "
     "ActionsSuppressorWaitPeriod AlarmActions AlarmDescription AlarmName AlarmRule "
-    "InsufficientDataActions OKActions Tags",
-    create="put_composite_alarm",
-    update="put_composite_alarm",
-    delete="delete_alarms",
-    delete_by="AlarmNames",
-    name_property="AlarmName",
-    arn=_ALARM_ARN,
-    attributes={"Arn": _ALARM_ARN},
-    retag=_TAGGING,
-    longest_name=255,
+    "InsufficientDataActions OKActions",
+    calls=_put("put_composite_alarm", "delete_alarms", "AlarmNames"),
+    identity=_ALARM_IDENTITY,
+    tagging=_TAGGING,
 )
 
 DASHBOARD = service_type(
     "AWS::CloudWatch::Dashboard",
-    service="cloudwatch",
     properties="DashboardBody DashboardName",
-    create="put_dashboard",
-    update="put_dashboard",
-    delete="delete_dashboards",
-    delete_by="DashboardNames",
-    name_property="DashboardName",
-    arn="arn:aws:cloudwatch::{account}:dashboard/{id}",
+    calls=_put("put_dashboard", "delete_dashboards", "DashboardNames"),
+    identity=Identity("DashboardName", arn="arn:aws:cloudwatch::{account}:dashboard/{id}", longest=255),
     no_effect={"Tags": "moto keeps no tags of dashboards"},
-    longest_name=255,
 )
 
 

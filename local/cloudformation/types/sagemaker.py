@@ -2,67 +2,52 @@
 
 from __future__ import annotations
 
-from local.cloudformation.resource_type import service_type
+from local.cloudformation.service_type import Calls, Identity, Tagging, service_type
 
-_ARN = "arn:aws:sagemaker:{region}:{account}:"
-_TAGGING = ("ResourceArn", "add_tags", "delete_tags")
+_TAGGING = Tagging("ResourceArn", "add_tags", "delete_tags")
+
+
+def _identity(name_property: str, kind: str, *attributes: str) -> Identity:
+    """Ref gives the ARN; so do the `attributes` that end in Arn, and the others give the name."""
+    arn = f"arn:aws:sagemaker:{{region}}:{{account}}:{kind}/{{id}}"
+    values = {name: arn if name.endswith("Arn") else "{id}" for name in attributes}
+    return Identity(name_property, arn=arn, ref=arn, attributes=values)
+
+
+def _calls(kind: str, deleted_by: str, update: str | None = None, ready: str | None = None) -> Calls:
+    return Calls("sagemaker", f"create_{kind}", f"delete_{kind}", deleted_by, update, ready)
+
 
 MODEL = service_type(
     "AWS::SageMaker::Model",
-    service="sagemaker",
-    properties="Containers EnableNetworkIsolation ExecutionRoleArn ModelName PrimaryContainer Tags",
-    create="create_model",
-    delete="delete_model",
-    delete_by="ModelName",
-    name_property="ModelName",
-    ref=_ARN + "model/{id}",
-    arn=_ARN + "model/{id}",
-    retag=_TAGGING,
-    attributes={"ModelName": "{id}", "ModelArn": _ARN + "model/{id}"},
+    properties="Containers EnableNetworkIsolation ExecutionRoleArn ModelName PrimaryContainer",
+    calls=_calls("model", "ModelName"),
+    identity=_identity("ModelName", "model", "ModelName", "ModelArn"),
+    tagging=_TAGGING,
 )
 
 ENDPOINT_CONFIG = service_type(
     "AWS::SageMaker::EndpointConfig",
-    service="sagemaker",
-    properties="DataCaptureConfig EndpointConfigName ProductionVariants Tags",
-    create="create_endpoint_config",
-    delete="delete_endpoint_config",
-    delete_by="EndpointConfigName",
-    name_property="EndpointConfigName",
-    ref=_ARN + "endpoint-config/{id}",
-    arn=_ARN + "endpoint-config/{id}",
-    retag=_TAGGING,
-    attributes={"EndpointConfigName": "{id}", "EndpointConfigArn": _ARN + "endpoint-config/{id}"},
+    properties="DataCaptureConfig EndpointConfigName ProductionVariants",
+    calls=_calls("endpoint_config", "EndpointConfigName"),
+    identity=_identity("EndpointConfigName", "endpoint-config", "EndpointConfigName", "EndpointConfigArn"),
+    tagging=_TAGGING,
 )
 
 ENDPOINT = service_type(
     "AWS::SageMaker::Endpoint",
-    service="sagemaker",
-    properties="DeploymentConfig EndpointConfigName EndpointName Tags",
-    create="create_endpoint",
-    update="update_endpoint",
-    delete="delete_endpoint",
-    delete_by="EndpointName",
-    name_property="EndpointName",
-    ready="endpoint_in_service",
-    ref=_ARN + "endpoint/{id}",
-    arn=_ARN + "endpoint/{id}",
-    retag=_TAGGING,
-    attributes={"EndpointName": "{id}", "EndpointArn": _ARN + "endpoint/{id}"},
+    properties="DeploymentConfig EndpointConfigName EndpointName",
+    calls=_calls("endpoint", "EndpointName", update="update_endpoint", ready="endpoint_in_service"),
+    identity=_identity("EndpointName", "endpoint", "EndpointName", "EndpointArn"),
+    tagging=_TAGGING,
 )
 
 MODEL_PACKAGE_GROUP = service_type(
     "AWS::SageMaker::ModelPackageGroup",
-    service="sagemaker",
-    properties="ModelPackageGroupDescription ModelPackageGroupName Tags",
-    create="create_model_package_group",
-    delete="delete_model_package_group",
-    delete_by="ModelPackageGroupName",
-    name_property="ModelPackageGroupName",
-    ref=_ARN + "model-package-group/{id}",
-    arn=_ARN + "model-package-group/{id}",
-    retag=_TAGGING,
-    attributes={"ModelPackageGroupArn": _ARN + "model-package-group/{id}"},
+    properties="ModelPackageGroupDescription ModelPackageGroupName",
+    calls=_calls("model_package_group", "ModelPackageGroupName"),
+    identity=_identity("ModelPackageGroupName", "model-package-group", "ModelPackageGroupArn"),
+    tagging=_TAGGING,
 )
 
 TYPES = (MODEL, ENDPOINT_CONFIG, ENDPOINT, MODEL_PACKAGE_GROUP)
