@@ -237,7 +237,9 @@ class TestBuild:
         text = 'FROM x\nRUN echo "a; b" "" > /etc/x && mkdir /y\nENTRYPOINT ["python"]'
         built(tmp_path, context, text)
         said = capsys.readouterr().err
-        assert "NOT RUN, its effect is missing from the local image: echo 'a; b' '' '>' /etc/x; mkdir /y" in said
+        assert (
+            "NOT RUN, its effect is missing from the local image: echo 'a; b' '' '>' /etc/x; mkdir /y" in said
+        )
 
     def test_a_base_by_digest_has_a_stage_like_any_other(self, tmp_path: Path, context: Path) -> None:
         base = "public.ecr.aws/docker/library/python:3.13.9-slim-bookworm@sha256:" + "0123456789abcdef" * 4
