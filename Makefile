@@ -74,8 +74,8 @@ lint: setup
 	.venv/bin/ruff format --check .
 
 types: setup
-	.venv/bin/mypy $(SOURCES)
-	.venv-infra/bin/mypy --exclude '^cdk.out/' infra tests/infra
+	.venv/bin/mypy --exclude '^(tests/infra|build|cdk.out|benchmarks/serving/peers)/' $(SOURCES)
+	.venv-infra/bin/mypy infra tests/infra
 
 layers: setup
 	.venv/bin/lint-imports

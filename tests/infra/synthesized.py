@@ -48,7 +48,9 @@ class Synthesized:
         construct: IConstruct = self.stack
         for part in path.split("/"):
             construct = construct.node.find_child(part)
-        return construct if cdk.CfnElement.is_cfn_element(construct) else construct.node.default_child
+        found = construct if cdk.CfnElement.is_cfn_element(construct) else construct.node.default_child
+        assert found is not None, f"{path} holds no resource"
+        return found
 
     def id(self, path: str) -> str:
         """The logical id of the resource at `path`."""
@@ -141,6 +143,6 @@ def synthesize(outdir: Path, **context: str) -> Stacks:
     stacks = {}
     for stack in made.node.children:
         assert isinstance(stack, cdk.Stack)
-        template: dict[str, Any] = assertions.Template.from_stack(stack).to_json()
+        template = dict(assertions.Template.from_stack(stack).to_json())
         stacks["data" if stack.stack_name.endswith("-data") else "pipeline"] = Synthesized(stack, template)
     return Stacks(**stacks)

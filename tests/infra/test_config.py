@@ -51,4 +51,4 @@ def test_an_error_names_key_found_and_allowed(
 def test_it_is_frozen(project_folder: Path) -> None:
     config = DeployConfig.from_context({"project": str(project_folder)})
     with pytest.raises(ValidationError):
-        config.poll_seconds = 1  # type: ignore[misc]
+        config.poll_seconds = 1

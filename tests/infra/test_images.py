@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import aws_cdk as cdk
 import pytest
 
 from infra import requirements
@@ -97,7 +98,10 @@ def test_the_project_code_is_without_its_data(tmp_path: Path) -> None:
         (folder / name).write_text("")
     (folder / "__pycache__").mkdir()
     (folder / "__pycache__" / "train.cpython-311.pyc").write_text("")
-    synthesize(tmp_path / "out", project=str(folder), environment="local").pipeline.stack.node.root.synth()
+    stacks = synthesize(tmp_path / "out", project=str(folder), environment="local")
+    stage = cdk.Stage.of(stacks.pipeline.stack)
+    assert stage is not None
+    stage.synth()
     (code,) = (
         path.parent
         for path in (tmp_path / "out").glob("asset.*/train.py")

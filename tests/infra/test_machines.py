@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from infra import machines as machines_module
 from infra.asl import load
 from infra.build import ROOT
 from infra.machines import DefinitionError, definition
@@ -155,7 +154,7 @@ def test_a_broken_definition_ends_the_synth(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, told: str
 ) -> None:
     (tmp_path / "training.asl.yaml").write_text(text)
-    monkeypatch.setattr(machines_module.load, "MACHINES", tmp_path)
+    monkeypatch.setattr(load, "MACHINES", tmp_path)
     with pytest.raises(DefinitionError, match=told):
         definition("training")
 
