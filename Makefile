@@ -19,7 +19,7 @@ unexport VIRTUAL_ENV
 
 SOURCES := sluice cli local lambdas containers examples benchmarks tests
 
-.PHONY: help setup demo test sanitize fuzz check lint types layers dockerfiles synth templates bench bench-serving soak clean
+.PHONY: help setup demo test test-unit coverage mutants nightly sanitize fuzz check lint types layers dockerfiles synth templates bench bench-serving soak clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | column -t -s "$$(printf '\t')"
@@ -29,7 +29,7 @@ setup: .venv/.ready .venv-infra/.ready node_modules/.ready build/.native ## inst
 .tools/bin/uv:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Sluice needs Python 3.11 or later")'
 	$(PYTHON) -m venv .tools
-	.tools/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9'
+	.tools/bin/python -m pip install --quiet --disable-pip-version-check 'uv==0.13.9'
 
 # The two environments cannot be one: jsii (aws-cdk-lib) pins typeguard 2.13.3, feast needs 4 or later.
 .venv/.ready: pyproject.toml uv.lock | $(if $(findstring .tools,$(UV)),.tools/bin/uv)
@@ -56,6 +56,19 @@ demo: setup ## local AWS, cdk deploy of examples/churn, upload, training, endpoi
 test: setup ## all tests
 	.venv-infra/bin/python -m pytest -q tests/infra
 	.venv/bin/python -m pytest -q --ignore=tests/infra
+
+test-unit: setup ## the inner loop: what needs no socket and no local AWS
+	.venv/bin/python -m pytest -q tests/unit
+
+coverage: setup ## all tests but tests/infra and the end-to-end ones, with the lines they reach: build/coverage/index.html
+	.venv/bin/python -m pytest -q tests/unit tests/statemachines tests/local \
+	  --cov=sluice --cov=lambdas --cov=containers --cov=cli --cov=local --cov=infra/asl \
+	  --cov-branch --cov-report=term:skip-covered --cov-report=html:build/coverage
+
+mutants: setup ## deliberate mistakes, each of which the tests must catch (tests/mutants/mutations.toml); ARGUMENTS="--only lock"
+	.venv/bin/python -m tests.mutants $(ARGUMENTS)
+
+nightly: mutants coverage sanitize fuzz soak ## what takes too long for every change
 
 sanitize: setup ## the native code's tests under AddressSanitizer and UBSan, built apart in build/sanitized
 	.venv/bin/python -m tests.sanitized
