@@ -13,6 +13,7 @@ from typing import Any
 from cli.progress import say
 from cli.stack import Stack
 from sluice import keys, naming
+from sluice.datasets import signatures
 from sluice.errors import SluiceError
 
 _PUT_LIMIT = 5 * 1024**3  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html
@@ -67,7 +68,7 @@ def _name_with_format(file: Path) -> str:
     if file.suffix.lower() in keys.TRAINING_SUFFIXES:
         return file.name
     with file.open("rb") as body:
-        return file.name + (".parquet" if body.read(4) == b"PAR1" else ".csv")
+        return file.name + (".parquet" if signatures.is_parquet(body.read(4)) else ".csv")
 
 
 def execution_arn(stack: Stack, upload: Upload) -> str:

@@ -48,7 +48,7 @@ def init(arguments: argparse.Namespace) -> int:
         timestamp=arguments.timestamp,
         positive=arguments.positive,
     )
-    rehearse(draft, preview(folder.resolve().name, draft))
+    draft = rehearse(draft, preview(folder.resolve().name, draft))
     written = write_project(folder, draft, force=arguments.force)
     _report(draft, written, folder, arguments.file)
     return 0

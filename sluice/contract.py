@@ -14,9 +14,10 @@ from typing import Any, Literal, NoReturn, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, StrictBool, StrictInt, StrictStr, ValidationError
 
+from sluice.cells import FALSE_WORDS, TRUE_WORDS
 from sluice.errors import ProjectError, RequestError
+from sluice.problems import Problem
 
-Problem = Literal["binary", "multiclass", "regression"]
 Kind = Literal["number", "category"]
 FeatureType = Literal["string", "integer", "number", "boolean"]
 ClassLabel: TypeAlias = StrictBool | StrictInt | StrictStr
@@ -34,12 +35,8 @@ _EXPECTED = {
 # Possessive: a hundred thousand digits that end in a letter are given up at once.
 _NUMBER_TEXT = re.compile(r"[+-]?(\d++\.?\d*+|\.\d++)([eE][+-]?\d++)?", re.ASCII)
 _SURROGATE = re.compile("[\ud800-\udfff]")
-# What sluice/datasets/schema.py takes in a training file; and a column of booleans with nulls is one of floats in
-# pandas, and written so.
-_BOOLEAN_TEXT = {
-    **dict.fromkeys(("true", "t", "yes", "y", "1", "1.0"), True),
-    **dict.fromkeys(("false", "f", "no", "n", "0", "0.0"), False),
-}
+# The words of a training file; and a column of booleans with nulls is one of floats in pandas, and written so.
+_BOOLEAN_TEXT = {**dict.fromkeys((*TRUE_WORDS, "1.0"), True), **dict.fromkeys((*FALSE_WORDS, "0.0"), False)}
 _SHOWN = 60
 _LONGEST_WHOLE = 40
 
@@ -67,8 +64,12 @@ class TargetContract(_Frozen):
 
 
 class ModelContract(_Frozen):
-    """contract.json beside a model: its features in order, its target, and what it was made with."""
+    """contract.json beside a model: its features in order, its target, and what it was made with.
 
+    One without a version was written before there was one, in the form of version 1.
+    """
+
+    version: Literal[1] = 1
     features: tuple[Feature, ...]
     target: TargetContract
     null_values: tuple[str, ...] = ("",)  # what text may hold for null, besides nothing at all

@@ -8,7 +8,7 @@ import string
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import (
     BaseModel,
@@ -22,19 +22,10 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from sluice.cells import ColumnType
 from sluice.errors import ProjectError
+from sluice.problems import COMPARED, METRICS, Problem
 from sluice.splits import KEY_COLUMN
-
-ColumnType = Literal["string", "integer", "number", "boolean", "timestamp"]
-Problem = Literal["binary", "multiclass", "regression"]
-
-METRICS: dict[str, frozenset[str]] = {
-    "binary": frozenset({"roc_auc", "average_precision", "log_loss", "accuracy", "f1", "brier"}),
-    "multiclass": frozenset({"accuracy", "f1_macro", "log_loss"}),
-    "regression": frozenset({"rmse", "mae", "r2"}),
-}
-SMALLER_IS_BETTER = frozenset({"log_loss", "brier", "rmse", "mae"})
-_DEFAULT_COMPARE = {"binary": "roc_auc", "multiclass": "accuracy", "regression": "rmse"}
 
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html
 _MAX_HYPERPARAMETERS = 100
@@ -197,24 +188,17 @@ class Project(_Table):
     def name(self) -> str:
         return self.project.name
 
-    @model_validator(mode="before")
-    @classmethod
-    def _defaults_from_elsewhere(cls, tables: Any) -> Any:
-        """Default the salt to the project's name and the compared metric to the problem's usual one."""
-        if not isinstance(tables, dict):
-            return tables
-        filled = dict(tables)
-        name = _at(tables, "project", "name")
-        if (
-            isinstance(name, str)
-            and not _at(tables, "split", "salt")
-            and isinstance(tables.get("split", {}), dict)
-        ):
-            filled["split"] = {**tables.get("split", {}), "salt": name}
-        compare = _DEFAULT_COMPARE.get(str(_at(tables, "target", "problem")))
-        if compare and not _at(tables, "gates", "compare") and isinstance(tables.get("gates", {}), dict):
-            filled["gates"] = {**tables.get("gates", {}), "compare": compare}
-        return filled
+    @model_validator(mode="after")
+    def _resolve_defaults(self) -> Self:
+        """Give what a table leaves to another: the salt is the project's name, the compared metric the usual one."""
+        salt = self.split.salt or self.name
+        compare = self.gates.compare or COMPARED[self.target.problem]
+        return self.model_copy(
+            update={
+                "split": self.split.model_copy(update={"salt": salt}),
+                "gates": self.gates.model_copy(update={"compare": compare}),
+            }
+        )
 
     @model_validator(mode="after")
     def _tables_agree(self) -> Self:
@@ -331,11 +315,6 @@ def _fields_at(path: list[str]) -> list[str]:
         if isinstance(annotation, type) and issubclass(annotation, BaseModel)
         else []
     )
-
-
-def _at(tables: dict[str, Any], table: str, key: str) -> Any:
-    inner = tables.get(table)
-    return inner.get(key) if isinstance(inner, dict) else None
 
 
 def _did_you_mean(name: str, known: Any) -> str:

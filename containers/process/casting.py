@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from sluice.cells import ColumnType
 from sluice.contract import ClassLabel, Feature, FeatureType, Kind, category_text, plain_text
 from sluice.errors import TrainingSetFailed
-from sluice.project import ColumnType
 
 _IN_TOML = "project.toml: features"
 

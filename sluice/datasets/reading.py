@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from sluice.arrow import Array
 from sluice.arrow import compute as pc
+from sluice.datasets import signatures
 from sluice.datasets.header import Header, read_header
 from sluice.errors import EmptyFile, SchemaMismatch, UnreadableFile
 from sluice.project import Project
@@ -29,16 +30,11 @@ _BATCH_ROWS = 64 * 1024
 _COPY_BYTES = 8 * 1024**2
 _LONGEST_NAME = 80
 
-_MAGIC = {
-    b"\x1f\x8b": ("a gzip file", "unpack it (gunzip)"),
-    b"PK\x03\x04": ("a zip archive or an Excel workbook", "unpack it, or export the sheet as CSV"),
-    b"BZh": ("a bzip2 file", "unpack it (bunzip2)"),
-    b"\xfd7zXZ": ("an xz file", "unpack it (unxz)"),
-    b"\x28\xb5\x2f\xfd": ("a zstd file", "unpack it (zstd -d)"),
-    b"\xd0\xcf\x11\xe0": ("an old Excel workbook", "export the sheet as CSV"),
-    b"PAR1": ("a Parquet file", "name it .parquet"),
-    b"\xff\xfe": ("UTF-16 text", "save it as UTF-8"),
-    b"\xfe\xff": ("UTF-16 text", "save it as UTF-8"),
+# Of a file whose name says CSV.
+_NOT_CSV = {
+    signatures.PARQUET: signatures.Signature("a Parquet file", advice="name it .parquet"),
+    b"\xff\xfe": signatures.Signature("UTF-16 text", advice="save it as UTF-8"),
+    b"\xfe\xff": signatures.Signature("UTF-16 text", advice="save it as UTF-8"),
 }
 
 
@@ -120,13 +116,13 @@ def read_batches(
 
 
 def _refuse_other_formats(head: bytes, source: Source) -> None:
-    for magic, (what, fix) in _MAGIC.items():
+    for magic, found in (signatures.SIGNATURES | _NOT_CSV).items():
         if head.startswith(magic):
             raise UnreadableFile(
-                f"the file is {what}, not CSV",
+                f"the file is {found.what}, not CSV",
                 where=source.where,
                 why=f"it begins with the bytes {magic.hex(' ')}",
-                fix=f"{fix} and upload it again",
+                fix=f"{found.fix} and upload it again",
             )
     if b"\0" in head:
         raise UnreadableFile(

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from sluice.arrow import Array
 from sluice.arrow import compute as pc
+from sluice.cells import FALSE_WORDS, TRUE_WORDS
 from sluice.project import Column
 
 _ARROW_TYPES: dict[str, pa.DataType] = {
@@ -21,8 +22,7 @@ _ARROW_TYPES: dict[str, pa.DataType] = {
     "boolean": pa.bool_(),
     "timestamp": pa.timestamp("us"),
 }
-_TRUE = pa.array(["true", "t", "yes", "y", "1"])
-_FALSE = pa.array(["false", "f", "no", "n", "0"])
+_TRUE, _FALSE = pa.array(TRUE_WORDS), pa.array(FALSE_WORDS)
 _EXACT_INTEGERS = 2.0**53
 _ASCII_BLANKS = b" \t\n\v\f\r\x1c\x1d\x1e\x1f"  # what Arrow trims, as Python's str.strip does
 _INT64 = range(-(2**63), 2**63)

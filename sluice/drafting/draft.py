@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sluice.drafting.leaks import Problem, find_sum
+from sluice.drafting.leaks import find_sum
 from sluice.drafting.profiling import ColumnProfile, profile
 from sluice.drafting.roles import (
     SPELLED,
@@ -19,6 +20,7 @@ from sluice.drafting.roles import (
 )
 from sluice.drafting.sampling import Sample, check_column, shown
 from sluice.errors import NoRows, OneClassTarget, ProjectError
+from sluice.problems import Problem
 from sluice.splits import KEY_COLUMN
 
 MAX_REJECTED_SHARE = 0.05
@@ -45,7 +47,7 @@ class SplitDraft:
     """Held-out rows of the class that has the fewest; all of them in a regression."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Draft:
     """Everything project.toml will say about the data."""
 
@@ -68,6 +70,38 @@ class Draft:
         return [column.name for column in self.columns if column.role == role]
 
 
+@dataclass(frozen=True)
+class _Choice:
+    """What whoever drafts says of the columns."""
+
+    target: str
+    entity: str | None
+    timestamp: str | None
+
+    def check(self, sample: Sample) -> None:
+        """Check it against the file's columns.
+
+        Raises:
+            ProjectError: an option names no column, or one that another names; the target cannot be called so.
+        """
+        options = {"--target": self.target, "--entity": self.entity, "--timestamp": self.timestamp}
+        for option, name in options.items():
+            if name is not None:
+                check_column(name, sample, option)
+        given = [name for name in options.values() if name is not None]
+        if len(set(given)) < len(given):
+            raise ProjectError(
+                "--target, --entity and --timestamp name the same column twice", where=" ".join(given)
+            )
+        if self.target == KEY_COLUMN:
+            raise ProjectError(
+                f"a target cannot be called {KEY_COLUMN!r}",
+                where=f"--target {self.target}",
+                why="Sluice calls a row's key so",
+                fix="rename the column in the file",
+            )
+
+
 def draft_project(
     sample: Sample,
     *,
@@ -82,26 +116,42 @@ def draft_project(
         ProjectError: an option names no column or does not fit the data; no column is left to learn from.
         OneClassTarget, NoRows: the target holds one value, or none.
     """
-    options = {"--target": target, "--entity": entity, "--timestamp": timestamp}
-    for option, name in options.items():
-        if name is not None:
-            check_column(name, sample, option)
-    given = [name for name in options.values() if name is not None]
-    if len(set(given)) < len(given):
-        raise ProjectError(
-            "--target, --entity and --timestamp name the same column twice", where=" ".join(given)
-        )
-    if target == KEY_COLUMN:
-        raise ProjectError(
-            f"a target cannot be called {KEY_COLUMN!r}",
-            where=f"--target {target}",
-            why="Sluice calls a row's key so",
-            fix="rename the column in the file",
-        )
+    choice = _Choice(target, entity, timestamp)
+    choice.check(sample)
     profiles = {column.name: column for column in profile(sample)}
     goal = profiles[target]
     problem = recognise_problem(goal, sample)
-    warnings: list[str] = []
+    _check_timestamp(timestamp, profiles)
+    columns = _columns(profiles, choice, problem)
+    if problem != "binary" and positive is not None:
+        raise ProjectError(
+            f"--positive {positive} needs a target of two classes", where=f"--target {target} is {problem}"
+        )
+    label = positive_class(goal, positive) if problem == "binary" else None
+    _check_features(columns, sample, target)
+    repeats = _Repeats.of(sample, choice, profiles)
+    return Draft(
+        sample=sample,
+        columns=columns,
+        target=goal,
+        problem=problem,
+        positive=label,
+        entity=entity,
+        timestamp=timestamp,
+        entity_suggestion=None if entity else suggest_entity(profiles, target),
+        null_values=sorted({"", *(token for column in profiles.values() for token in column.null_tokens)}),
+        expected_rejects=_expected_rejects(sample, goal, profiles, repeats),
+        warnings=[
+            *_warnings_of_columns(goal, profiles),
+            *_warnings_of_leaks(goal, columns),
+            *repeats.warnings,
+            *_warnings_of_malformed(sample),
+            *_warnings_of_variants(goal, problem),
+        ],
+    )
+
+
+def _check_timestamp(timestamp: str | None, profiles: dict[str, ColumnProfile]) -> None:
     if timestamp is not None and profiles[timestamp].type != "timestamp":
         raise ProjectError(
             f"{timestamp!r} holds no timestamps",
@@ -109,49 +159,40 @@ def draft_project(
             why=f"it holds {', '.join(repr(value) for value, _ in profiles[timestamp].counts[:3])}",
             fix=_candidates("timestamp", profiles),
         )
+
+
+def _columns(profiles: dict[str, ColumnProfile], choice: _Choice, problem: Problem) -> list[ColumnDraft]:
+    """Decide each column's part, in the file's order."""
+    goal = profiles[choice.target]
     dates = date_parts(list(profiles.values()))
     columns = []
     for column in profiles.values():
-        if column.name == target:
+        if column.name == choice.target:
             columns.append(_target_column(column, problem))
-        elif column.name in (entity, timestamp):
-            role: Role = "entity" if column.name == entity else "timestamp"
-            columns.append(ColumnDraft(column, role))
+        elif column.name == choice.entity:
+            columns.append(ColumnDraft(column, "entity"))
+        elif column.name == choice.timestamp:
+            columns.append(ColumnDraft(column, "timestamp"))
         else:
             columns.append(feature_column(column, goal, problem, dates))
     if problem == "regression":
         _leave_out_summands(columns, goal)
     _keep_what_there_is(columns, goal)
-    draft = Draft(
-        sample=sample,
-        columns=columns,
-        target=goal,
-        problem=problem,
-        positive=positive_class(goal, positive) if problem == "binary" else None,
-        entity=entity,
-        timestamp=timestamp,
-        entity_suggestion=None if entity else suggest_entity(profiles, target),
-        null_values=sorted({"", *(token for column in profiles.values() for token in column.null_tokens)}),
-        expected_rejects=0.0,
-        warnings=warnings,
+    return columns
+
+
+def _check_features(columns: list[ColumnDraft], sample: Sample, target: str) -> None:
+    if any(column.role in ("numeric", "categorical") for column in columns):
+        return
+    reasons = "; ".join(f"{shown(column.name)}: {column.reason}" for column in columns if column.reason)
+    raise ProjectError(
+        f"no column of {sample.path.name} is left to learn {target!r} from",
+        where=str(sample.path),
+        why=reasons or f"{target!r} is its only column",
+        fix="make numbers of the dates in the file: year, month, weekday, hour"
+        if any(column.profile.type == "timestamp" for column in columns)
+        else "give a file with columns that were known before the target was",
     )
-    if positive is not None and problem != "binary":
-        raise ProjectError(
-            f"--positive {positive} needs a target of two classes", where=f"--target {target} is {problem}"
-        )
-    if not draft.named("numeric") and not draft.named("categorical"):
-        reasons = "; ".join(f"{shown(column.name)}: {column.reason}" for column in columns if column.reason)
-        raise ProjectError(
-            f"no column of {sample.path.name} is left to learn {target!r} from",
-            where=str(sample.path),
-            why=reasons or f"{target!r} is its only column",
-            fix="make numbers of the dates in the file: year, month, weekday, hour"
-            if any(column.profile.type == "timestamp" for column in columns)
-            else "give a file with columns that were known before the target was",
-        )
-    _expect_rejects(draft, profiles)
-    _warn_of_variants(draft)
-    return draft
 
 
 def recognise_problem(target: ColumnProfile, sample: Sample) -> Problem:
@@ -284,91 +325,101 @@ def _is_small_integer_target(target: ColumnProfile) -> bool:
     )
 
 
-def _expect_rejects(draft: Draft, profiles: dict[str, ColumnProfile]) -> None:
-    """Count what validation will reject, and refuse a project that would reject its own file.
-
-    Raises:
-        ProjectError: the entity repeats, and no timestamp tells its rows apart.
-    """
-    rows = draft.sample.rows
+def _expected_rejects(
+    sample: Sample, target: ColumnProfile, profiles: dict[str, ColumnProfile], repeats: _Repeats
+) -> float:
+    """The share of rows that validation will reject, as far as the profiles tell."""
     bad = max((column.breaking_rows for column in profiles.values()), default=0)
-    rejected = max(bad, draft.target.nulls)
-    if draft.target.nulls:
-        draft.warnings.append(
-            f"{rows_text(draft.target.nulls)} without {draft.target.name}: they will be rejected"
-        )
+    rejected = max(bad, target.nulls, repeats.rows)
+    return (rejected + sample.malformed_rows) / (sample.rows + sample.malformed_rows)
+
+
+def _warnings_of_columns(target: ColumnProfile, profiles: dict[str, ColumnProfile]) -> Iterator[str]:
+    if target.nulls:
+        yield f"{rows_text(target.nulls)} without {target.name}: they will be rejected"
     for column in profiles.values():
         if column.breaking_rows:
             breaking = ", ".join(map(repr, column.breaking))
-            draft.warnings.append(
+            yield (
                 f"{shown(column.name)}: {rows_text(column.breaking_rows)} not of type {column.type} ({breaking}):"
                 " they will be rejected"
             )
         if column.spelling:
-            draft.warnings.append(
+            yield (
                 f"{shown(column.name)}: numbers written with {column.spelling} ({column.counts[0][0]}):"
                 " features.py reads them"
             )
         if column.dates and column.dates.other:
-            draft.warnings.append(
-                f"{shown(column.name)}: {column.dates.format} or {column.dates.other}? the data fit both, check it"
-            )
-    draft.warnings += [
-        f"{shown(column.name)} alone gives {draft.target.name} away, and stays because nothing else is left"
-        for column in draft.columns
-        if column.kept and not column.leak
-    ]
-    if draft.entity is not None:
-        rejected = max(rejected, _repeats(draft, profiles))
-    draft.expected_rejects = (rejected + draft.sample.malformed_rows) / (rows + draft.sample.malformed_rows)
-    if draft.sample.malformed_rows:
-        draft.warnings.append(
-            f"{rows_text(draft.sample.malformed_rows)} with more or fewer fields than the header:"
+            yield f"{shown(column.name)}: {column.dates.format} or {column.dates.other}? the data fit both, check it"
+
+
+def _warnings_of_leaks(target: ColumnProfile, columns: list[ColumnDraft]) -> Iterator[str]:
+    for column in columns:
+        if column.kept and not column.leak:
+            yield f"{shown(column.name)} alone gives {target.name} away, and stays because nothing else is left"
+
+
+def _warnings_of_malformed(sample: Sample) -> Iterator[str]:
+    if sample.malformed_rows:
+        yield (
+            f"{rows_text(sample.malformed_rows)} with more or fewer fields than the header:"
             " they will be rejected"
         )
 
 
-def _warn_of_variants(draft: Draft) -> None:
+def _warnings_of_variants(target: ColumnProfile, problem: Problem) -> Iterator[str]:
     """Say where two classes of the target differ in capitals only."""
-    if draft.problem == "regression":
+    if problem == "regression":
         return
     spellings: dict[str, list[str]] = {}
-    for label, _ in draft.target.counts:
+    for label, _ in target.counts:
         spellings.setdefault(label.lower(), []).append(label)
     for same in spellings.values():
         if len(same) > 1:
-            draft.warnings.append(
-                f"{draft.target.name}: {' and '.join(map(repr, same))} are different classes;"
+            yield (
+                f"{target.name}: {' and '.join(map(repr, same))} are different classes;"
                 " if they mean the same, write them alike in the file"
             )
 
 
-def _repeats(draft: Draft, profiles: dict[str, ColumnProfile]) -> int:
-    assert draft.entity is not None
-    key = [draft.entity] + ([draft.timestamp] if draft.timestamp else [])
-    known = draft.sample.table.select(key)
-    repeated = draft.sample.rows - known.group_by(key).aggregate([]).num_rows
-    if not repeated:
-        return 0
-    what = (
-        f"{draft.entity!r} has {profiles[draft.entity].distinct:,} values in {rows_text(draft.sample.rows)}"
-        if draft.timestamp is None
-        else f"{rows_text(repeated)} repeat both {draft.entity!r} and {draft.timestamp!r}"
-    )
-    consequence = f"{repeated:,} of {rows_text(draft.sample.rows)} would be rejected as duplicates"
-    if repeated > MAX_REJECTED_SHARE * draft.sample.rows:
-        raise ProjectError(
-            what,
-            where=f"--entity {draft.entity}",
-            why=f"an entity has one row, or one row a timestamp: {consequence}",
-            fix=_candidates("timestamp", profiles)
-            if draft.timestamp is None
-            else "leave --entity out: then each row is an entity of its own",
+@dataclass(frozen=True)
+class _Repeats:
+    """Rows that would be rejected because their entity, at their time, was there before."""
+
+    rows: int
+    warnings: tuple[str, ...]
+
+    @classmethod
+    def of(cls, sample: Sample, choice: _Choice, profiles: dict[str, ColumnProfile]) -> _Repeats:
+        """Count them.
+
+        Raises:
+            ProjectError: there are more than a project allows, and no timestamp tells the rows apart.
+        """
+        entity, timestamp = choice.entity, choice.timestamp
+        if entity is None:
+            return cls(0, ())
+        key = [entity, *([timestamp] if timestamp else [])]
+        repeated = sample.rows - sample.table.select(key).group_by(key).aggregate([]).num_rows
+        if not repeated:
+            return cls(0, ())
+        what = (
+            f"{entity!r} has {profiles[entity].distinct:,} values in {rows_text(sample.rows)}"
+            if timestamp is None
+            else f"{rows_text(repeated)} repeat both {entity!r} and {timestamp!r}"
         )
-    draft.warnings.append(
-        f"{what}: {consequence}" + ("" if draft.timestamp else " unless you give --timestamp")
-    )
-    return repeated
+        consequence = f"{repeated:,} of {rows_text(sample.rows)} would be rejected as duplicates"
+        if repeated > MAX_REJECTED_SHARE * sample.rows:
+            raise ProjectError(
+                what,
+                where=f"--entity {entity}",
+                why=f"an entity has one row, or one row a timestamp: {consequence}",
+                fix=_candidates("timestamp", profiles)
+                if timestamp is None
+                else "leave --entity out: then each row is an entity of its own",
+            )
+        advice = "" if timestamp else " unless you give --timestamp"
+        return cls(repeated, (f"{what}: {consequence}{advice}",))
 
 
 def _candidates(kind: str, profiles: dict[str, ColumnProfile]) -> str:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import pyarrow as pa
 
 from sluice.arrow import Array, ChunkedArray, Table
 from sluice.arrow import compute as pc
 from sluice.drafting.profiling import ColumnProfile
-
-Problem = Literal["binary", "multiclass", "regression"]
+from sluice.problems import Problem
 
 # In a file this small a column may sort the classes by luck.
 _LEAST_ROWS = 100

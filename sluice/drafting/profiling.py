@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 
 from sluice.arrow import Array, ChunkedArray
 from sluice.arrow import compute as pc
+from sluice.cells import ColumnType
 from sluice.drafting.dates import DateFormat, recognise, recognise_compact
 from sluice.drafting.sampling import Sample
 from sluice.errors import ProjectError
-
-ColumnType = Literal["string", "integer", "number", "boolean", "timestamp"]
 
 # Read as "no value" in a column whose other values are numbers, booleans or dates.
 _NULL_WORDS = frozenset(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from sluice.arrow import Table
+from sluice.datasets import signatures
 from sluice.datasets.reading import LocalFile
 from sluice.datasets.row_hashes import row_hashes
 from sluice.datasets.validation import validate
@@ -25,8 +26,8 @@ _CHANCE_FROM = 20_000
 _MOST_SALTS = 500
 
 
-def rehearse(draft: Draft, project: Project) -> None:
-    """Fill in `draft.expected_rejects` and `draft.split` from what the project makes of its whole file.
+def rehearse(draft: Draft, project: Project) -> Draft:
+    """Give the draft with the rejects and the split that the project makes of its whole file.
 
     Raises:
         OneClassTarget: no split leaves enough classes on both sides.
@@ -37,11 +38,11 @@ def rehearse(draft: Draft, project: Project) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         result = validate(_Upload(draft.sample.path), tolerant, Path(scratch))
         accepted = result.accepted()
-        draft.expected_rejects = result.report.rejected_share
+        rehearsed = replace(draft, expected_rejects=result.report.rejected_share)
         if result.report.rows > _CHANCE_FROM and draft.entity is None:
-            return
+            return rehearsed
         table: Table = pq.read_table(accepted.file)
-    draft.split = choose_split(_rows(draft, table), project)
+    return replace(rehearsed, split=choose_split(_rows(draft, table), project))
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class _Upload(LocalFile):
         if own in TRAINING_SUFFIXES:
             return own
         with self.open() as file:
-            return ".parquet" if file.read(4) == b"PAR1" else ".csv"
+            return ".parquet" if signatures.is_parquet(file.read(4)) else ".csv"
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from sluice.arrow import compute as pc
-from sluice.drafting.leaks import Problem, find_leak
+from sluice.drafting.leaks import find_leak
 from sluice.drafting.profiling import ColumnProfile
+from sluice.problems import Problem
 from sluice.splits import KEY_COLUMN
 
 Role = Literal["numeric", "categorical", "left out", "target", "entity", "timestamp"]

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from sluice.datasets import signatures
 from sluice.datasets.header import Header, read_header
 from sluice.errors import EmptyFile, NoRows, ObjectNotFound, ProjectError, SchemaMismatch, UnreadableFile
 
@@ -26,13 +27,6 @@ MAX_BYTES = 512 << 20  # of Arrow memory: a wide file is sampled earlier than a 
 _HEAD_BYTES = 1 << 18
 _DELIMITERS = (",", ";", "\t", "|")
 _LAST_RESORT = " "
-_SIGNATURES = {
-    b"\x1f\x8b": ("gzip", "gunzip -c {name} > plain.csv"),
-    b"PK\x03\x04": ("a ZIP archive or an Excel workbook", "unpack it, or save the sheet as CSV (UTF-8)"),
-    b"BZh": ("bzip2", "bunzip2 -c {name} > plain.csv"),
-    b"\x28\xb5\x2f\xfd": ("Zstandard", "zstd -dc {name} > plain.csv"),
-    b"\xd0\xcf\x11\xe0": ("an old Excel workbook", "save the sheet as CSV (UTF-8)"),
-}
 _OTHER_TEXTS = {
     b'{"': (
         "JSON",
@@ -91,7 +85,7 @@ def read_sample(path: Path, *, max_rows: int = MAX_ROWS, max_bytes: int = MAX_BY
         raise EmptyFile(
             f"{path.name} is empty", where=str(path), fix="give a file with a header and rows below it"
         )
-    if head.startswith(b"PAR1") or path.suffix == ".parquet":
+    if signatures.is_parquet(head) or path.suffix == ".parquet":
         sample = _read_parquet(path, max_rows, max_bytes)
     else:
         sample = _read_csv(path, head, max_rows, max_bytes)
@@ -185,11 +179,11 @@ def _take(batches: Iterable[pa.RecordBatch], schema: pa.Schema, max_rows: int, m
 
 
 def _decode(path: Path, head: bytes) -> str:
-    for signature, (kind, command) in _SIGNATURES.items():
-        if head.startswith(signature):
-            raise UnreadableFile(
-                f"{path.name} is {kind}, not a CSV file", where=str(path), fix=command.format(name=path.name)
-            )
+    found = signatures.recognise(head)
+    if found:
+        raise UnreadableFile(
+            f"{path.name} is {found.what}, not a CSV file", where=str(path), fix=found.command(path.name)
+        )
     if _is_utf16(head[:400]):
         raise _not_utf8(path, "UTF-16")
     if b"\x00" in head:

@@ -7,7 +7,8 @@ import math
 from sluice.errors import GateFailed
 from sluice.payloads.documents import Evaluation, ModelEvaluation
 from sluice.payloads.training import GateDecision
-from sluice.project import SMALLER_IS_BETTER, Gates
+from sluice.problems import SMALLER_IS_BETTER
+from sluice.project import Gates
 
 # 0.85 - 0.84 is more than 0.01 in binary floating point.
 _ROUNDING = 1e-12

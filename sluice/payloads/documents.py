@@ -10,7 +10,7 @@ from sluice.contract import Feature
 from sluice.outcomes import Outcome
 from sluice.payloads.base import Document, Payload
 from sluice.payloads.training import Source, StateFailure
-from sluice.project import Problem
+from sluice.problems import Problem
 
 
 class DocumentSource(Payload):

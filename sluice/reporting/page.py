@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from markupsafe import Markup
 
 from sluice.outcomes import Outcome
-from sluice.project import SMALLER_IS_BETTER
+from sluice.problems import SMALLER_IS_BETTER
 from sluice.reporting.findings import Findings
 from sluice.reporting.plots import Series, confusion_matrix, scatter, unit_curves
 

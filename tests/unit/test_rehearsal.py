@@ -17,8 +17,7 @@ from tests.support.tables import cycle, drafted, labels, numbers, write
 
 
 def rehearsed(draft: Draft) -> Draft:
-    rehearse(draft, preview("p", draft))
-    return draft
+    return rehearse(draft, preview("p", draft))
 
 
 def project(folder: Path, target: list[object], **options: str) -> Project:

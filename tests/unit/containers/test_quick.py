@@ -24,7 +24,8 @@ from containers.serve.decoding import decode
 from containers.serve.encoding import encode
 from containers.serve.quick import QuickAnswers
 from containers.serve.scorer import CompiledScorer
-from sluice.contract import Columns, Feature, ModelContract, Problem, TargetContract
+from sluice.contract import Columns, Feature, ModelContract, TargetContract
+from sluice.problems import Problem
 
 from .asgi import call, made
 

@@ -21,7 +21,8 @@ from sklearn.preprocessing import (
 )
 
 from containers.frames import frame_of
-from sluice.contract import Columns, Feature, ModelContract, Problem, TargetContract
+from sluice.contract import Columns, Feature, ModelContract, TargetContract
+from sluice.problems import Problem
 
 Classes = Literal["binary", "multiclass", "many", "regression", "two codes", "codes"]
 

@@ -23,7 +23,8 @@ from xgboost import XGBClassifier
 from containers.compiled import store
 from containers.compiled.engine import Engine, NumpyEngine, engine_of
 from containers.compiled.plan import CompiledModelError, Op, Plan, Trees
-from sluice.contract import Columns, ModelContract, Problem, TargetContract
+from sluice.contract import Columns, ModelContract, TargetContract
+from sluice.problems import Problem
 
 from .cases import PREPROCESSING, Classes, as_they_are, fitted
 from .comparing import compiled
