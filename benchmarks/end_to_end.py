@@ -25,6 +25,7 @@ from typing import Any
 import pandas as pd
 
 from cli import executions, stack
+from cli.local_aws import LocalAws
 from sluice import keys
 from sluice.project import Project
 
@@ -44,7 +45,7 @@ def main() -> int:
         if not (arguments.project and arguments.data):
             arguments.project, arguments.data = _default(Path(folder))
         project = Project.load(arguments.project)
-        local = stack.LocalAws(Path(folder) / "local")
+        local = LocalAws(Path(folder) / "local")
         try:
             deployed = stack.deploy(arguments.project, local)
             runs = [_upload(deployed, arguments.data, i) for i in range(arguments.repeats)]

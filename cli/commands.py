@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cli import emptying, executions, prediction, stack
+from cli.local_aws import LocalAws
 from cli.progress import say, step
 from cli.toolchain import ROOT
 from sluice import keys, naming
@@ -26,7 +27,7 @@ def up(arguments: argparse.Namespace) -> int:
 
     Where the local AWS of this folder runs already, the project as it now is gets deployed to it.
     """
-    local = stack.LocalAws(stack.data_folder() / "local", detach=arguments.detach)
+    local = LocalAws(stack.data_folder() / "local", detach=arguments.detach)
     try:
         deployed = stack.deploy(arguments.project, local)
         deployed.save()
@@ -123,7 +124,7 @@ def run(arguments: argparse.Namespace) -> int:
     project = Project.load(arguments.project)
     reports = arguments.reports or stack.data_folder() / "runs" / project.name
     with tempfile.TemporaryDirectory(prefix="sluice-run-") as folder:
-        local = stack.LocalAws(Path(folder) / "local")
+        local = LocalAws(Path(folder) / "local")
         try:
             deployed = stack.deploy(arguments.project, local)
             summary = _train_and_predict(deployed, arguments.data, reports)
@@ -142,9 +143,7 @@ def demo(arguments: argparse.Namespace) -> int:
     with step("generating transactions"):
         argv = [sys.executable, str(project / "generate.py"), "--out", str(data)]
         subprocess.run(argv, check=True, stdout=sys.stderr)
-    local = stack.LocalAws(
-        (stack.data_folder() if arguments.keep else folder) / "local", detach=arguments.keep
-    )
+    local = LocalAws((stack.data_folder() if arguments.keep else folder) / "local", detach=arguments.keep)
     try:
         deployed = stack.deploy(project, local)
         summary = _train_and_predict(deployed, data, folder)

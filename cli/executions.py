@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +18,7 @@ from sluice.errors import SluiceError
 _PUT_LIMIT = 5 * 1024**3  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html
 _START_SECONDS = 120.0
 _POLL_SECONDS = 0.25
+_PAGE_EVENTS = 50
 
 
 class NotStarted(SluiceError):
@@ -45,6 +45,8 @@ class Progress:
     seconds: dict[str, float] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
     entered: dict[str, datetime] = field(default_factory=dict)
+    seen: int = 0
+    """The id of the last event."""
 
 
 def upload(stack: Stack, file: Path, key: str | None = None) -> Upload:
@@ -90,13 +92,11 @@ def follow(stack: Stack, arn: str) -> dict[str, Any]:
     sfn = stack.client("stepfunctions")
     _await_start(sfn, arn)
     progress = Progress()
-    seen = 0
     while True:
         status = sfn.describe_execution(executionArn=arn)
-        events = list(_history(sfn, arn))
-        for event in events[seen:]:
+        for event in _new_events(sfn, arn, progress.seen):
+            progress.seen = event["id"]
             _record(progress, event)
-        seen = len(events)
         if status["status"] != "RUNNING":
             return _summary(arn, status, progress)
         time.sleep(_POLL_SECONDS)
@@ -119,9 +119,18 @@ def _await_start(sfn: Any, arn: str) -> None:
             time.sleep(_POLL_SECONDS)
 
 
-def _history(sfn: Any, arn: str) -> Iterator[dict[str, Any]]:
-    for page in sfn.get_paginator("get_execution_history").paginate(executionArn=arn):
-        yield from page["events"]
+def _new_events(sfn: Any, arn: str, seen: int) -> list[dict[str, Any]]:
+    """Read the events after the one with the id `seen`, oldest first: from the end back, and no further."""
+    pages = sfn.get_paginator("get_execution_history").paginate(
+        executionArn=arn, reverseOrder=True, PaginationConfig={"PageSize": _PAGE_EVENTS}
+    )
+    found: list[dict[str, Any]] = []
+    for page in pages:
+        new = [event for event in page["events"] if event["id"] > seen]
+        found += new
+        if len(new) < len(page["events"]):
+            break
+    return sorted(found, key=lambda event: int(event["id"]))
 
 
 def _record(progress: Progress, event: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from cli import executions, stack
+from cli.local_aws import LocalAws
 
 _TRAIN = '''\
 """A small model, and the ways a hook can go wrong, asked for by the data itself."""
@@ -182,7 +183,7 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bank]:
     folder = tmp_path_factory.mktemp("bank")
     project = folder / "project"
     write_project(project)
-    local = stack.LocalAws(folder / "local")
+    local = LocalAws(folder / "local")
     try:
         deployed = stack.deploy(project, local)
         sqs = deployed.client("sqs")

@@ -17,8 +17,8 @@ import pyarrow as pa
 # Everything these import is instrumented, so that a new branch of the reading is a reason to keep an input.
 with atheris.instrument_imports(include=["sluice", "containers", "csv", "json"]):
     from containers.serve import app, decoding, encoding  # noqa: F401
-    from tests.unit.containers import oracle
-    from tests.unit.containers.asgi import call, made, npy
+    from tests.support import oracle
+    from tests.support.asgi import call, made, npy
     from tests.unit.containers.test_app_limits import parquet
     from tests.unit.containers.test_fuzz import CSV, JSON, LINES, NPY, ODD, PARQUET, judge, same_as_explained
     from tests.unit.containers.test_malformed import FIELDS, ROW

@@ -20,8 +20,8 @@ from containers.predictions import PredictionFailed
 from containers.serve.app import Application
 from containers.serve.scorer import ModelScorer
 from containers.serve.settings import MAX_BODY_BYTES
+from tests.support.asgi import CONTRACT, ROWS, FakeScorer, call, made, npy
 
-from .asgi import CONTRACT, ROWS, FakeScorer, call, made, npy
 from .conftest import Trained
 
 

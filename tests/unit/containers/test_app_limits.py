@@ -15,8 +15,7 @@ import pytest
 from containers.predictions import Predictions
 from containers.serve.app import Application
 from sluice.contract import Columns
-
-from .asgi import ROWS, FakeScorer, call, made
+from tests.support.asgi import ROWS, FakeScorer, call, made
 
 BODY = json.dumps(ROWS[:1]).encode()
 

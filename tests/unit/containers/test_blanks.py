@@ -17,9 +17,9 @@ from containers.serve.scorer import CompiledScorer
 from sluice.arrow import compute as pc
 from sluice.datasets import schema
 from sluice.project import Column
+from tests.support import oracle
+from tests.support.asgi import call, made, npy
 
-from . import oracle
-from .asgi import call, made, npy
 from .test_app_limits import parquet
 
 CODES = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code <= 0xDFFF]

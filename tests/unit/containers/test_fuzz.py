@@ -24,9 +24,9 @@ from hypothesis import strategies as st
 from containers.serve.app import Application
 from containers.serve.scorer import ModelScorer, load_scorer
 from sluice.errors import RequestError
+from tests.support import oracle
+from tests.support.asgi import Response, call, made, npy
 
-from . import oracle
-from .asgi import Response, call, made, npy
 from .test_app_limits import parquet
 
 JSON, LINES, CSV = "application/json", "application/jsonlines", "text/csv"

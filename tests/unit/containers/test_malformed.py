@@ -26,9 +26,9 @@ from containers.compiled import store
 from containers.compiled.compile import compile_model
 from containers.serve.app import Application
 from containers.serve.scorer import load_scorer
+from tests.support import oracle
+from tests.support.asgi import Response, call, made, npy
 
-from . import oracle
-from .asgi import Response, call, made, npy
 from .test_app_limits import parquet
 
 NPY, PARQUET, CSV = "application/x-npy", "application/x-parquet", "text/csv"

@@ -26,8 +26,7 @@ from containers.serve.quick import QuickAnswers
 from containers.serve.scorer import CompiledScorer
 from sluice.contract import Columns, Feature, ModelContract, TargetContract
 from sluice.problems import Problem
-
-from .asgi import call, made
+from tests.support.asgi import call, made
 
 FEATURES = (
     Feature(name="size", kind="number", type="integer", nullable=False),

@@ -17,8 +17,8 @@ from containers.frames import frame_of
 from containers.scoring import Scoring
 from containers.serve.scorer import ModelScorer, Scorer, load_scorer
 from containers.train.compiling import compile_beside
+from tests.support.asgi import call, made
 
-from .asgi import call, made
 from .compiled import cases
 
 pytestmark = pytest.mark.usefixtures("own_imports")

@@ -20,9 +20,9 @@ import pytest
 
 from containers.compiled import store
 from containers.compiled.compile import compile_model
+from tests.support import oracle
 
-from . import oracle
-from .conftest import ROOT
+ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="connections are counted in /proc")
 

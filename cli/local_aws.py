@@ -1,0 +1,97 @@
+"""The local AWS as a process: started, found again, stopped."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from cli import toolchain
+
+_START_SECONDS = 60.0
+
+
+class LocalAws:
+    """The local AWS of a state folder: one that runs there already, or a process of ours."""
+
+    def __init__(self, state_dir: Path, *, detach: bool = False) -> None:
+        self.state_dir = state_dir.resolve()
+        self._detach = detach
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether `start` started it, and `stop` will stop it."""
+        return self._process is not None
+
+    def start(self) -> dict[str, str]:
+        """Start the server, unless one runs already, and return the environment its clients need.
+
+        Raises:
+            ToolFailed: it did not come up.
+        """
+        self.state_dir.mkdir(parents=True, exist_ok=True)
+        ready = self.state_dir / "ready.json"
+        if ready.exists() and _answers(json.loads(ready.read_text())["endpoint_url"]):
+            running: dict[str, str] = json.loads(ready.read_text())["env"]
+            return running
+        ready.unlink(missing_ok=True)
+        log = self.state_dir / "local-aws.log"
+        argv = [sys.executable, "-m", "local", "serve", "--state-dir", str(self.state_dir)]
+        with log.open("ab") as sink:
+            # Not detached, the server lives as long as the pipe to this process: even kill -9 ends it.
+            self._process = subprocess.Popen(
+                argv if self._detach else [*argv, "--until-stdin-closes"],
+                cwd=toolchain.ROOT,
+                stdin=subprocess.DEVNULL if self._detach else subprocess.PIPE,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + _START_SECONDS
+        while not ready.exists():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+                raise toolchain.ToolFailed("the local AWS did not start", where=str(log), why="\n" + tail)
+            time.sleep(0.02)
+        env: dict[str, str] = json.loads(ready.read_text())["env"]
+        return env
+
+    def wait(self) -> None:
+        if self._process:
+            self._process.wait()
+
+    def stop(self) -> None:
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            self._process.wait(30)
+        if self._process.stdin:
+            self._process.stdin.close()
+
+
+def _answers(endpoint_url: str) -> bool:
+    address = urlsplit(endpoint_url)
+    try:
+        socket.create_connection((address.hostname or "", address.port or 0), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
+def stop(state_dir: Path) -> None:
+    """Stop the local AWS of a state folder that `sluice up --detach` left running.
+
+    Raises:
+        ToolFailed: it did not stop.
+    """
+    argv = [sys.executable, "-m", "local", "stop", "--state-dir", str(state_dir)]
+    result = subprocess.run(argv, cwd=toolchain.ROOT, check=False)
+    if result.returncode:
+        raise toolchain.ToolFailed("the local AWS did not stop", where=str(state_dir))

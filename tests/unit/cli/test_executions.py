@@ -1,0 +1,110 @@
+"""Following an execution: each event told once, and no more of a long history read than is new."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from cli import executions
+from cli.stack import Stack
+
+ARN = "arn:aws:states:us-east-1:123456789012:execution:training:bank"
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class StepFunctions:
+    """An execution whose history grows by `step` events with every look at its status."""
+
+    def __init__(self, events: list[dict[str, Any]], step: int, status: str = "SUCCEEDED") -> None:
+        self._events = events
+        self._step = step
+        self._status = status
+        self._there = 0
+        self.read: list[int] = []
+
+    def describe_execution(self, **request: Any) -> dict[str, Any]:
+        assert request == {"executionArn": ARN}
+        self._there = min(self._there + self._step, len(self._events))
+        done = self._there == len(self._events)
+        return {"status": self._status if done else "RUNNING"}
+
+    def get_paginator(self, name: str) -> StepFunctions:
+        assert name == "get_execution_history"
+        return self
+
+    def paginate(self, **request: Any) -> Iterator[dict[str, Any]]:
+        assert (request["executionArn"], request["reverseOrder"]) == (ARN, True)
+        newest = self._events[: self._there][::-1]
+        size = request["PaginationConfig"]["PageSize"]
+        for start in range(0, len(newest), size):
+            page = newest[start : start + size]
+            self.read += [event["id"] for event in page]
+            yield {"events": page}
+
+
+def state(name: str, first: int, output: Any, seconds: float = 1) -> list[dict[str, Any]]:
+    began = BEGAN + timedelta(seconds=first)
+    entered = {"id": first, "type": "TaskStateEntered", "timestamp": began}
+    exited = {"id": first + 1, "type": "TaskStateExited", "timestamp": began + timedelta(seconds=seconds)}
+    return [
+        {**entered, "stateEnteredEventDetails": {"name": name}},
+        {**exited, "stateExitedEventDetails": {"name": name, "output": json.dumps(output)}},
+    ]
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executions, "_POLL_SECONDS", 0)
+
+
+def follow(monkeypatch: pytest.MonkeyPatch, fake: StepFunctions) -> dict[str, Any]:
+    monkeypatch.setattr(Stack, "client", lambda _self, _service: fake)
+    return executions.follow(Stack({}, {}), ARN)
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 7, 500])
+def test_each_state_is_told_once_however_the_events_come(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], step: int
+) -> None:
+    events = [event for i in range(130) for event in state(f"State{i}", 1 + 2 * i, {"i": i})]
+
+    summary = follow(monkeypatch, StepFunctions(events, step))
+
+    told = [line.split()[1] for line in capsys.readouterr().err.splitlines()]
+    assert told == [f"State{i}" for i in range(130)]
+    assert list(summary["seconds"]) == told
+
+
+def test_of_a_long_history_only_what_is_new_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = [event for i in range(500) for event in state(f"State{i}", 1 + 2 * i, None)]
+    fake = StepFunctions(events, step=2)
+
+    follow(monkeypatch, fake)
+
+    # Five hundred looks; read anew each time it would be a quarter of a million events.
+    assert len(fake.read) < 500 * 60
+
+
+def test_the_summary_is_what_the_report_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {"summary": {"outcome": "GateRejected", "rows": 3}}
+
+    summary = follow(monkeypatch, StepFunctions(state("ReportOutcome", 1, {"Payload": told}), 1))
+
+    assert (summary["outcome"], summary["rows"], summary["execution_arn"]) == ("GateRejected", 3, ARN)
+
+
+@pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT", "ABORTED"])
+def test_an_execution_that_did_not_succeed_has_failed_whatever_was_told_before(
+    monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    told = {"summary": {"outcome": "Deployed"}}
+    events = state("ReportOutcome", 1, {"Payload": told})
+
+    summary = follow(monkeypatch, StepFunctions(events, 1, status))
+
+    assert (summary["outcome"], summary["error"]) == ("Failed", status)
+    assert status in summary["cause"]
