@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cli import stack, toolchain
-from sluice import naming
+from sluice import keys, naming
 
 from .conftest import Bank, bank_rows, write_csv, write_project
 
@@ -40,7 +40,7 @@ class Own:
             env=toolchain.tool_env(aws_env),
             log=self.work / "cdk.log",
         ).wait()
-        (values,) = json.loads(outputs.read_text()).values()
+        values = json.loads(outputs.read_text())["sluice-own-local"]
         self.bank = Bank(stack.Stack(values, aws_env), queue_url="")
 
     def train(self, name: str, **rows: Any) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def test_an_upload_becomes_an_endpoint_of_the_users_image(own: Own, first: dict[
     assert {"CreateChallenger", "PredictChallenger"} <= set(first["seconds"])
     assert "PredictChampion" not in first["seconds"]
     runtime = own.bank.stack.client("sagemaker-runtime")
-    rows = own.object(f"training-sets/{execution(first)}/held_out/held_out.csv")
+    rows = own.object(keys.held_out_rows(execution(first)))
     answer = runtime.invoke_endpoint(
         EndpointName=first["endpoint_name"], ContentType="text/csv", Accept="text/csv", Body=rows
     )

@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import tarfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +70,8 @@ def test_the_endpoint_serves_the_probabilities_of_the_artifact(
 ) -> None:
     execution = trained["execution_arn"].rsplit(":", 1)[-1]
     s3, bucket = bank.stack.client("s3"), bank.stack.outputs["ArtifactsBucketName"]
-    test = s3.get_object(Bucket=bucket, Key=f"training-sets/{execution}/held_out/held_out.parquet")[
-        "Body"
-    ].read()
-    features = pq.read_table(io.BytesIO(test)).drop_columns(["y", "__key"])
+    held_out = s3.get_object(Bucket=bucket, Key=keys.held_out(execution))["Body"].read()
+    features = pq.read_table(io.BytesIO(held_out)).drop_columns(["y", "__key"])
     source, key = naming.split_uri(trained["model_uri"])
     with tarfile.open(fileobj=io.BytesIO(s3.get_object(Bucket=source, Key=key)["Body"].read())) as archive:
         archive.extractall(tmp_path, filter="data")
@@ -88,6 +87,48 @@ def test_the_endpoint_serves_the_probabilities_of_the_artifact(
     assert [each["probability"] for each in served] == pytest.approx(expected, rel=0, abs=1e-9)
 
 
+def test_the_contract_lies_beside_the_model_and_the_code_beside_its_training_set(
+    bank: Bank, trained: dict[str, Any]
+) -> None:
+    s3, bucket = bank.stack.client("s3"), bank.stack.outputs["ArtifactsBucketName"]
+    _, model = naming.split_uri(trained["model_uri"])
+    job = naming.job("bank", "local", trained["execution_arn"])
+    assert model == keys.model(job)
+
+    contract = json.loads(s3.get_object(Bucket=bucket, Key=keys.contract(job))["Body"].read())
+
+    assert contract["version"] == 1
+    assert [each["name"] for each in contract["features"]] == ["age", "balance", "job", "mode"]
+    assert contract["dataset_version"] == trained["dataset_version"]
+    execution = trained["execution_arn"].rsplit(":", 1)[-1]
+    code = s3.get_object(Bucket=bucket, Key=keys.code(execution))["Body"].read()
+    with zipfile.ZipFile(io.BytesIO(code)) as archive:
+        assert {"project.toml", "train.py"} <= set(archive.namelist())
+
+
+def test_each_decision_is_one_structured_line_in_its_functions_log(
+    bank: Bank, trained: dict[str, Any]
+) -> None:
+    logs = bank.stack.client("logs")
+    execution = trained["execution_arn"].rsplit(":", 1)[-1]
+    told = {}
+    for function in ("ValidateDataset", "DecideGate", "ReportOutcome"):
+        (group,) = logs.describe_log_groups(logGroupNamePrefix=f"/aws/lambda/sluice-bank-local-{function}-")[
+            "logGroups"
+        ]
+        lines = []
+        for stream in logs.describe_log_streams(logGroupName=group["logGroupName"])["logStreams"]:
+            events = logs.get_log_events(
+                logGroupName=group["logGroupName"], logStreamName=stream["logStreamName"]
+            )["events"]
+            lines += [json.loads(event["message"]) for event in events if event["message"].startswith("{")]
+        (told[function],) = (line for line in lines if line.get("execution") == execution)
+    assert (told["ValidateDataset"]["rows"], told["ValidateDataset"]["rejected_rows"]) == (599, 1)
+    assert told["DecideGate"]["promote"] is True
+    assert told["ReportOutcome"]["outcome"] == "Deployed"
+    assert "old" not in json.dumps(told), "a value of a row"
+
+
 def test_the_same_event_twice_starts_nothing(bank: Bank, trained: dict[str, Any]) -> None:
     execution = trained["execution_arn"]
     sfn = bank.stack.client("stepfunctions")
@@ -100,7 +141,7 @@ def test_the_same_event_twice_starts_nothing(bank: Bank, trained: dict[str, Any]
         for event in sfn.get_execution_history(executionArn=intake["executionArn"])["events"]
         if event["type"].endswith("StateEntered")
     ]
-    assert entered == ["StartTraining", "AlreadyStarted"]
+    assert entered == ["Begin", "StartTraining", "AlreadyStarted"]
 
 
 def test_one_notification_an_execution(bank: Bank, trained: dict[str, Any]) -> None:

@@ -60,6 +60,13 @@ def test_an_upload_is_followed_to_its_end(shell: Shell) -> None:
     assert json.loads(done.stdout)["outcome"] == "Deployed"
 
 
+def test_an_upload_that_is_refused_ends_with_the_status_of_its_outcome(shell: Shell) -> None:
+    write_csv(shell.folder / "noise.csv", bank_rows(400, seed=3, noise=1.0))
+    done = shell.sluice("upload", "noise.csv", "--wait", "--json")
+    assert json.loads(done.stdout)["outcome"] == "GateRejected"
+    assert done.returncode == 3, done.stderr
+
+
 def test_up_again_deploys_to_what_runs(shell: Shell) -> None:
     before = shell.endpoint()
     again = shell.sluice("up", "bank")
