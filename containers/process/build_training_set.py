@@ -19,10 +19,10 @@ from containers.failure import run_job
 from containers.frames import write_training_set
 from containers.hooks import guarded, load_hooks, unpack_project
 from containers.paths import MlPaths
-from containers.process import casting, row_keys, transform
+from containers.process import casting, row_keys, targets, transform
 from sluice.arrow import Table
-from sluice.contract import ClassLabel, Kind, ModelContract, TargetContract
-from sluice.errors import OneClassTarget, TrainingSetFailed
+from sluice.contract import ClassLabel, Kind, ModelContract
+from sluice.errors import TrainingSetFailed
 from sluice.payloads.documents import SplitSummary, TargetSummary, TrainingSetSummary
 from sluice.project import Project
 from sluice.splits import KEY_COLUMN, held_out_mask
@@ -52,7 +52,7 @@ def build(dataset: Table, folder: Path) -> TrainingSet:
     _check_columns(frame, project)
     for name in project.features.categorical:
         frame[name] = casting.plain_texts(frame[name], project.data.null_values)
-    target, classes = _target(frame, project)
+    target, classes = targets.read(frame[project.target.column], project.target)
     keys = (
         row_keys.entity_keys(frame, project.entity.key)
         if project.entity.key
@@ -130,42 +130,6 @@ def _check_columns(frame: pd.DataFrame, project: Project) -> None:
         )
 
 
-def _target(frame: pd.DataFrame, project: Project) -> tuple[Any, list[ClassLabel]]:
-    column = frame[project.target.column]
-    nulls = int(column.isna().sum())
-    if nulls:
-        raise TrainingSetFailed(
-            f"the target {column.name!r} is null in {nulls:,} of {len(column):,} rows",
-            where="project.toml: target.column",
-            why="a model can neither learn from nor be judged by such rows",
-            fix="drop them in features.py, or reject them with nullable = false",
-        )
-    if project.target.problem == "regression":
-        return casting.values_of(column), []
-    labels = casting.classes_of(column)
-    classes = sorted(set(labels), key=lambda label: (str(type(label)), label))
-    if len(classes) < 2:
-        raise _one_class("the target", classes, column.name)
-    if project.target.problem == "binary" and len(classes) > 2:
-        shown = ", ".join(map(repr, classes[:8]))
-        raise TrainingSetFailed(
-            f"the target {column.name!r} holds {len(classes)} classes",
-            where="project.toml: target.problem",
-            why=f'problem = "binary" takes two; found {shown}{" …" if len(classes) > 8 else ""}',
-            fix='set problem = "multiclass", or make two classes of them in features.py',
-        )
-    return labels, classes
-
-
-def _one_class(where: str, classes: list[ClassLabel], target: Any) -> OneClassTarget:
-    return OneClassTarget(
-        f"{where} holds only the class {classes[0]!r}",
-        where=f"column {target!r}",
-        why="a model has nothing to tell apart, and could not be judged",
-        fix="upload data with examples of every class; with few rows, raise split.held_out_share",
-    )
-
-
 def _check_sides(held_out: Any, project: Project) -> None:
     count = int(held_out.sum())
     if count in (0, len(held_out)):
@@ -195,32 +159,9 @@ def _contract(
         for kind, names in kinds
         for name in names
     )
-    positive = None
-    if classes:
-        train = sorted({y for y, out in zip(target, held_out, strict=True) if not out}, key=classes.index)
-        if len(train) < 2:
-            raise _one_class("the training side of the split", train, project.target.column)
-        judged = {y for y, out in zip(target, held_out, strict=True) if out}
-        if project.target.problem == "binary" and len(judged) < 2:
-            raise _one_class("the held-out side of the split", list(judged), project.target.column)
-        classes = train
-    if project.target.positive is not None:
-        positive = casting.find_class(project.target.positive, classes)
-        if positive is None:
-            raise TrainingSetFailed(
-                f"the target {project.target.column!r} never is {project.target.positive!r}",
-                where="project.toml: target.positive",
-                why=f"its classes are {', '.join(map(repr, classes))}",
-                fix="name one of them as `positive`",
-            )
     return ModelContract(
         features=features,
-        target=TargetContract(
-            name=project.target.column,
-            problem=project.target.problem,
-            classes=tuple(classes),
-            positive=positive,
-        ),
+        target=targets.contract_of(target, classes, held_out, project.target),
         null_values=project.data.null_values,
     )
 

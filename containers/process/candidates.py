@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tarfile
@@ -12,6 +11,7 @@ import numpy as np
 
 from containers.predictions import Predictions
 from containers.process import transform
+from containers.process.refusal import Refusal
 from containers.scoring import Scoring
 from sluice.contract import ModelContract
 from sluice.errors import EvaluationFailed, ProjectError
@@ -36,14 +36,13 @@ class ArchivedModel:
         Raises:
             EvaluationFailed: there are none.
         """
-        told = self._refusal
+        refusal = self._refusal
         if self._process is not None:
             code = self._process.wait()
             if code:
-                told = self._told(code)
-        if told:
-            told = {**told, "what": f"{self._role}: {told['what']}"}
-            raise EvaluationFailed(**told)
+                refusal = Refusal.load(self._out) or _died(code)
+        if refusal:
+            raise refusal.error(self._role)
         with np.load(self._out / "predictions.npz", allow_pickle=False) as arrays:
             predictions = Predictions(arrays["values"], arrays.get("labels"))
         return predictions, ModelContract.load(self._out / "contract.json")
@@ -61,19 +60,6 @@ class ArchivedModel:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-
-    def _told(self, code: int) -> dict[str, str]:
-        file = self._out / "error.json"
-        if file.exists():
-            told: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
-            return told
-        return {
-            "what": f"the process that scored the rows ended with exit code {code}",
-            "where": "the model's own code",
-            "why": "it left no reason behind"
-            + (": it was killed, perhaps for want of memory" if code == -9 else ""),
-            "fix": "see the last lines of the job's log",
-        }
 
 
 class OwnImage:
@@ -94,11 +80,20 @@ class OwnImage:
         try:
             return transform.read_answers(self._file, given, rows), given
         except EvaluationFailed as error:
-            told = f"{self._role}: {error.what}"
-            raise EvaluationFailed(told, where=error.where, why=error.why, fix=error.fix) from error
+            raise Refusal.of(error).error(self._role) from error
 
 
-def _unpack(archive: Path, folder: Path) -> dict[str, str]:
+def _died(code: int) -> Refusal:
+    return Refusal(
+        f"the process that scored the rows ended with exit code {code}",
+        where="the model's own code",
+        why="it left no reason behind"
+        + (": it was killed, perhaps for want of memory" if code == -9 else ""),
+        fix="see the last lines of the job's log",
+    )
+
+
+def _unpack(archive: Path, folder: Path) -> Refusal | None:
     """Unpack a model.tar.gz; tells what is wrong with it, if anything."""
     folder.mkdir(parents=True)
     try:
@@ -106,10 +101,10 @@ def _unpack(archive: Path, folder: Path) -> dict[str, str]:
             # The filter refuses absolute paths, links out of the folder, devices.
             tar.extractall(folder, filter="data")
     except (OSError, tarfile.TarError) as error:
-        return {
-            "what": "the model's archive cannot be unpacked",
-            "where": archive.name,
-            "why": str(error),
-            "fix": "train again: the artifact is missing or damaged",
-        }
-    return {}
+        return Refusal(
+            "the model's archive cannot be unpacked",
+            where=archive.name,
+            why=str(error),
+            fix="train again: the artifact is missing or damaged",
+        )
+    return None

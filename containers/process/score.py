@@ -6,7 +6,6 @@ of the first.
 
 from __future__ import annotations
 
-import json
 import sys
 import traceback
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from containers.frames import features_of, read_training_set
 from containers.model import Model
 from containers.predictions import PredictionFailed
+from containers.process.refusal import Refusal
 from sluice.contract import ModelContract
 from sluice.errors import SluiceError
 
@@ -65,16 +65,15 @@ def main(arguments: list[str]) -> int:
     try:
         score(model_folder, held_out_folder, out)
     except SluiceError as error:
-        told = {"what": error.what, "where": error.where, "why": error.why, "fix": error.fix}
+        refusal = Refusal.of(error)
     except SystemExit as stop:
         traceback.print_exc()
-        told = {
-            "what": f"the model's code called sys.exit({stop.code!r})",
-            "fix": "raise an exception instead",
-        }
+        refusal = Refusal(
+            f"the model's code called sys.exit({stop.code!r})", fix="raise an exception instead"
+        )
     else:
         return 0
-    (out / "error.json").write_text(json.dumps(told), encoding="utf-8")
+    refusal.save(out)
     return 1
 
 

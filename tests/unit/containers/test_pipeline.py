@@ -28,10 +28,10 @@ from .conftest import BINARY, ROOT, TRAIN, Job, Trained, toy_table
 
 def test_the_training_set_is_split_by_entity_and_described(binary: Trained) -> None:
     train = pq.read_table(io.BytesIO(binary.train_set))
-    test = pq.read_table(io.BytesIO(binary.held_out_set))
+    held_out = pq.read_table(io.BytesIO(binary.held_out_set))
     assert train.column_names == ["size", "weight", "member", "colour", "grade", "y", "__key"]
     assert all(not is_held_out(str(key), salt="toy", share=0.3) for key in train["__key"].to_pylist())
-    assert all(is_held_out(str(key), salt="toy", share=0.3) for key in test["__key"].to_pylist())
+    assert all(is_held_out(str(key), salt="toy", share=0.3) for key in held_out["__key"].to_pylist())
     assert set(train["grade"].to_pylist()) == {"1", "2", "3", None}
     assert set(train["member"].to_pylist()) == {0.0, 1.0}
     summary = json.loads(binary.built.read("processing/output/summary/training_set.json"))
@@ -99,6 +99,10 @@ def test_a_champion_of_another_contract_is_no_failure(
     assert evaluation.curves["challenger"]["confusion"]["classes"] == ["high", "low", "middle"]
     assert evaluation.champion is not None
     assert "problem is 'binary'" in (evaluation.champion.error or "")
+    # What lands beside the challenger's archive is its own contract, as training completed it.
+    contract = ModelContract.load(job.base / "processing/output/model/contract.json")
+    assert contract.target.classes == ("high", "low", "middle")
+    assert contract.dataset_version == "0123456789abcdef"
 
 
 def test_a_regression_is_judged(regression: Trained, tmp_path: Path) -> None:
