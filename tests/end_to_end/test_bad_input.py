@@ -14,8 +14,7 @@ import pytest
 
 from cli import executions
 from sluice import keys
-
-from .conftest import HEADER, Bank, bank_rows, write_csv
+from tests.support.bank import HEADER, Bank, bank_rows, write_csv
 
 
 def _parquet(rows: int = 100) -> bytes:

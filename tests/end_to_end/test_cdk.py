@@ -18,8 +18,7 @@ from botocore.exceptions import ClientError
 from cli import executions, toolchain
 from cli.stack import Stack
 from sluice import naming
-
-from .conftest import Bank, bank_rows, write_csv, write_project
+from tests.support.bank import Bank, bank_rows, write_csv, write_project
 
 STACK, DATA = "sluice-shop-local", "sluice-shop-local-data"
 CHANGED = ("-c", "outcome_email=somebody@example.com", "-c", "poll_seconds=2")

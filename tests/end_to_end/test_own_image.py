@@ -12,8 +12,7 @@ import pytest
 
 from cli import stack, toolchain
 from sluice import keys, naming
-
-from .conftest import Bank, bank_rows, write_csv, write_project
+from tests.support.bank import Bank, bank_rows, write_csv, write_project
 
 IMAGE = Path(__file__).parent / "own_image"
 MODEL = '[model]\nimage = "image"\nhyperparameters = { positive = "yes", steps = 200 }\n'

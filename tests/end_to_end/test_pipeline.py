@@ -17,8 +17,7 @@ import pytest
 
 from cli import executions, prediction
 from sluice import keys, naming
-
-from .conftest import Bank, bank_rows, write_csv
+from tests.support.bank import Bank, bank_rows, write_csv
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from cli.toolchain import ROOT
-
-from .conftest import bank_rows, write_csv, write_project
+from tests.support.bank import bank_rows, write_csv, write_project
 
 TELCO = ROOT.parent / "shared" / "data" / "telco_customer_churn.csv"
 

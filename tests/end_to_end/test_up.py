@@ -15,8 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from cli.toolchain import ROOT
-
-from .conftest import bank_rows, write_csv, write_project
+from tests.support.bank import bank_rows, write_csv, write_project
 
 
 @dataclass(frozen=True)

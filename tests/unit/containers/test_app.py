@@ -21,8 +21,7 @@ from containers.serve.app import Application
 from containers.serve.scorer import ModelScorer
 from containers.serve.settings import MAX_BODY_BYTES
 from tests.support.asgi import CONTRACT, ROWS, FakeScorer, call, made, npy
-
-from .conftest import Trained
+from tests.support.jobs import Trained
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,7 @@ from containers.process import casting
 from containers.process.build_training_set import TrainingSet, build
 from sluice.datasets.row_hashes import row_hashes
 from sluice.errors import OneClassTarget, SluiceError, TrainingSetFailed
-
-from .conftest import BINARY, MULTICLASS, REGRESSION, TRAIN, toy_table
+from tests.support.jobs import BINARY, MULTICLASS, REGRESSION, TRAIN, toy_table
 
 pytestmark = pytest.mark.usefixtures("own_imports")
 

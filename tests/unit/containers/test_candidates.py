@@ -10,8 +10,7 @@ import pytest
 from containers.process.candidates import ArchivedModel
 from sluice.contract import ModelContract
 from sluice.errors import EvaluationFailed
-
-from .conftest import Trained
+from tests.support.jobs import Trained
 
 
 def refusal(trained: Trained, folder: Path, archive: bytes) -> EvaluationFailed:

@@ -22,8 +22,7 @@ import pytest
 from sluice.contract import ModelContract
 from sluice.payloads.documents import Evaluation
 from sluice.splits import is_held_out
-
-from .conftest import BINARY, ROOT, TRAIN, Job, Trained, toy_table
+from tests.support.jobs import BINARY, ROOT, TRAIN, Job, Trained, toy_table
 
 
 def test_the_training_set_is_split_by_entity_and_described(binary: Trained) -> None:

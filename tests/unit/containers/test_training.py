@@ -14,8 +14,7 @@ from containers.paths import MlPaths
 from containers.train.hyperparameters import load_hyperparameters
 from containers.train.training import train
 from sluice.errors import ProjectError, SluiceError, TrainingFailed
-
-from .conftest import Job, Trained
+from tests.support.jobs import Job, Trained
 
 SCIKIT = "from sklearn.linear_model import *\nfrom sklearn.svm import SVC\n"
 

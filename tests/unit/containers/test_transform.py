@@ -18,8 +18,7 @@ from containers.serve.decoding import decode
 from containers.serve.encoding import encode
 from sluice.contract import ModelContract, TargetContract
 from sluice.errors import EvaluationFailed
-
-from .conftest import BINARY, Job, Trained, toy_table
+from tests.support.jobs import BINARY, Job, Trained, toy_table
 
 OWN_IMAGE = BINARY + '[model]\nimage = "image"\n'
 HELD_OUT = "processing/output/held_out/held_out.csv"
