@@ -10,10 +10,11 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from containers.process import casting
+from containers.process import casting, targets
 from containers.process.build_training_set import TrainingSet, build
 from sluice.datasets.row_hashes import row_hashes
 from sluice.errors import OneClassTarget, SluiceError, TrainingSetFailed
+from sluice.project import Target
 from tests.support.jobs import BINARY, MULTICLASS, REGRESSION, TRAIN, toy_table
 
 pytestmark = pytest.mark.usefixtures("own_imports")
@@ -74,6 +75,17 @@ def test_one_class_is_refused(tmp_path: Path) -> None:
 def test_a_side_with_one_class_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OneClassTarget, match=r"the .* side of the split holds only the class 'no'"):
         made(tmp_path, "return table.assign(y=['yes'] + ['no'] * (len(table) - 1))")
+
+
+@pytest.mark.parametrize(
+    ("values", "side"),
+    [(["no", "no", "no", "yes"], "training"), (["no", "yes", "no", "no"], "held-out")],
+)
+def test_each_side_needs_both_classes(values: list[str], side: str) -> None:
+    declared = Target(column="y", problem="binary", positive="yes")
+    held_out = np.array([False, False, True, True])
+    with pytest.raises(OneClassTarget, match=f"the {side} side of the split holds only the class 'no'"):
+        targets.contract_of(values, ["no", "yes"], held_out, declared)
 
 
 def test_a_regression_target_is_a_number(tmp_path: Path) -> None:

@@ -170,6 +170,10 @@ def test_answers_are_judged_as_the_model_itself_is(
     for role in ("challenger", "champion"):
         assert job.evaluation[role]["metrics"] == pytest.approx(expected, rel=1e-9)
         assert set(job.evaluation["curves"][role]) == set(itself.evaluation["curves"]["challenger"])
+    # No contract comes with an image: what lands in S3 is the training set's, which no training has completed.
+    contract = ModelContract.load(job.base / "processing/output/model/contract.json")
+    assert contract.dataset_version == ""
+    assert contract.target.name == "y"
 
 
 def evaluated(binary: Trained, folder: Path, *, challenger: bytes, **environment: str) -> tuple[Job, Any]:
