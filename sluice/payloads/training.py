@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from sluice.outcomes import Outcome
 from sluice.payloads.base import Payload
@@ -56,11 +56,11 @@ class StateFailure(Payload):
 
 
 class Source(Payload):
-    """What an execution was started with; any of it may be missing from what a person typed."""
+    """What an execution was started with: what a person typed, so any of it may be missing or be no text."""
 
-    bucket: str | None = None
-    key: str | None = None
-    version_id: str | None = None
+    bucket: JsonValue = None
+    key: JsonValue = None
+    version_id: JsonValue = None
     uri: str | None = None
 
 

@@ -64,8 +64,9 @@ def _read(artifacts: Artifacts, key: str, kind: type[_Document]) -> _Document | 
 
 def _source(told: ReportOutcomeInput) -> Source:
     bucket, key = told.source.bucket, told.source.key
-    uri = naming.uri(bucket, key) if bucket and key else None
-    return told.source.model_copy(update={"uri": uri})
+    if isinstance(bucket, str) and isinstance(key, str) and bucket and key:
+        return told.source.model_copy(update={"uri": naming.uri(bucket, key)})
+    return told.source
 
 
 def _summary(

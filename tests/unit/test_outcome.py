@@ -317,6 +317,22 @@ def test_a_failure_before_anything_was_stored_is_told_too() -> None:
     assert "went wrong, in ValidateDataset" in page_of(store).text
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"bucket": 5, "key": "incoming/training/a.csv", "version_id": None},
+        {"bucket": "uploads", "key": ["a.csv"], "version_id": {"is": 3}},
+    ],
+)
+def test_what_a_person_typed_wrongly_is_told_as_it_was_typed(source: dict[str, Any]) -> None:
+    store = Bucket()
+    reported = report_outcome(told(**FAILED, dataset=None, source=source), PROJECT, store)
+    assert reported.error == "DataRejected"
+    report = json.loads(store.objects["reports/run/report.json"])
+    assert report["source"] == {**source, "uri": None}
+    assert "upload " not in reported.message
+
+
 def test_subjects_are_ascii_and_short_enough_for_sns() -> None:
     failure = StateFailure(state="X", error="Ä" * 200, cause="")
     reported = report_outcome(told(**{**FAILED, "failure": failure}), PROJECT, Bucket())
