@@ -42,7 +42,8 @@ def render(findings: Findings) -> str:
 
 def message(findings: Findings) -> str:
     """Write the message, plain text."""
-    return _environment().get_template("message.txt.j2").render(findings=findings, summary=findings.summary)
+    template = _environment().get_template("message.txt.j2")
+    return template.render(findings=findings, summary=findings.summary, rollback=_rollback(findings))
 
 
 @cache
@@ -71,16 +72,22 @@ def _verdict(findings: Findings) -> tuple[str, str, str]:
     if outcome is Outcome.DEPLOYED:
         return "good", "deployed", "The model passed its gates and serves."
     if outcome is Outcome.GATE_REJECTED:
-        return "held", "not deployed", "The model did not pass its gates; what served before still does."
+        return "held", "not deployed", "The model did not pass its gates, so the endpoint was left as it is."
     if outcome is Outcome.ROLLED_BACK:
-        line = f"The model was deployed and taken back; {findings.summary.serving} serves again."
-        return "held", "rolled back", line
+        return "held", "rolled back", _rollback(findings)
     state = None if findings.told.failure is None else findings.told.failure.state
     if state == "DeployModel":
         line = "It failed while the model was being deployed: look at the endpoint before you rely on it."
     else:
         line = "It failed before a deployment began."
     return "bad", findings.heading, line
+
+
+def _rollback(findings: Findings) -> str:
+    return (
+        f"The model was deployed and taken back; {findings.summary.serving} serves. "
+        "See below why, mend that, and upload again."
+    )
 
 
 def _plots(findings: Findings) -> Iterator[str]:

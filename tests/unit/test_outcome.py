@@ -218,6 +218,18 @@ def test_a_refused_model_names_no_endpoint() -> None:
     assert "bank-endpoint" not in reported.message
 
 
+def test_a_model_that_could_not_be_judged_is_refused_with_the_reason_on_the_page() -> None:
+    store = bucket({})
+    reason = "The challenger could not score the held-out rows: it predicts <nothing>"
+    gate = GateDecision(promote=False, reasons=[reason], metrics={}, champion_metrics=None)
+    reported = report_outcome(told(outcome="GateRejected", gate=gate), PROJECT, store)
+    assert f"- {reason}\n" in reported.message
+    page = page_of(store).text
+    assert reason in page
+    assert "the endpoint was left as it is" in page
+    assert "on the held-out rows" not in page, "a table without figures"
+
+
 def test_a_rollback_says_why_and_what_serves() -> None:
     store = bucket()
     reported = report_outcome(told(**ROLLED_BACK), PROJECT, store)
@@ -229,10 +241,17 @@ def test_a_rollback_says_why_and_what_serves() -> None:
     assert reported.summary["reasons"][-1] == "Rolled back: the alarm <green-5xx> fired."
     assert reported.subject.startswith("Sluice bank: RolledBack")
     assert "the alarm <green-5xx> fired" in reported.message
+    assert reported.message.startswith(
+        "Sluice bank: RolledBack\n"
+        "\n"
+        "The model was deployed and taken back; bank-dev-0 serves. See below why, mend that, and upload again.\n"
+        "\n"
+        "upload     s3://uploads/incoming/training/a&b.csv\n"
+    )
     assert "serving    bank-dev-0" in reported.message
     page = page_of(store)
     assert "rolled back" in page.text
-    assert "bank-dev-0 serves again" in page.text
+    assert "taken back; bank-dev-0 serves. See below why, mend that, and upload again." in page.text
     assert "the alarm <green-5xx> fired" in page.text
 
 
