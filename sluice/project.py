@@ -17,6 +17,7 @@ from pydantic import (
     FiniteFloat,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -179,26 +180,30 @@ class Project(_Table):
     target: Target
     columns: dict[str, Column]
     features: Features
-    split: Split = Split()
+    split: Split = Field(default=Split(), validate_default=True)
     model: Model = Model()
-    gates: Gates = Gates()
+    gates: Gates = Field(default=Gates(), validate_default=True)
     serving: Serving = Serving()
 
     @property
     def name(self) -> str:
         return self.project.name
 
-    @model_validator(mode="after")
-    def _resolve_defaults(self) -> Self:
-        """Give what a table leaves to another: the salt is the project's name, the compared metric the usual one."""
-        salt = self.split.salt or self.name
-        compare = self.gates.compare or COMPARED[self.target.problem]
-        return self.model_copy(
-            update={
-                "split": self.split.model_copy(update={"salt": salt}),
-                "gates": self.gates.model_copy(update={"compare": compare}),
-            }
-        )
+    # A field's validator sees the fields above it that broke no rule. One of the model could return another model,
+    # which Project(...) would not take: its salt would be no salt.
+    @field_validator("split")
+    @classmethod
+    def _salt_is_the_name(cls, split: Split, known: ValidationInfo) -> Split:
+        if split.salt or "project" not in known.data:
+            return split
+        return split.model_copy(update={"salt": known.data["project"].name})
+
+    @field_validator("gates")
+    @classmethod
+    def _compared_by_the_usual_metric(cls, gates: Gates, known: ValidationInfo) -> Gates:
+        if gates.compare or "target" not in known.data:
+            return gates
+        return gates.model_copy(update={"compare": COMPARED[known.data["target"].problem]})
 
     @model_validator(mode="after")
     def _tables_agree(self) -> Self:

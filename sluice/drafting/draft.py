@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sluice.drafting.leaks import find_sum
@@ -11,12 +11,13 @@ from sluice.drafting.profiling import ColumnProfile, profile
 from sluice.drafting.roles import (
     SPELLED,
     ColumnDraft,
+    Range,
     Role,
+    breaking_notes,
     date_parts,
     feature_column,
     rows_text,
     suggest_entity,
-    with_breaking,
 )
 from sluice.drafting.sampling import Sample, check_column, shown
 from sluice.errors import NoRows, OneClassTarget, ProjectError
@@ -52,17 +53,17 @@ class Draft:
     """Everything project.toml will say about the data."""
 
     sample: Sample
-    columns: list[ColumnDraft]
+    columns: tuple[ColumnDraft, ...]
     target: ColumnProfile
     problem: Problem
     positive: str | None
     entity: str | None
     timestamp: str | None
     entity_suggestion: str | None
-    null_values: list[str]
+    null_values: tuple[str, ...]
     expected_rejects: float
     """The share of the sample's rows that validation will reject."""
-    warnings: list[str]
+    warnings: tuple[str, ...]
     split: SplitDraft | None = None
     """How the file divides; None: not tried."""
 
@@ -139,15 +140,17 @@ def draft_project(
         entity=entity,
         timestamp=timestamp,
         entity_suggestion=None if entity else suggest_entity(profiles, target),
-        null_values=sorted({"", *(token for column in profiles.values() for token in column.null_tokens)}),
+        null_values=tuple(
+            sorted({"", *(token for column in profiles.values() for token in column.null_tokens)})
+        ),
         expected_rejects=_expected_rejects(sample, goal, profiles, repeats),
-        warnings=[
+        warnings=(
             *_warnings_of_columns(goal, profiles),
             *_warnings_of_leaks(goal, columns),
             *repeats.warnings,
             *_warnings_of_malformed(sample),
             *_warnings_of_variants(goal, problem),
-        ],
+        ),
     )
 
 
@@ -161,28 +164,32 @@ def _check_timestamp(timestamp: str | None, profiles: dict[str, ColumnProfile]) 
         )
 
 
-def _columns(profiles: dict[str, ColumnProfile], choice: _Choice, problem: Problem) -> list[ColumnDraft]:
+def _columns(
+    profiles: dict[str, ColumnProfile], choice: _Choice, problem: Problem
+) -> tuple[ColumnDraft, ...]:
     """Decide each column's part, in the file's order."""
     goal = profiles[choice.target]
     dates = date_parts(list(profiles.values()))
-    columns = []
-    for column in profiles.values():
-        if column.name == choice.target:
-            columns.append(_target_column(column, problem))
-        elif column.name == choice.entity:
-            columns.append(ColumnDraft(column, "entity"))
-        elif column.name == choice.timestamp:
-            columns.append(ColumnDraft(column, "timestamp"))
-        else:
-            columns.append(feature_column(column, goal, problem, dates))
+    parts = [_part(column, goal, choice, problem, dates) for column in profiles.values()]
     if problem == "regression":
-        _leave_out_summands(columns, goal)
-    _keep_what_there_is(columns, goal)
-    return columns
+        parts = _without_summands(parts, goal)
+    return _keep_what_there_is(parts, goal)
 
 
-def _check_features(columns: list[ColumnDraft], sample: Sample, target: str) -> None:
-    if any(column.role in ("numeric", "categorical") for column in columns):
+def _part(
+    column: ColumnProfile, goal: ColumnProfile, choice: _Choice, problem: Problem, dates: dict[str, Range]
+) -> ColumnDraft:
+    if column.name == choice.target:
+        return _target_column(column, problem)
+    if column.name == choice.entity:
+        return ColumnDraft(column, "entity")
+    if column.name == choice.timestamp:
+        return ColumnDraft(column, "timestamp")
+    return feature_column(column, goal, problem, dates)
+
+
+def _check_features(columns: Sequence[ColumnDraft], sample: Sample, target: str) -> None:
+    if any(column.is_feature for column in columns):
         return
     reasons = "; ".join(f"{shown(column.name)}: {column.reason}" for column in columns if column.reason)
     raise ProjectError(
@@ -268,42 +275,45 @@ def _labels(target: ColumnProfile) -> list[str]:
     return list(dict.fromkeys(written))
 
 
-def _leave_out_summands(columns: list[ColumnDraft], target: ColumnProfile) -> None:
-    features = {column.name: column for column in columns if column.role in ("numeric", "categorical")}
-    signs = find_sum([column.profile for column in features.values()], target)
-    if not signs:
-        return
+def _without_summands(columns: Sequence[ColumnDraft], target: ColumnProfile) -> list[ColumnDraft]:
+    """Leave the features out that the target is the sum of, if there are such."""
+    signs = find_sum([column.profile for column in columns if column.is_feature], target)
     ordered = sorted(signs.items(), key=lambda pair: -pair[1])
     terms = [("- " if sign < 0 else "+ ") + name for name, sign in ordered]
-    for name in signs:
-        features[name].leave_out(
-            f"{target.name} is {' '.join(terms).removeprefix('+ ')}, give or take a constant"
-        )
+    leak = f"{target.name} is {' '.join(terms).removeprefix('+ ')}, give or take a constant"
+    return [column.left_out(leak) if column.name in signs else column for column in columns]
 
 
-def _keep_what_there_is(columns: list[ColumnDraft], target: ColumnProfile) -> None:
+def _keep_what_there_is(columns: Sequence[ColumnDraft], target: ColumnProfile) -> tuple[ColumnDraft, ...]:
     """Take the leaks back where nothing else is left: the file may simply be that easy."""
-    if any(column.role in ("numeric", "categorical") for column in columns):
-        return
-    for column in columns:
-        if column.leak:
-            column.take_back(
-                f"alone, this column gives {target.name} away ({column.reason}). It stays because there is nothing"
-                " else to learn from; was it known before the target was?"
-            )
+    if any(column.is_feature for column in columns):
+        return tuple(columns)
+    return tuple(
+        column.taken_back(
+            f"alone, this column gives {target.name} away ({column.reason}). It stays because there is nothing"
+            " else to learn from; was it known before the target was?"
+        )
+        if column.leak
+        else column
+        for column in columns
+    )
 
 
 def _target_column(column: ColumnProfile, problem: Problem) -> ColumnDraft:
-    draft = ColumnDraft(column, "target")
+    notes = []
     if column.spelling:
-        draft.notes.append(SPELLED.format(column.spelling))
-    if problem != "regression" and column.type == "string":
-        draft.categories = sorted(label for label, _ in column.counts)
+        notes.append(SPELLED.format(column.spelling))
     if column.nulls:
-        draft.notes.append(
+        notes.append(
             f"{rows_text(column.nulls)} without a value: nothing to learn from, they will be rejected"
         )
-    return with_breaking(draft)
+    listed = problem != "regression" and column.type == "string"
+    return ColumnDraft(
+        column,
+        "target",
+        notes=(*notes, *breaking_notes(column)),
+        categories=tuple(sorted(label for label, _ in column.counts)) if listed else (),
+    )
 
 
 def _is_count(target: ColumnProfile) -> bool:
@@ -353,7 +363,7 @@ def _warnings_of_columns(target: ColumnProfile, profiles: dict[str, ColumnProfil
             yield f"{shown(column.name)}: {column.dates.format} or {column.dates.other}? the data fit both, check it"
 
 
-def _warnings_of_leaks(target: ColumnProfile, columns: list[ColumnDraft]) -> Iterator[str]:
+def _warnings_of_leaks(target: ColumnProfile, columns: Sequence[ColumnDraft]) -> Iterator[str]:
     for column in columns:
         if column.kept and not column.leak:
             yield f"{shown(column.name)} alone gives {target.name} away, and stays because nothing else is left"

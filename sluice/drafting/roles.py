@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from sluice.arrow import compute as pc
@@ -66,8 +66,11 @@ _DATE_PARTS: dict[str, tuple[int | None, int | None]] = {
 }  # fmt: skip
 _MONTHS = frozenset(("month", "mon", "mnth"))
 
+Range = tuple[int | None, int | None]
+"""What a column may hold at least and at most; None: any."""
 
-@dataclass
+
+@dataclass(frozen=True)
 class ColumnDraft:
     """What one column becomes in project.toml."""
 
@@ -75,11 +78,11 @@ class ColumnDraft:
     role: Role
     reason: str = ""
     """Why it is left out, as a sentence's end."""
-    notes: list[str] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
     nullable: bool = False
     min: int | None = None
     max: int | None = None
-    categories: list[str] = field(default_factory=list)
+    categories: tuple[str, ...] = ()
     rare: bool = False
     """True: the categories are no closed set, they are written down but not enforced."""
     leak: bool = False
@@ -90,25 +93,28 @@ class ColumnDraft:
     def name(self) -> str:
         return self.profile.name
 
-    def leave_out(self, leak: str) -> None:
-        """Take a column that gives the target away out of the features."""
-        if self.role != "left out":
-            self.kept = self.role
-        self.role, self.reason, self.leak, self.rare = "left out", leak, True, True
+    @property
+    def is_feature(self) -> bool:
+        return self.role in ("numeric", "categorical")
 
-    def take_back(self, note: str) -> None:
-        """Make a feature again of a column that was left out as a leak."""
-        if self.kept is not None:
-            self.role, self.reason, self.leak = self.kept, "", False
-            self.notes.append(note)
+    def left_out(self, leak: str) -> ColumnDraft:
+        """Leave it out of the features, since it gives the target away."""
+        kept = self.kept if self.role == "left out" else self.role
+        return replace(self, role="left out", reason=leak, leak=True, rare=True, kept=kept)
+
+    def taken_back(self, note: str) -> ColumnDraft:
+        """Make a feature of it again, if it was left out as a leak and can be one."""
+        if self.kept is None:
+            return self
+        return replace(self, role=self.kept, reason="", leak=False, notes=(*self.notes, note))
 
 
-def date_parts(profiles: list[ColumnProfile]) -> dict[str, tuple[int | None, int | None]]:
+def date_parts(profiles: list[ColumnProfile]) -> dict[str, Range]:
     """Columns that together are a date (year, month, day, …), with the range each may have; empty if none.
 
     They share what comes before the part: arrival_year, arrival_month, arrival_day_of_month.
     """
-    dates: dict[tuple[str, ...], dict[str, tuple[int | None, int | None]]] = {}
+    dates: dict[tuple[str, ...], dict[str, Range]] = {}
     for column in profiles:
         words = _words(column.name)
         place = next((place for place, word in enumerate(words) if word in _DATE_PARTS), None)
@@ -124,7 +130,7 @@ def date_parts(profiles: list[ColumnProfile]) -> dict[str, tuple[int | None, int
     return {}
 
 
-def _date_range(column: ColumnProfile, part: str) -> tuple[int | None, int | None] | None:
+def _date_range(column: ColumnProfile, part: str) -> Range | None:
     """The range of a part of a date; None if the column's values are none."""
     low, high = _DATE_PARTS[part]
     if not column.is_numeric:
@@ -139,58 +145,67 @@ def _date_range(column: ColumnProfile, part: str) -> tuple[int | None, int | Non
 
 
 def feature_column(
-    column: ColumnProfile,
-    target: ColumnProfile,
-    problem: Problem,
-    dates: dict[str, tuple[int | None, int | None]],
+    column: ColumnProfile, target: ColumnProfile, problem: Problem, dates: dict[str, Range]
 ) -> ColumnDraft:
-    draft = with_breaking(ColumnDraft(column, "left out", nullable=column.nulls > 0))
-    draft.reason = _useless(column) or ""
-    if not draft.reason and not pc.any(pc.and_(column.values.is_valid(), target.values.is_valid())).as_py():
-        draft.reason = f"never filled in where {target.name} is"
-    if draft.reason:
-        return draft
-    leak, draft.reason = find_leak(column, target, problem), _unusable(column) or ""
-    if not draft.reason:
-        _describe(draft, dates)
-    if leak:
-        draft.leave_out(leak)
-    return draft
+    """Decide a column's part where it is not target, entity or timestamp; `dates` as of `date_parts`."""
+    out = ColumnDraft(column, "left out", notes=breaking_notes(column), nullable=column.nulls > 0)
+    useless = _useless(column)
+    if useless is None and not pc.any(pc.and_(column.values.is_valid(), target.values.is_valid())).as_py():
+        useless = f"never filled in where {target.name} is"
+    if useless is not None:
+        return replace(out, reason=useless)
+    unusable = _unusable(column)
+    draft = _feature(out, dates) if unusable is None else replace(out, reason=unusable)
+    leak = find_leak(column, target, problem)
+    return draft.left_out(leak) if leak else draft
 
 
-def _describe(draft: ColumnDraft, dates: dict[str, tuple[int | None, int | None]]) -> None:
+def _feature(draft: ColumnDraft, dates: dict[str, Range]) -> ColumnDraft:
     """Say what a feature is to the model, and what a later file may hold in it."""
     column = draft.profile
+    role = _role(column, date_part=column.name in dates)
+    low, high = _range(column, role, dates.get(column.name, (None, None)))
+    listed = column.type == "string" and column.distinct <= LISTED_CATEGORIES
+    notes = list(draft.notes)
     if column.name in dates:
-        together = ", ".join(dates)
-        draft.notes.append(f"part of a date that is split over {together}; features.py can put it together")
-        draft.min, draft.max = dates[column.name]
-    if column.type in ("boolean", "string") or (
-        not column.spelling and _is_integer_category(column, column.name in dates)
-    ):
-        draft.role = "categorical"
-    else:
-        draft.role = "numeric"
-    if column.type == "string" and column.distinct <= LISTED_CATEGORIES:
-        draft.categories = sorted(label for label, _ in column.counts)
-        # 0.5 % of the rows, or 5: below that the next file may well bring one that this file does not have.
-        draft.rare = min(times for _, times in column.counts) < max(5, column.filled // 200)
+        notes.append(f"part of a date that is split over {', '.join(dates)}; features.py can put it together")
     if column.spelling:
-        draft.notes.append(SPELLED.format(column.spelling))
-    elif column.whole and (column.low, column.high) == (0, 1):
-        draft.min, draft.max = 0, 1
-    elif draft.min is None and draft.role == "numeric" and column.low is not None and column.low >= 0:
-        draft.min = 0 if _NEVER_NEGATIVE & set(_words(column.name)) else None
+        notes.append(SPELLED.format(column.spelling))
+    return replace(
+        draft,
+        role=role,
+        notes=tuple(notes),
+        min=low,
+        max=high,
+        categories=tuple(sorted(label for label, _ in column.counts)) if listed else (),
+        # 0.5 % of the rows, or 5: below that the next file may well bring one that this file does not have.
+        rare=listed and min(times for _, times in column.counts) < max(5, column.filled // 200),
+    )
 
 
-def with_breaking(draft: ColumnDraft) -> ColumnDraft:
-    column = draft.profile
-    if column.breaking_rows:
-        shown = ", ".join(repr(value) for value in column.breaking)
-        draft.notes.append(
-            f"{rows_text(column.breaking_rows)} not of this type ({shown}): they will be rejected"
-        )
-    return draft
+def _role(column: ColumnProfile, *, date_part: bool) -> Role:
+    if column.type in ("boolean", "string"):
+        return "categorical"
+    return "categorical" if not column.spelling and _is_integer_category(column, date_part) else "numeric"
+
+
+def _range(column: ColumnProfile, role: Role, part_of_date: Range) -> Range:
+    low, high = part_of_date
+    if column.spelling:
+        return low, high
+    if column.whole and (column.low, column.high) == (0, 1):
+        return 0, 1
+    if low is None and role == "numeric" and column.low is not None and column.low >= 0:
+        return 0 if _NEVER_NEGATIVE & set(_words(column.name)) else None, high
+    return low, high
+
+
+def breaking_notes(column: ColumnProfile) -> tuple[str, ...]:
+    """Say which values are not of the column's type, if there are any."""
+    if not column.breaking_rows:
+        return ()
+    shown = ", ".join(repr(value) for value in column.breaking)
+    return (f"{rows_text(column.breaking_rows)} not of this type ({shown}): they will be rejected",)
 
 
 def _useless(column: ColumnProfile) -> str | None:

@@ -170,6 +170,26 @@ def test_a_broken_contract_is_named(tmp_path: Path) -> None:
         ModelContract.load(tmp_path / "contract.json")
 
 
+def test_a_contract_of_before_there_were_versions_is_one_of_version_1(tmp_path: Path) -> None:
+    file = tmp_path / "contract.json"
+    CONTRACT.save(file)
+    written = json.loads(file.read_text())
+    assert written.pop("version") == 1
+    file.write_text(json.dumps(written))
+    assert ModelContract.load(file) == CONTRACT
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", None])
+def test_a_contract_of_another_version_is_refused_by_name(tmp_path: Path, version: Any) -> None:
+    file = tmp_path / "contract.json"
+    file.write_text(json.dumps({**CONTRACT.model_dump(mode="json"), "version": version}))
+    with pytest.raises(ProjectError) as error:
+        ModelContract.load(file)
+    assert str(file) in str(error.value)
+    assert "version" in str(error.value)
+    assert "Input should be 1" in str(error.value)
+
+
 def test_the_contract_needs_no_dataframe_library() -> None:
     code = "import sys, sluice.contract; sys.exit(bool({'numpy', 'pandas', 'pyarrow'} & set(sys.modules)))"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2], timeout=60)
