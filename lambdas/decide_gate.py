@@ -23,6 +23,16 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         raise GateFailed(
             "there is no evaluation to decide on", where=asked.evaluation_uri, fix="start the execution again"
         )
-    decision = decide(Evaluation.model_validate_json(body), project().gates)
-    decided("gate", execution=asked.execution, promote=decision.promote, reasons=decision.reasons)
+    evaluation = Evaluation.model_validate_json(body)
+    decision = decide(evaluation, project().gates)
+    # What a user's code says of its failure may quote a row.
+    unsaid = [model.error for model in (evaluation.challenger, evaluation.champion) if model and model.error]
+    reasons = [_without(unsaid, reason) for reason in decision.reasons]
+    decided("gate", execution=asked.execution, promote=decision.promote, reasons=reasons)
     return decision.model_dump(mode="json")
+
+
+def _without(unsaid: list[str], reason: str) -> str:
+    for text in unsaid:
+        reason = reason.replace(text, "see evaluation.json")
+    return reason

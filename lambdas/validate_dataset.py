@@ -28,6 +28,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         decided(
             "validation",
             execution=asked.execution,
+            dataset_version=result.dataset_version,
             error=None if result.error is None else result.error.name,
             rows=result.report.rows,
             rejected_rows=result.report.rejected_rows,

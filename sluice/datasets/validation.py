@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from sluice import naming
 from sluice.arrow import Array
 from sluice.arrow import compute as pc
 from sluice.datasets import dataset_file, schema
@@ -50,6 +51,11 @@ class ValidationResult:
     @property
     def error(self) -> DataError | None:
         return self.outcome if isinstance(self.outcome, DataError) else None
+
+    @property
+    def dataset_version(self) -> str | None:
+        """The version that the accepted rows are or become; None where the file was refused."""
+        return naming.dataset_version(self.outcome.sha256) if isinstance(self.outcome, Accepted) else None
 
     def accepted(self) -> Accepted:
         """Give the accepted rows.

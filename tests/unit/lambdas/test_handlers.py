@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -130,6 +131,89 @@ def test_an_outcome_is_reported(bucket: Bucket) -> None:
     answer = ReportedOutcome.model_validate(report_outcome.handler(event, None))
     assert answer.error == "PipelineFailed"
     assert {"reports/run/report.json", "reports/run/report.html"} <= bucket.objects.keys()
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
+    """The message of the one record that was logged, and its extra fields."""
+    (record,) = [each for each in caplog.records if each.name == "sluice"]
+    assert record.levelname == "INFO"
+    plain = vars(logging.makeLogRecord({})).keys() | {"message", "taskName"}
+    return {
+        "message": record.message,
+        **{name: value for name, value in vars(record).items() if name not in plain},
+    }
+
+
+@pytest.mark.usefixtures("bucket")
+def test_a_validation_is_one_line_with_version_and_counts(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uploaded(monkeypatch, GOOD + b"old,no\n")
+    answer = validate_dataset.handler(EVENT, None)
+    assert logged(caplog) == {
+        "message": "validation",
+        "execution": "run",
+        "dataset_version": answer["dataset_version"],
+        "error": None,
+        "rows": 3,
+        "rejected_rows": 1,
+    }
+
+
+@pytest.mark.usefixtures("bucket")
+def test_a_refused_file_is_one_line_without_values_of_its_rows(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uploaded(monkeypatch, GOOD + b"secret,no\nsecret,no\n")
+    with pytest.raises(DataRejected, match="secret"):
+        validate_dataset.handler(EVENT, None)
+    assert logged(caplog) == {
+        "message": "validation",
+        "execution": "run",
+        "dataset_version": None,
+        "error": "DataRejected",
+        "rows": 3,
+        "rejected_rows": 2,
+    }
+
+
+def test_a_decision_is_one_line_without_what_a_models_failure_quotes(
+    bucket: Bucket, caplog: pytest.LogCaptureFixture
+) -> None:
+    evaluation = {
+        "problem": "binary",
+        "held_out_rows": 100,
+        "challenger": {"metrics": {"roc_auc": 0.9}, "model_uri": "s3://a/m"},
+        "champion": {"error": "champion: it cannot predict\n  why 'secret'", "model_uri": "s3://a/n"},
+    }
+    bucket.write("reports/run/evaluation/evaluation.json", json.dumps(evaluation).encode(), "")
+    uri = "s3://artifacts/reports/run/evaluation/evaluation.json"
+    answer = decide_gate.handler({"execution": "run", "evaluation_uri": uri}, None)
+    assert "secret" in answer["reasons"][-1]
+    line = logged(caplog)
+    assert (line["message"], line["execution"], line["promote"]) == ("gate", "run", True)
+    assert len(line["reasons"]) == len(answer["reasons"])
+    assert line["reasons"][-1] == (
+        "The champion could not score the held-out rows, so only the minimums apply: see evaluation.json"
+    )
+
+
+@pytest.mark.usefixtures("bucket")
+def test_an_outcome_is_one_line_with_where_the_report_lies(caplog: pytest.LogCaptureFixture) -> None:
+    event = {
+        "execution": "run",
+        "execution_arn": "arn",
+        "outcome": "GateRejected",
+        "source": {"bucket": "uploads", "key": KEY, "version_id": None},
+    }
+    report_outcome.handler(event, None)
+    assert logged(caplog) == {
+        "message": "outcome",
+        "execution": "run",
+        "outcome": "GateRejected",
+        "error": None,
+        "report_uri": "s3://artifacts/reports/run/report.json",
+    }
 
 
 @pytest.mark.parametrize("module", ["decide_gate", "report_outcome"])
