@@ -11,7 +11,9 @@ from pydantic import BaseModel, ConfigDict
 class Payload(BaseModel):
     """What is handed over: unknown keys are refused, so that a renamed field fails where it was renamed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Figures that are not finite are written as NaN and Infinity: null, pydantic's own way, is no figure to
+    # whoever reads it again.
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
 
 
 class Document(Payload):
