@@ -70,11 +70,29 @@ class TestQuarantine:
         assert accepted.report.columns["id"].rejected == 1
         assert sum(accepted.report.reasons.values()) == 3
 
+    def test_a_null_beside_a_rejected_cell_is_none_itself(self, tmp_path: Path) -> None:
+        """Arrow compares null with a bound as null, which is no breach."""
+        columns: Columns = {"n": {"type": "number", "nullable": True, "min": 0}, "y": {"type": "string"}}
+        accepted = accept(tmp_path, "n,y\n-1,a\n,b\n2,c\n", a_project(columns))
+        assert accepted.rows == [(None, "b"), (2.0, "c")]
+        assert accepted.rejected == [1]
+
     @pytest.mark.parametrize("cell", ['x, "y"\nz', "\r", "a\rb", "\n", '"'])
     def test_a_cell_is_quoted_so_that_it_can_be_read_back(self, tmp_path: Path, cell: str) -> None:
         quoted = cell.replace('"', '""')
         accepted = accept(tmp_path, f'id,y,n\n1,a,1\n2,b,"x{quoted}"\n', a_project(NUMBERED))
         assert accepted.quarantine == [(2, "n", f"x{cell}", NOT_INTEGER)]
+
+    def test_ragged_rows_of_many_blocks_are_each_set_aside_once(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(reading, "_BLOCK_BYTES", 1_000)
+        lines = [f"{i},a" if i % 7 else f"{i},a,b" for i in range(1, 2_001)]
+        accepted = accept(tmp_path, "id,y\n" + "\n".join(lines))
+        ragged = [(i, "", f"{i},a,b", "3 fields, 2 expected") for i in range(7, 2_001, 7)]
+        assert accepted.quarantine == ragged
+        assert accepted.rows == [(i, "a") for i in range(1, 2_001) if i % 7]
+        assert (accepted.report.rows, accepted.report.rejected_rows) == (2_000 - len(ragged), len(ragged))
 
     def test_numbers_hold_over_many_blocks(self, tmp_path: Path) -> None:
         long = "x" * 1_000
