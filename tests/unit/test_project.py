@@ -200,7 +200,7 @@ def test_what_is_allowed_ends_where_it_is_said_to(
 def test_a_project_is_not_changed_once_it_was_read(tmp_path: Path) -> None:
     project = Project.load(_write(tmp_path, GOOD))
     with pytest.raises(ValidationError, match="frozen"):
-        project.split.salt = "another"  # type: ignore[misc]
+        project.split.salt = "another"
 
 
 def test_a_features_hook_may_make_columns_the_file_does_not_have(tmp_path: Path) -> None:
