@@ -71,6 +71,65 @@ def test_the_champion_is_not_to_be_beaten_by_less(
     assert decision.champion_metrics == {metric: best}
 
 
+@pytest.mark.parametrize(
+    ("metric", "value", "best", "tolerance", "said"),
+    [
+        ("roc_auc", 0.85, 0.85, 0.0, "roc_auc is 0.85, as good as the champion's 0.85 on the same rows."),
+        ("roc_auc", 0.86, 0.85, 0.0, "roc_auc is 0.86, better than the champion's 0.85 on the same rows."),
+        ("log_loss", 0.3, 0.4, 0.0, "log_loss is 0.3, better than the champion's 0.4 on the same rows."),
+        (
+            "roc_auc",
+            0.845,
+            0.85,
+            0.01,
+            "roc_auc is 0.845, hardly worse than the champion's 0.85 on the same rows"
+            " (a tolerance of 0.01 is allowed).",
+        ),
+        (
+            "log_loss",
+            0.5,
+            0.4,
+            0.01,
+            "log_loss is 0.5, worse than the champion's 0.4 on the same rows (a tolerance of 0.01 is allowed).",
+        ),
+        # As many digits as tell the figures apart, and no more.
+        ("roc_auc", 0.842113, 0.842111, 0.0, "roc_auc is 0.842113, better than the champion's 0.842111 on"),
+        ("roc_auc", 0.8421134, 0.7333333, 0.0, "roc_auc is 0.8421, better than the champion's 0.7333 on"),
+    ],
+)
+def test_the_reason_says_how_the_two_stand_to_each_other(
+    metric: str, value: float, best: float, tolerance: float, said: str
+) -> None:
+    gates = Gates(compare=metric, tolerance=tolerance)
+    assert decide(evaluation({metric: value}, {metric: best}), gates).reasons[-1].startswith(said)
+
+
+@pytest.mark.parametrize(("value", "promoted"), [(0.840_000_01, True), (0.84, True), (0.839_999_99, False)])
+def test_the_tolerance_is_allowed_to_its_end_and_no_further(value: float, promoted: bool) -> None:
+    """0.85 - 0.84 is 0.010000000000000009 in a computer; a hundred-millionth beyond the tolerance is beyond it."""
+    gates = Gates(compare="roc_auc", tolerance=0.01)
+    assert decide(evaluation({"roc_auc": value}, {"roc_auc": 0.85}), gates).promote is promoted
+
+
+@pytest.mark.parametrize(("value", "promoted"), [(0.799_999, False), (0.8, True), (0.800_001, True)])
+def test_the_minimum_itself_is_enough(value: float, promoted: bool) -> None:
+    assert decide(evaluation({"roc_auc": value}), GATES).promote is promoted
+
+
+@pytest.mark.parametrize("metric", ["log_loss", "brier", "rmse", "mae"])
+def test_of_an_error_less_is_better(metric: str) -> None:
+    gates = Gates(compare=metric)
+    assert decide(evaluation({metric: 0.1}, {metric: 0.2}), gates).promote
+    assert not decide(evaluation({metric: 0.2}, {metric: 0.1}), gates).promote
+
+
+@pytest.mark.parametrize("metric", ["roc_auc", "average_precision", "accuracy", "f1", "f1_macro", "r2"])
+def test_of_a_score_more_is_better(metric: str) -> None:
+    gates = Gates(compare=metric)
+    assert decide(evaluation({metric: 0.2}, {metric: 0.1}), gates).promote
+    assert not decide(evaluation({metric: 0.1}, {metric: 0.2}), gates).promote
+
+
 @pytest.mark.parametrize(("value", "promoted"), [(1.9, True), (2.0, True), (2.1, False)])
 def test_the_minimum_of_an_error_metric_is_a_maximum(value: float, promoted: bool) -> None:
     gates = Gates(minimum={"rmse": 2.0}, compare="rmse")
@@ -127,3 +186,7 @@ def test_a_challenger_that_could_not_score_is_refused() -> None:
 def test_a_gate_on_a_metric_that_was_not_computed_is_a_failure() -> None:
     with pytest.raises(GateFailed, match="the evaluation has no roc_auc"):
         decide(evaluation({"rmse": 1.0}, problem="regression"), GATES)
+    with pytest.raises(GateFailed, match="its metrics are: mae, rmse"):
+        decide(evaluation({"rmse": 1.0, "mae": 0.5}, problem="regression"), GATES)
+    with pytest.raises(GateFailed, match="its metrics are: none"):
+        decide(evaluation({}), GATES)

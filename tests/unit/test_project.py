@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from sluice.errors import ProjectError
 from sluice.project import Column, Features, Identity, Project, Target
@@ -55,6 +56,14 @@ def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
     }
     assert project.name == "bank"
     assert project.features.names == ("age", "job")
+    assert project.columns["job"].model_dump() == {
+        "type": "string",
+        "nullable": False,
+        "min": None,
+        "max": None,
+        "categories": None,
+        "format": None,
+    }
 
 
 @pytest.mark.parametrize(
@@ -135,6 +144,63 @@ def test_a_mistake_is_named_with_what_is_allowed(tmp_path: Path, old: str, new: 
         Project.load(folder)
     assert said in str(error.value)
     assert str(tmp_path / "project.toml") in str(error.value)
+
+
+LONGEST = "x" * 2_500
+
+
+@pytest.mark.parametrize(
+    ("last_allowed", "first_refused", "key"),
+    [
+        ("[data]\ndelimiter = ';'", "[data]\ndelimiter = ''", "data.delimiter"),
+        ("[data]\nmax_rejected_share = 0", "[data]\nmax_rejected_share = -0.01", "data.max_rejected_share"),
+        ("[data]\nmax_rejected_share = 1", "[data]\nmax_rejected_share = 1.01", "data.max_rejected_share"),
+        ("[split]\nheld_out_share = 0.01", "[split]\nheld_out_share = 0", "split.held_out_share"),
+        ("[split]\nheld_out_share = 0.99", "[split]\nheld_out_share = 1", "split.held_out_share"),
+        ("[gates]\ntolerance = 0", "[gates]\ntolerance = -0.01", "gates.tolerance"),
+        ("[gates]\nmin_held_out_rows = 1", "[gates]\nmin_held_out_rows = 0", "gates.min_held_out_rows"),
+        ("[model]\nmax_runtime_seconds = 1", "[model]\nmax_runtime_seconds = 0", "model.max_runtime_seconds"),
+        (
+            "[model]\nmax_runtime_seconds = 2_419_200",
+            "[model]\nmax_runtime_seconds = 2_419_201",
+            "model.max_runtime_seconds",
+        ),
+        ("[serving]\ninstance_count = 1", "[serving]\ninstance_count = 0", "serving.instance_count"),
+        (
+            f'[model]\nhyperparameters = {{ a = "{LONGEST}" }}',
+            f'[model]\nhyperparameters = {{ a = "{LONGEST}x" }}',
+            "a is 2501 characters long",
+        ),
+        (
+            "[model.hyperparameters]\n" + "".join(f"a{i} = {i}\n" for i in range(100)),
+            "[model.hyperparameters]\n" + "".join(f"a{i} = {i}\n" for i in range(101)),
+            "101 hyperparameters",
+        ),
+        (
+            "[columns.n]\ntype = 'number'\nmin = 2\nmax = 2",
+            "[columns.n]\ntype = 'number'\nmin = 2\nmax = 1",
+            "`min` (2.0) is above `max` (1.0)",
+        ),
+        (
+            "[columns.at]\ntype = 'timestamp'\n[entity]\nkey = 'job'\ntimestamp = 'at'",
+            "[entity]\nkey = 'job'\ntimestamp = 'age'",
+            "entity.timestamp: 'age' is of type integer",
+        ),
+    ],
+)
+def test_what_is_allowed_ends_where_it_is_said_to(
+    tmp_path: Path, last_allowed: str, first_refused: str, key: str
+) -> None:
+    Project.load(_write(tmp_path, f"{GOOD}{last_allowed}\n"))
+    with pytest.raises(ProjectError) as error:
+        Project.load(_write(tmp_path, f"{GOOD}{first_refused}\n"))
+    assert key in str(error.value)
+
+
+def test_a_project_is_not_changed_once_it_was_read(tmp_path: Path) -> None:
+    project = Project.load(_write(tmp_path, GOOD))
+    with pytest.raises(ValidationError, match="frozen"):
+        project.split.salt = "another"
 
 
 def test_a_features_hook_may_make_columns_the_file_does_not_have(tmp_path: Path) -> None:

@@ -70,11 +70,29 @@ class TestQuarantine:
         assert accepted.report.columns["id"].rejected == 1
         assert sum(accepted.report.reasons.values()) == 3
 
+    def test_a_null_beside_a_rejected_cell_is_none_itself(self, tmp_path: Path) -> None:
+        """Arrow compares null with a bound as null, which is no breach."""
+        columns: Columns = {"n": {"type": "number", "nullable": True, "min": 0}, "y": {"type": "string"}}
+        accepted = accept(tmp_path, "n,y\n-1,a\n,b\n2,c\n", a_project(columns))
+        assert accepted.rows == [(None, "b"), (2.0, "c")]
+        assert accepted.rejected == [1]
+
     @pytest.mark.parametrize("cell", ['x, "y"\nz', "\r", "a\rb", "\n", '"'])
     def test_a_cell_is_quoted_so_that_it_can_be_read_back(self, tmp_path: Path, cell: str) -> None:
         quoted = cell.replace('"', '""')
         accepted = accept(tmp_path, f'id,y,n\n1,a,1\n2,b,"x{quoted}"\n', a_project(NUMBERED))
         assert accepted.quarantine == [(2, "n", f"x{cell}", NOT_INTEGER)]
+
+    def test_ragged_rows_of_many_blocks_are_each_set_aside_once(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(reading, "_BLOCK_BYTES", 1_000)
+        lines = [f"{i},a" if i % 7 else f"{i},a,b" for i in range(1, 2_001)]
+        accepted = accept(tmp_path, "id,y\n" + "\n".join(lines))
+        ragged = [(i, "", f"{i},a,b", "3 fields, 2 expected") for i in range(7, 2_001, 7)]
+        assert accepted.quarantine == ragged
+        assert accepted.rows == [(i, "a") for i in range(1, 2_001) if i % 7]
+        assert (accepted.report.rows, accepted.report.rejected_rows) == (2_000 - len(ragged), len(ragged))
 
     def test_numbers_hold_over_many_blocks(self, tmp_path: Path) -> None:
         long = "x" * 1_000
@@ -324,6 +342,31 @@ class TestDataset:
         assert accept(tmp_path, table, project).sha256 == clean
         assert accept(tmp_path, "id,n,y\na,1,p\nb,3,q\n", project).sha256 != clean
         assert accept(tmp_path, "id,n,y\nb,2,q\na,1,p\n", project).sha256 != clean
+
+    def test_these_rows_of_every_type_are_these_bytes(self, tmp_path: Path) -> None:
+        """Pinned with the pyarrow of uv.lock: what changes it gives every dataset another version.
+
+        Where pyarrow's writer is what changed, say so in the changelog and pin the new one.
+        """
+        types = ("string", "integer", "number", "boolean", "timestamp")
+        columns: Columns = {name: {"type": name, "nullable": True} for name in types}
+        rows = ["a,1,0.5,yes,2024-01-02", ",,,,", "ä,-2,1e300,0,2024-01-02T03:04:05.678Z"]
+        content = "\n".join([",".join(types), *rows])
+        accepted = accept(tmp_path, content, a_project(columns, target="made"))
+        assert accepted.rows == [
+            ("a", 1, 0.5, True, datetime(2024, 1, 2)),
+            (None, None, None, None, None),
+            ("ä", -2, 1e300, False, datetime(2024, 1, 2, 3, 4, 5, 678_000)),
+        ]
+        assert accepted.sha256 == "10a049e4660d4fedd757615059de3546ae9b40820b4ef39381ac6821a86994f8"
+
+    def test_a_row_group_holds_131072_rows(self, tmp_path: Path) -> None:
+        """Pinned: groups of another size are other bytes, and so another version of every larger dataset."""
+        table = pa.table({"id": pa.array(range(262_145)), "y": pa.repeat("a", 262_145)})
+        accept(tmp_path, table)
+        with pq.ParquetFile(tmp_path / "work/data.parquet") as file:
+            groups = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+        assert groups == [131_072, 131_072, 1]
 
     def test_its_row_groups_are_of_one_size(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(dataset_file, "ROW_GROUP_ROWS", 1_000)
