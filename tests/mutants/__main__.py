@@ -152,7 +152,7 @@ def run(mutations: Sequence[Mutation], root: Path = ROOT) -> list[Result]:
         return results
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("--list", action="store_true", help="name the mutations and end")
     parser.add_argument(
@@ -171,7 +171,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.list:
         print("\n".join(f"{each.file}: {each.name}" for each in mutations))
         return 0
-    results = run(mutations)
+    # A night that is called off ends what it started: by default SIGTERM would pass over every `finally`.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    results = run(mutations, root)
     by_verdict = {
         verdict: [each for each in results if each.verdict == verdict]
         for verdict in ("caught", "SURVIVED", "broken")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.mutants.__main__ import LIST, Mutation, read, run
+from tests.mutants.__main__ import LIST, Mutation, main, read, run
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -54,6 +57,56 @@ def test_a_mistake_is_caught_survives_or_cannot_be_made(
 
     assert result.verdict == verdict
     assert (repository / "adding.py").read_text() == before, "mistakes are made in a copy"
+
+
+@pytest.fixture
+def sigterm_as_it_was() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("sigterm_as_it_was")
+@pytest.mark.parametrize(
+    ("find", "replace", "status"),
+    [("a + b", "a * b", 0), ("a + b", "a - b", 1), ("a plus b", "a * b", 1)],
+    ids=["caught", "survived", "not found"],
+)
+def test_the_status_says_whether_all_were_caught(
+    repository: Path, tmp_path: Path, find: str, replace: str, status: int
+) -> None:
+    mutations = tmp_path / "mutations.toml"
+    mutations.write_text(
+        "[[mutation]]\nname = 'a mistake'\nfile = 'adding.py'\ntests = ['test_adding.py']\n"
+        f"find = '{find}'\nreplace = '{replace}'\n"
+    )
+
+    assert main(["--file", str(mutations)], repository) == status
+
+
+def test_a_run_that_is_ended_takes_its_tests_with_it(repository: Path) -> None:
+    """Seen at a pipe that the test holds open: it ends when the test has."""
+    pipe = repository.parent / "held-by-the-test"
+    os.mkfifo(pipe)
+    (repository / "test_waiting.py").write_text(
+        "import time\n\ndef test_waiting():\n"
+        f"    with open({str(pipe)!r}, 'wb', buffering=0) as held:\n"
+        "        held.write(b'waiting')\n        time.sleep(60)\n"
+    )
+    (repository / "mutations.toml").write_text(
+        "[[mutation]]\nname = 'a mistake'\nfile = 'adding.py'\ntests = ['test_waiting.py']\n"
+        "find = 'a + b'\nreplace = 'a * b'\n"
+    )
+    arguments = ["--file", str(repository / "mutations.toml")]
+    program = (
+        "import sys; from pathlib import Path; from tests.mutants.__main__ import main; "
+        f"sys.exit(main({arguments!r}, Path({str(repository)!r})))"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT) as process, pipe.open("rb") as held:
+        assert held.read(7) == b"waiting"
+        process.terminate()
+        assert process.wait(30) == 128 + signal.SIGTERM
+        assert held.read() == b"", "the test has ended too"
 
 
 def test_one_mistake_is_taken_back_before_the_next(repository: Path) -> None:
