@@ -105,7 +105,11 @@ templates: synth
 	.venv/bin/cfn-lint cdk.out/*/*.template.json
 
 bench: setup ## the figures of the README, as JSON
-	for script in validation lambda_latency end_to_end; do .venv/bin/python benchmarks/$$script.py; done
+	missed=
+	for script in validation lambda_latency end_to_end; do
+	  .venv/bin/python benchmarks/$$script.py || missed="$$missed $$script"
+	done
+	test -z "$$missed" || { echo "missed its bar or failed:$$missed" >&2; exit 1; }
 
 # About ten minutes; the first time it installs the peers' environments. For development: ARGUMENTS=--quick.
 bench-serving: setup ## the serving container beside other servers: tables, docs/serving.*, build/bench/serving.json

@@ -85,7 +85,7 @@ def _default(folder: Path) -> tuple[Path, Path]:
 
 def _upload(deployed: stack.Stack, data: Path, turn: int) -> tuple[float, dict[str, Any]]:
     start = time.monotonic()
-    upload = executions.upload(deployed, data, f"incoming/training/turn-{turn}-{data.name}")
+    upload = executions.upload(deployed, data, f"{keys.INCOMING_TRAINING}turn-{turn}-{data.name}")
     summary = executions.follow(deployed, executions.execution_arn(deployed, upload))
     if summary["outcome"] == "Failed":
         raise SystemExit(f"{summary['error']}: {summary['cause']}")

@@ -23,6 +23,8 @@ from typing import Any
 
 import boto3
 
+from sluice import keys
+
 ROOT = Path(__file__).resolve().parent.parent
 HANDLER = "def handler(event, context): return event\n"
 START_SECONDS = 60.0
@@ -107,7 +109,7 @@ def _measure(env: dict[str, str], calls: int) -> dict[str, Any]:
         Role=role,
         Code={"ZipFile": _zip(HANDLER)},
     )
-    event = json.dumps({"bucket": "uploads", "key": "incoming/training/data.csv"}).encode()
+    event = json.dumps({"bucket": "uploads", "key": f"{keys.INCOMING_TRAINING}data.csv"}).encode()
 
     def call() -> float:
         before = time.perf_counter()
