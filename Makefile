@@ -68,7 +68,10 @@ coverage: setup ## all tests but tests/infra and the end-to-end ones, with the l
 mutants: setup ## deliberate mistakes, each of which the tests must catch (tests/mutants/mutations.toml); ARGUMENTS="--only lock"
 	.venv/bin/python -m tests.mutants $(ARGUMENTS)
 
-nightly: mutants coverage sanitize fuzz soak ## what takes too long for every change
+nightly: setup ## what takes too long for every change: all of it, and red at the end if any was
+	failed=
+	for target in mutants coverage sanitize fuzz soak; do $(MAKE) $$target || failed="$$failed $$target"; done
+	test -z "$$failed" || { echo "failed:$$failed" >&2; exit 1; }
 
 sanitize: setup ## the native code's tests under AddressSanitizer and UBSan, built apart in build/sanitized
 	.venv/bin/python -m tests.sanitized
