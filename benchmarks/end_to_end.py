@@ -27,6 +27,7 @@ import pandas as pd
 from cli import executions, stack
 from cli.local_aws import LocalAws
 from sluice import keys
+from sluice.outcomes import Outcome
 from sluice.project import Project
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -87,7 +88,7 @@ def _upload(deployed: stack.Stack, data: Path, turn: int) -> tuple[float, dict[s
     start = time.monotonic()
     upload = executions.upload(deployed, data, f"{keys.INCOMING_TRAINING}turn-{turn}-{data.name}")
     summary = executions.follow(deployed, executions.execution_arn(deployed, upload))
-    if summary["outcome"] == "Failed":
+    if summary["outcome"] == Outcome.FAILED:
         raise SystemExit(f"{summary['error']}: {summary['cause']}")
     return time.monotonic() - start, summary
 

@@ -12,7 +12,7 @@ TRAINING_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
 DATASETS = "datasets"
 """Dataset versions: each is a Parquet file and a manifest that is written last."""
 QUARANTINE = "quarantine"
-"""What validation rejected, by execution: values of rows, which no report and no message repeats."""
+"""What validation rejected, by execution, with the values; a report quotes one example a reason, and no more."""
 REPORTS = "reports"
 """What an execution tells: validation, evaluation, and the report for people."""
 TRAINING_SETS = "training-sets"
