@@ -1,6 +1,6 @@
 """One structured line for each decision: Lambda writes a record and its extra fields as JSON.
 
-No values of rows go into these lines. (The error of a refused file, which Lambda logs by itself, quotes one a reason.)
+No values of rows go into these lines. (The error of a refused file, which Lambda logs itself, quotes one a reason.)
 """
 
 from __future__ import annotations
