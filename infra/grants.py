@@ -29,17 +29,24 @@ class Grant:
         )
 
 
-def service_role(scope: Construct, construct_id: str, *, service: str, description: str) -> iam.Role:
+def service_role(
+    scope: Construct, construct_id: str, *, service: str, description: str, source_arn: str | None = None
+) -> iam.Role:
     """Make a role that `service` may assume, for resources of this account alone, and that may do nothing yet.
 
+    `source_arn` is the one resource it is for, where that has a name before it is there: a reference to it would
+    make a circle, for it refers to its role.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
     """
+    conditions: dict[str, Any] = {"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}}
+    if source_arn is not None:
+        conditions["ArnLike"] = {"aws:SourceArn": source_arn}
     return iam.Role(
         scope,
         construct_id,
         assumed_by=iam.ServicePrincipal(
             f"{service}.amazonaws.com",
-            conditions={"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}},
+            conditions=conditions,
         ),
         description=description,
     )

@@ -32,6 +32,8 @@ _NOT_CODE = (
 )
 # Those that compile a model's plan, or follow it: see containers/compiled.
 _WITH_COMPILER = ("train", "serve")
+# What no container imports, which import-linter holds: a new word on the page is no new image, and no new model.
+_IN_NO_IMAGE = (ROOT / "sluice" / "drafting", ROOT / "sluice" / "reporting")
 _ECR_IMAGE = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/"
     r"(?P<repository>[a-z0-9._/-]+)(?::[\w.-]+|@sha256:[0-9a-f]{64})?"
@@ -148,5 +150,8 @@ def context_files(name: str) -> list[Path]:
         path
         for path in candidates
         # An extension built for this machine says nothing about the image's.
-        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".so"
+        if path.is_file()
+        and "__pycache__" not in path.parts
+        and path.suffix != ".so"
+        and not any(path.is_relative_to(folder) for folder in _IN_NO_IMAGE)
     )

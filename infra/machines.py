@@ -92,8 +92,13 @@ class Machines(Construct):
         return {"Intake": self.intake, "Training": self.training, "Deployment": self.deployment}
 
     def _machine(self, name: str, machines: Mapping[str, str], grants: Sequence[Grant]) -> sfn.StateMachine:
+        machine_name = f"{cdk.Stack.of(self).stack_name}-{name.lower()}"
         role = service_role(
-            self, f"{name}Role", service="states", description=f"What the state machine {name} may do"
+            self,
+            f"{name}Role",
+            service="states",
+            description=f"What the state machine {name} may do",
+            source_arn=arn("states", "stateMachine", machine_name, separator=":"),
         )
         allow(role, grants)
         # Under /aws/vendedlogs/ all groups share one line of the account's log delivery policy, whose
@@ -103,7 +108,7 @@ class Machines(Construct):
         return sfn.StateMachine(
             self,
             name,
-            state_machine_name=f"{cdk.Stack.of(self).stack_name}-{name.lower()}",
+            state_machine_name=machine_name,
             definition_body=sfn.DefinitionBody.from_string(definition(name.lower())),
             definition_substitutions={
                 "Partition": cdk.Aws.PARTITION,

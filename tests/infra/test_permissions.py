@@ -192,7 +192,16 @@ def test_a_role_is_assumed_by_one_service_and_for_this_account(prod: Stacks) -> 
         assert re.fullmatch(
             r"(lambda|states|sagemaker|events)\.amazonaws\.com", statement["Principal"]["Service"]
         )
-        assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+        assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_a_machines_role_is_for_that_machine_alone(prod: Stacks, name: str) -> None:
+    document = prod.pipeline.properties(f"Machines/{name}Role")["AssumeRolePolicyDocument"]
+    (statement,) = document["Statement"]
+    assert {key: plain(value) for key, value in statement["Condition"]["ArnLike"].items()} == {
+        "aws:SourceArn": f"arn:<Partition>:states:{ACCOUNT}:stateMachine:sluice-bank-prod-{name.lower()}"
+    }
 
 
 def test_what_stands_on_every_resource_is_conditioned_or_knows_none(prod: Stacks) -> None:
