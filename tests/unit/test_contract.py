@@ -123,6 +123,34 @@ def test_numbers_in_text(text: str, value: float) -> None:
     assert CONTRACT.columns_from_text([["3", text, "true", "a", "2"]])["charge"] == [value]
 
 
+TRUE, FALSE = ("true", "T", "Yes", "y", "1", "1.0", " TRUE "), ("false", "F", "No", "n", "0", "0.0", "nO")
+
+
+@pytest.mark.parametrize(("text", "flag"), [(t, 1.0) for t in TRUE] + [(f, 0.0) for f in FALSE])
+def test_booleans_in_text(text: str, flag: float) -> None:
+    """Pinned: the words are those of a training file, where another meaning would be another label or feature."""
+    assert CONTRACT.columns_from_text([["3", "1", text, "a", "2"]])["paperless"] == [flag]
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        (["tenure", "charge", "paperless", "plan"], "array: .* missing: 'grade'"),
+        (["tenure", "charge", "paperless", "plan", "grad"], "missing: 'grade'; unknown: 'grad'"),
+        (["tenure", "charge", "paperless", "plan", "grade", "more"], "unknown: 'more'"),
+    ],
+)
+def test_an_array_of_other_columns_is_refused(names: list[str], text: str) -> None:
+    with pytest.raises(RequestError, match=text):
+        CONTRACT.columns_from_arrays({name: [1.0] for name in names})
+
+
+def test_an_arrays_columns_are_put_in_contract_order() -> None:
+    columns = CONTRACT.columns_from_arrays({name: [GOOD[name]] for name in reversed(GOOD)})
+    assert columns == {"tenure": [3.0], "charge": [1.5], "paperless": [1.0], "plan": ["a"], "grade": ["2"]}
+    assert list(columns) == ["tenure", "charge", "paperless", "plan", "grade"]
+
+
 @pytest.mark.parametrize(
     ("rows", "text"),
     [

@@ -27,6 +27,7 @@ class TestTarget:
             (("No.", "Yes.", "Yes."), "binary", "Yes."),
             (("tested_positive", "tested_positive", "tested_negative"), "binary", "tested_positive"),
             (("churned", "churned", "not churned"), "binary", "churned"),
+            (("1", "1", "0"), "binary", "1"),
             ((" yes", "yes ", "no"), "binary", "yes"),
             (("1.0", "2.0", "3.0"), "multiclass", None),
             (("a", "b", "c"), "multiclass", None),
@@ -61,6 +62,20 @@ class TestTarget:
     def test_free_text_is_no_target(self, tmp_path: Path) -> None:
         with pytest.raises(ProjectError, match="neither a number nor"):
             drafted(tmp_path, {"y": [f"text {row}" for row in range(ROWS)]})
+
+    @pytest.mark.parametrize(
+        ("classes", "filled", "allowed"),
+        [(100, 400, True), (101, 400, False), (50, 100, True), (51, 100, False)],
+    )
+    def test_classes_are_a_hundred_at_most_and_come_twice(
+        self, tmp_path: Path, classes: int, filled: int, allowed: bool
+    ) -> None:
+        values: list[object] = [f"c{row % classes}" if row < filled else "" for row in range(ROWS)]
+        if allowed:
+            assert drafted(tmp_path, {"y": values}).problem == "multiclass"
+        else:
+            with pytest.raises(ProjectError, match=f"{classes} different texts in {filled} rows, as 'c0'"):
+                drafted(tmp_path, {"y": values})
 
     def test_a_name_that_is_nearly_a_column(self, tmp_path: Path) -> None:
         with pytest.raises(ProjectError, match="did you mean 'Churn'"):
@@ -196,6 +211,7 @@ class TestParts:
         draft = draft_project(read_sample(path), target="y")
         assert column(draft, "x").role == "categorical"
         assert "alone, this column gives y away" in column(draft, "x").notes[-1]
+        assert draft.warnings == ("x alone gives y away, and stays because nothing else is left",)
 
     def test_what_is_filled_in_only_where_the_target_is_not(self, tmp_path: Path) -> None:
         draft = drafted(tmp_path, {"x": cycle("", "", 1, 2), "y": cycle("yes", "no", "", "")})

@@ -21,6 +21,9 @@ from sluice.datasets.header import read_header
         ("a,b,\n1,2,3\n", ["a", "b", ""], 3, 1, True),
         ("a,b\n1,2,3\n", ["a", "b"], 2, 1, True),
         ("a,b\n", ["a", "b"], 2, 1, True),
+        ("a,\n1,\n", ["a"], 2, 1, False),
+        ("y\na\n", ["y"], 1, 1, True),
+        ("  \ny\na\n", ["y"], 1, 2, False),
         ("\n", [""], 1, 1, False),
     ],
 )
@@ -33,6 +36,7 @@ def test_headers(text: str, names: list[str], fields: int, lines: int, plain: bo
 
 def test_a_row_that_is_cut_off_does_not_count() -> None:
     assert read_header("a,b,c\n1,2,3\n4", ",").width == 3
+    assert len(read_header("a,b\n1,2,\n3,4,\n5,6", ",").fields) == 3
 
 
 def test_one_row_that_fits_the_header_makes_the_wider_ones_ragged() -> None:

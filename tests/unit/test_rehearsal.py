@@ -101,6 +101,21 @@ class TestSplit:
             > 0
         )
 
+    @pytest.mark.parametrize("seen", [(40, 5), (40, 9), (12, 6), (25, 20, 15), (60, 5, 5)])
+    def test_a_class_of_some_rows_has_half_its_share_held_out_at_least(
+        self, tmp_path: Path, seen: tuple[int, ...]
+    ) -> None:
+        """A fifth is held out; of five rows one, of twenty two, and never all."""
+        labels_ = [name for name, count in zip("abc", seen, strict=False) for _ in range(count)]
+        rows = classes(*labels_)
+        split = choose_split(rows, project(tmp_path, labels()))
+        mask = held_out_mask(rows.keys, salt=split.salt or "p", share=0.2)
+        out = [label for label, held_out in zip(labels_, mask, strict=True) if held_out]
+        assert len(out) == split.held_out_rows
+        assert len(labels_) / 10 <= len(out) <= len(labels_) * 2 / 5
+        for name, count in zip("abc", seen, strict=False):
+            assert max(1, count // 10) <= out.count(name) < count
+
     def test_it_is_the_same_each_time(self, tmp_path: Path) -> None:
         rows = classes("a", "b", "a", "b", "a")
         made = [choose_split(rows, project(tmp_path, labels())) for _ in range(2)]

@@ -171,6 +171,16 @@ class TestText:
         assert checked.values.to_pylist() == ["a b", "ü", "1"]
         assert reasons(checked) == {}
 
+    def test_blanks_are_those_of_every_script(self) -> None:
+        checked = check(Column(type="string"), ["\u00a0a\u3000", "\u2003b", "ü"])
+        assert checked.values.to_pylist() == ["a", "b", "ü"]
+
+    @pytest.mark.parametrize("text", [str(-(2**63)), str(2**63 - 1)])
+    def test_bounds_beyond_all_integers_reject_none(self, text: str) -> None:
+        checked = check(Column(type="integer", min=-1e300, max=1e300), [text])
+        assert checked.values.to_pylist() == [int(text)]
+        assert reasons(checked) == {}
+
     @pytest.mark.parametrize("kind", list(GOOD))
     def test_blanks_around_a_null_value_are_nothing(self, kind: Any) -> None:
         cells = ["  ", " NA ", None, "x"]
