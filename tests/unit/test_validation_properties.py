@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluice.datasets import reading
@@ -252,7 +252,8 @@ def test_reading_in_parallel_and_in_order_agree(table: Table, block: int) -> Non
 @settings(max_examples=40, deadline=None)
 @given(tables())
 def test_the_dataset_and_the_quarantine_are_the_same_whatever_the_blocks(table: Table) -> None:
-    assume(oracle(table))
+    if not oracle(table):
+        return
     found = []
     with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
         for block in (512, 777, 1024**2):
