@@ -25,6 +25,7 @@ class Corked:
     def __init__(self, transport: Any, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
         self._call_soon = loop.call_soon
+        self.is_closing = transport.is_closing  # asked several times a request: not by way of __getattr__
         self._pending: list[bytes] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -40,7 +41,7 @@ class Corked:
 
     def flush(self) -> None:
         """Hand over what is pending; of a connection that is lost there is nobody to hand it to."""
-        if self._pending and not self._transport.is_closing():
+        if self._pending and not self.is_closing():
             self._transport.write(b"".join(self._pending))
         self._pending.clear()
 
