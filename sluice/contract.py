@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, StrictBool, StrictInt, StrictStr, Va
 from sluice.cells import FALSE_WORDS, TRUE_WORDS
 from sluice.errors import ProjectError, RequestError
 from sluice.problems import Problem
+from sluice.spelling import Spelling
 
 Kind = Literal["number", "category"]
 FeatureType = Literal["string", "integer", "number", "boolean"]
@@ -52,6 +53,7 @@ class Feature(_Frozen):
     kind: Kind
     type: FeatureType
     nullable: bool
+    spelling: Spelling | None = None  # of a number's text; a number that is none comes as it is
 
 
 class TargetContract(_Frozen):
@@ -175,6 +177,8 @@ class ModelContract(_Frozen):
             if flag is None:
                 raise _Breach
             return _boolean(flag, feature)
+        if feature.spelling is not None:
+            text = feature.spelling.plain(text) or ""
         if not _NUMBER_TEXT.fullmatch(text):
             raise _Breach
         # Read exactly where a float, which holds 53 bits, would not; a longer one than that is no category.
@@ -194,11 +198,13 @@ class ModelContract(_Frozen):
         for feature in self.features:
             column: list[Value] = []
             columns[feature.name] = column
-            is_text = feature.type == "string"
+            read_text = self._category if feature.type == "string" else None
+            if feature.spelling is not None:
+                read_text = self.from_text
             for value in raw[feature.name]:
                 try:
-                    if is_text and type(value) is str:
-                        column.append(self._category(value, feature))
+                    if read_text is not None and type(value) is str:
+                        column.append(read_text(value, feature))
                     else:
                         column.append(convert(value, feature))
                 except _Breach:
@@ -320,6 +326,7 @@ def _refuse(where: str, expected: str, value: Any) -> NoReturn:
 def _expected(feature: Feature) -> str:
     finite = "finite " if feature.type == "number" else ""
     text = _EXPECTED[feature.type].replace("a number", f"a {finite}number")
+    text += f" (as text: with {feature.spelling.describe()})" if feature.spelling else ""
     return f"{text} or null" if feature.nullable else f"{text}, not null"
 
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 from sluice.arrow import Array
 from sluice.arrow import compute as pc
 from sluice.cells import FALSE_WORDS, TRUE_WORDS
+from sluice.datasets.spelled import plain_texts
 from sluice.project import Column
 
 _ARROW_TYPES: dict[str, pa.DataType] = {
@@ -69,6 +70,9 @@ def _convert(column: Column, cells: Array, null_values: tuple[str, ...]) -> tupl
         if values is not None:
             return values, cells
         cells = cells.cast(pa.string())
+    if column.spelling is not None:
+        text = _trimmed(cells, null_values)
+        return _FROM_TEXT[column.type](column, plain_texts(column.spelling, text)), text
     if column.type == "string":
         # Blanks around a value are no part of it, as they are not around a number.
         text = _trimmed(cells, null_values) if _may_hold_blanks(cells) else cells
@@ -244,9 +248,9 @@ def _expected(column: Column) -> str:
         return (
             f"not a timestamp of the form {column.format}" if column.format else "not an ISO 8601 timestamp"
         )
-    return {"integer": "not an integer", "number": "not a number", "boolean": "not true or false"}.get(
-        column.type, "not text"
-    )
+    expected = {"integer": "not an integer", "number": "not a number", "boolean": "not true or false"}
+    written = f" (written with {column.spelling.describe()})" if column.spelling else ""
+    return expected.get(column.type, "not text") + written
 
 
 def _constraints(column: Column, values: Array) -> list[tuple[str, Array]]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from sluice.drafting.leaks import find_sum
 from sluice.drafting.profiling import ColumnProfile, profile
 from sluice.drafting.roles import (
-    SPELLED,
     ColumnDraft,
     Range,
     Role,
@@ -17,6 +16,7 @@ from sluice.drafting.roles import (
     date_parts,
     feature_column,
     rows_text,
+    spelling_notes,
     suggest_entity,
 )
 from sluice.drafting.sampling import Sample, check_column, shown
@@ -300,9 +300,7 @@ def _keep_what_there_is(columns: Sequence[ColumnDraft], target: ColumnProfile) -
 
 
 def _target_column(column: ColumnProfile, problem: Problem) -> ColumnDraft:
-    notes = []
-    if column.spelling:
-        notes.append(SPELLED.format(column.spelling))
+    notes = list(spelling_notes(column))
     if column.nulls:
         notes.append(
             f"{rows_text(column.nulls)} without a value: nothing to learn from, they will be rejected"
@@ -354,11 +352,8 @@ def _warnings_of_columns(target: ColumnProfile, profiles: dict[str, ColumnProfil
                 f"{shown(column.name)}: {rows_text(column.breaking_rows)} not of type {column.type} ({breaking}):"
                 " they will be rejected"
             )
-        if column.spelling:
-            yield (
-                f"{shown(column.name)}: numbers written with {column.spelling} ({column.counts[0][0]}):"
-                " features.py reads them"
-            )
+        for note in spelling_notes(column):
+            yield f"{shown(column.name)}: {note}"
         if column.dates and column.dates.other:
             yield f"{shown(column.name)}: {column.dates.format} or {column.dates.other}? the data fit both, check it"
 
