@@ -17,6 +17,7 @@ from cli.local_aws import LocalAws
 from cli.progress import say, step
 from cli.toolchain import ROOT
 from sluice import keys, naming
+from sluice.contract import ModelContract
 from sluice.errors import SluiceError
 from sluice.outcomes import Outcome
 from sluice.project import Project
@@ -190,24 +191,21 @@ def _keep_reports(deployed: stack.Stack, summary: dict[str, Any], folder: Path) 
 
 
 def _predict_held_out(deployed: stack.Stack, summary: dict[str, Any], rows: int = 3) -> list[dict[str, Any]]:
-    """Send the first held-out rows of the execution to the endpoint.
-
-    As CSV: they are written as the model sees them, a code such as 0 as the text "0", and CSV makes no difference.
-    """
+    """Send the first held-out rows of the execution to the endpoint."""
     import pyarrow.parquet as pq
 
     execution = summary["execution_arn"].rsplit(":", 1)[-1]
-    body = deployed.client("s3").get_object(
-        Bucket=deployed.outputs["ArtifactsBucketName"], Key=keys.held_out(execution)
-    )["Body"]
-    table = pq.read_table(io.BytesIO(body.read())).slice(0, rows)
-    names = table.column_names[:-2]  # features, then target and key
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(names)
-    for row in table.select(names).to_pylist():
-        writer.writerow("" if value is None or value != value else value for value in row.values())
-    return prediction.invoke(deployed, text.getvalue().encode(), "text/csv")
+    held_out = io.BytesIO(_artifact(deployed, keys.held_out(execution)))
+    _, model = naming.split_uri(summary["model_uri"])
+    contract = ModelContract.model_validate_json(_artifact(deployed, keys.contract(model)))
+    columns = pq.read_table(held_out, columns=list(contract.names)).slice(0, rows).to_pydict()
+    return prediction.invoke(deployed, json.dumps(contract.records(columns)).encode(), "application/json")
+
+
+def _artifact(deployed: stack.Stack, key: str) -> bytes:
+    answer = deployed.client("s3").get_object(Bucket=deployed.outputs["ArtifactsBucketName"], Key=key)
+    content: bytes = answer["Body"].read()
+    return content
 
 
 def _show(summary: dict[str, Any], *, as_json: bool) -> None:

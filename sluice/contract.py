@@ -24,6 +24,7 @@ FeatureType = Literal["string", "integer", "number", "boolean"]
 ClassLabel: TypeAlias = StrictBool | StrictInt | StrictStr
 
 Value: TypeAlias = float | str | None
+JsonValue: TypeAlias = bool | int | float | str | None
 Columns: TypeAlias = dict[str, list[Value]]
 """Columns in contract order: floats (null is NaN) for a number, strings or None for a category."""
 
@@ -156,6 +157,14 @@ class ModelContract(_Frozen):
         by_column = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
         return self._convert({name: by_column[name] for name in self.names}, self.from_text)
 
+    def records(self, columns: Mapping[str, Sequence[Value]]) -> list[dict[str, JsonValue]]:
+        """Write columns as the JSON objects that `columns_from_records` makes them of, one a row."""
+        written = {
+            feature.name: [_json_value(value, feature) for value in columns[feature.name]]
+            for feature in self.features
+        }
+        return [dict(zip(written, row, strict=True)) for row in zip(*written.values(), strict=True)]
+
     def columns_from_arrays(self, arrays: Mapping[str, Sequence[Any]]) -> Columns:
         """Turn named columns (a structured array) of Python values into columns.
 
@@ -287,6 +296,17 @@ def category_text(value: bool | float | str, type_: FeatureType) -> str:
     if type_ == "number":
         return repr(float(value))
     return str(value)
+
+
+def _json_value(value: Value, feature: Feature) -> JsonValue:
+    """Write a value of the model as what a client would send for it: 3 for the category "3"."""
+    if value is None or value != value:
+        return None
+    if feature.type == "boolean":
+        return value == "true" if isinstance(value, str) else bool(value)
+    if feature.type == "integer":
+        return int(value)
+    return float(value) if feature.type == "number" else value
 
 
 def _number(value: float, feature: Feature) -> Value:

@@ -137,7 +137,8 @@ def _holds_text(cells: ChunkedArray) -> bool:
 
 
 def _value_type(cells: ChunkedArray) -> pa.DataType:
-    return cells.type.value_type if pa.types.is_dictionary(cells.type) else cells.type
+    kind: pa.DataType = cells.type
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def _as_text(cells: ChunkedArray) -> ChunkedArray:
@@ -251,7 +252,7 @@ class _Text:
         digits = {each + 1 for each in exponents.unique().to_pylist()} | set(
             pc.utf8_length(whole).unique().to_pylist()
         )
-        return max(digits) - min(digits) <= 1 and max(digits) >= _DIGITS_OF_A_CODE
+        return bool(max(digits) - min(digits) <= 1 and max(digits) >= _DIGITS_OF_A_CODE)
 
     def as_string(self, tokens: Iterable[str]) -> ColumnProfile:
         """Profile the column as text; `tokens` are those that mean "no value" elsewhere in the file."""

@@ -100,7 +100,7 @@ def _counted(values: Array, times: Array) -> list[tuple[str, int]]:
     texts = pc.replace_substring(texts, _ZERO, "0")
     table = pa.table({"text": texts, "rows": times}).group_by("text").aggregate([("rows", "sum")])
     first = table.slice(0, _MOST_SHAPES + 1)
-    return list(zip(first["text"].to_pylist(), first["rows_sum"].to_pylist(), strict=True))
+    return [(str(row["text"]), int(row["rows_sum"])) for row in first.to_pylist()]
 
 
 def _shape(text: str, rows: int) -> Shape | None:
