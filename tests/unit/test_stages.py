@@ -26,10 +26,9 @@ class TestAhead:
         assert list(ahead(iter([]))) == []
 
     def test_an_error_comes_after_the_items_before_it(self) -> None:
-        seen = []
+        seen: list[int] = []
         with pytest.raises(ValueError, match="no 7"):
             for number in ahead(numbers(100, [], fail_at=7)):
-                seen.append(number)
         assert seen == list(range(7))
 
     def test_few_are_made_before_they_are_asked_for(self) -> None:
