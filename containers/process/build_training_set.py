@@ -21,6 +21,7 @@ from containers.hooks import guarded, load_hooks, unpack_project
 from containers.paths import MlPaths
 from containers.process import casting, row_keys, targets, transform
 from sluice.arrow import Table
+from sluice.column_names import normal
 from sluice.contract import ClassLabel, Kind, ModelContract
 from sluice.errors import TrainingSetFailed
 from sluice.payloads.documents import SplitSummary, TargetSummary, TrainingSetSummary
@@ -49,6 +50,7 @@ def build(dataset: Table, folder: Path) -> TrainingSet:
     """
     project = Project.load(folder)
     frame = _built(dataset, folder)
+    frame.columns = [normal(each) if isinstance(each, str) else each for each in frame.columns]
     _check_columns(frame, project)
     for name in project.features.categorical:
         frame[name] = casting.plain_texts(frame[name], project.data.null_values)

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from sluice.arrow import Array
 from sluice.arrow import compute as pc
+from sluice.column_names import normal
 from sluice.datasets import signatures
 from sluice.datasets.header import Header, read_header
 from sluice.errors import EmptyFile, SchemaMismatch, UnreadableFile
@@ -315,11 +316,12 @@ def _parquet_batches(source: Source, project: Project, spool: Path) -> Iterator[
             copy.write(chunk)
     try:
         with pq.ParquetFile(spool) as file:
-            _check_header(file.schema_arrow.names, source, project)
+            names = list(map(normal, file.schema_arrow.names))
+            _check_header(names, source, project)
             _check_types(file.schema_arrow, source)
             for batch in file.iter_batches(_BATCH_ROWS):
                 cells = [_with_nulls(column, project.data.null_values) for column in batch.columns]
-                yield pa.RecordBatch.from_arrays(cells, names=batch.schema.names)
+                yield pa.RecordBatch.from_arrays(cells, names=names)
     except (pa.ArrowException, OSError) as error:
         raise UnreadableFile(
             "the file is no readable Parquet file",

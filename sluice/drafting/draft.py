@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from sluice.column_names import normal
 from sluice.drafting.leaks import find_sum
 from sluice.drafting.profiling import ColumnProfile, profile
 from sluice.drafting.roles import (
@@ -117,12 +118,13 @@ def draft_project(
         ProjectError: an option names no column or does not fit the data; no column is left to learn from.
         OneClassTarget, NoRows: the target holds one value, or none.
     """
-    choice = _Choice(target, entity, timestamp)
+    target = normal(target)
+    choice = _Choice(target, entity and normal(entity), timestamp and normal(timestamp))
     choice.check(sample)
     profiles = {column.name: column for column in profile(sample)}
     goal = profiles[target]
     problem = recognise_problem(goal, sample)
-    _check_timestamp(timestamp, profiles)
+    _check_timestamp(choice.timestamp, profiles)
     columns = _columns(profiles, choice, problem)
     if problem != "binary" and positive is not None:
         raise ProjectError(
@@ -137,8 +139,8 @@ def draft_project(
         target=goal,
         problem=problem,
         positive=label,
-        entity=entity,
-        timestamp=timestamp,
+        entity=choice.entity,
+        timestamp=choice.timestamp,
         entity_suggestion=None if entity else suggest_entity(profiles, target),
         null_values=tuple(
             sorted({"", *(token for column in profiles.values() for token in column.null_tokens)})
@@ -370,6 +372,9 @@ def _warnings_of_leaks(target: ColumnProfile, columns: Sequence[ColumnDraft]) ->
 
 
 def _warnings_of_malformed(sample: Sample) -> Iterator[str]:
+    if sample.unnamed:
+        columns = "1 column" if sample.unnamed == 1 else f"{sample.unnamed} columns"
+        yield f"{columns} at the end without a name: left out; name them in the header to use them"
     if sample.malformed_rows:
         yield (
             f"{rows_text(sample.malformed_rows)} with more or fewer fields than the header:"
