@@ -100,20 +100,10 @@ class NativeEngine:
 
     def __init__(self, plan: Plan, contract: ModelContract, native: Any) -> None:
         scorer = native.Scorer(_spec(plan, contract))
-        self.score_csv = _unread if _header_may_pass_for_a_row(contract) else scorer.score_csv
+        self.score_csv = scorer.score_csv
         self.score_json = scorer.score_json
         self.score_json_lines = scorer.score_json_lines
         self.score_columns = scorer.score_columns
-
-
-def _unread(_body: bytes, _value: int, /) -> None:
-    """Leave a body to ModelContract."""
-    return
-
-
-def _header_may_pass_for_a_row(contract: ModelContract) -> bool:
-    """Tell whether a header may be values: all are text, and its names may be composed in another way."""
-    return all(feature.type == "string" and not feature.name.isascii() for feature in contract.features)
 
 
 @cache

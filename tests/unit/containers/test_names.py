@@ -84,10 +84,9 @@ def test_a_compiled_model_takes_no_header_for_a_row() -> None:
         features=(Feature(name=COMPOSED, kind="category", type="string", nullable=False),),
         target=TargetContract(name="y", problem="binary", classes=("a", "b"), positive="b"),
     )
-    frame = pd.DataFrame({COMPOSED: ["x", "z"] * 20})
-    model = make_pipeline(
-        make_column_transformer((OneHotEncoder(sparse_output=False), [COMPOSED])), LogisticRegression()
-    ).fit(frame, ["a", "b"] * 20)
+    encoder = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=5, sparse_output=False)
+    model = make_pipeline(make_column_transformer((encoder, [COMPOSED])), LogisticRegression())
+    model.fit(pd.DataFrame({COMPOSED: ["x", "z"] * 20 + ["rare"]}), ["a", "b"] * 20 + ["a"])
     scorer = CompiledScorer(compile_model(model, text), text)
     application = made(scorer)
     answers = [call(application, f"{name}\nx\nz\n".encode(), "text/csv").json for name in (APART, COMPOSED)]
