@@ -31,17 +31,6 @@ MAX_BYTES = 512 << 20  # of Arrow memory: a wide file is sampled earlier than a 
 _HEAD_BYTES = 1 << 18
 _DELIMITERS = (",", ";", "\t", "|")
 _LAST_RESORT = " "
-_OTHER_TEXTS = {
-    b'{"': (
-        "JSON",
-        "write it as a table, one column a key: pandas.read_json(…, lines=True).to_csv(…, index=False)",
-    ),
-    b"[{": ("JSON", "write it as a table, one column a key: pandas.read_json(…).to_csv(…, index=False)"),
-    b"<!doctype": ("a web page", "the download may have ended at a login or an error page: look at it"),
-    b"<html": ("a web page", "the download may have ended at a login or an error page: look at it"),
-    b"<?xml": ("XML", "write it as a table"),
-    b"@relation": ("ARFF", "write it as a table: scipy.io.arff.loadarff reads it"),
-}
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _VALUE = re.compile(r"-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|\?")
 _WITHIN_VALUE = re.compile(r"(?<=[0-9]),(?=[0-9])|,(?= )")
@@ -96,8 +85,24 @@ def read_sample(path: Path, *, max_rows: int = MAX_ROWS, max_bytes: int = MAX_BY
         raise EmptyFile(
             f"{path.name} is empty", where=str(path), fix="give a file with a header and rows below it"
         )
-    if signatures.is_parquet(head) or path.suffix == ".parquet":
+    found = signatures.recognise(head)
+    if found:
+        kind = "Parquet" if path.suffix.lower() == ".parquet" else "CSV"
+        raise UnreadableFile(
+            f"{path.name} is {found.what}, not a {kind} file",
+            where=str(path),
+            why=signatures.beginning(head),
+            fix=found.command(path.name),
+        )
+    if signatures.is_parquet(head):
         sample = _read_parquet(path, max_rows, max_bytes)
+    elif path.suffix.lower() == ".parquet":
+        raise UnreadableFile(
+            f"{path.name} is not a Parquet file",
+            where=str(path),
+            why=f"{signatures.beginning(head)}, and a Parquet file with {signatures.PARQUET.decode()}",
+            fix="if it is text, call it .csv; if not, write it again",
+        )
     else:
         sample = _read_csv(path, head, max_rows, max_bytes)
     if not sample.rows:
@@ -193,11 +198,6 @@ def _take(batches: Iterable[pa.RecordBatch], schema: pa.Schema, max_rows: int, m
 
 
 def _decode(path: Path, head: bytes) -> str:
-    found = signatures.recognise(head)
-    if found:
-        raise UnreadableFile(
-            f"{path.name} is {found.what}, not a CSV file", where=str(path), fix=found.command(path.name)
-        )
     if _is_utf16(head[:400]):
         raise _not_utf8(path, "UTF-16")
     if b"\x00" in head:
@@ -207,9 +207,6 @@ def _decode(path: Path, head: bytes) -> str:
             why="it holds NUL bytes",
             fix="give a CSV, TSV or Parquet file",
         )
-    for beginning, (kind, fix) in _OTHER_TEXTS.items():
-        if head.lstrip().lower().startswith(beginning):
-            raise UnreadableFile(f"{path.name} is {kind}, not a CSV file", where=str(path), fix=fix)
     try:
         # Incremental: the head may end within a character.
         text = codecs.getincrementaldecoder("utf-8-sig")().decode(head)
