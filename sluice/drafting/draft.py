@@ -384,7 +384,7 @@ def _warnings_of_malformed(sample: Sample) -> Iterator[str]:
 
 def _warnings_of_variants(target: ColumnProfile, problem: Problem) -> Iterator[str]:
     """Say where two classes of the target differ in capitals only."""
-    if problem == "regression":
+    if problem == "regression" or target.type == "boolean":
         return
     spellings: dict[str, list[str]] = {}
     for label, _ in target.counts:

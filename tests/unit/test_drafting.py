@@ -102,6 +102,11 @@ class TestTarget:
         draft = drafted(tmp_path, {"y": cycle("No", "no", "Yes")})
         assert "'No' and 'no' are different classes" in draft.warnings[0]
 
+    @pytest.mark.parametrize("values", [("True", "False", "true"), ("TRUE", "false", "False", "true")])
+    def test_spellings_of_true_and_false_are_one_class(self, tmp_path: Path, values: tuple[str, ...]) -> None:
+        draft = drafted(tmp_path, {"y": cycle(*values)})
+        assert (draft.problem, draft.positive, draft.warnings) == ("binary", "true", ())
+
     def test_the_name_of_the_key_is_taken(self, tmp_path: Path) -> None:
         with pytest.raises(ProjectError, match="cannot be called '__key'"):
             drafted(tmp_path, {"__key": labels()}, target="__key")
