@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sluice.column_names import normal
+from sluice.drafting.classes import means_yes, without_strays
 from sluice.drafting.leaks import find_sum
 from sluice.drafting.profiling import ColumnProfile, profile
 from sluice.drafting.roles import (
@@ -29,13 +29,6 @@ MAX_REJECTED_SHARE = 0.05
 _MOST_CLASSES = 100
 _MOST_INTEGER_CLASSES = 15
 _LEAST_COUNTS = 6
-_YES = frozenset(
-    """yes y true t positive pos present presence churned churn exited default defaulted fraud fraudulent bad
-    malignant spam sick diseased success successful won win left attrited dead died anomaly
-    ja si sí oui sim да""".split()  # noqa: SIM905
-)
-_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]*)?")
-_NO = frozenset("no not non n false f negative neg never none without".split())  # noqa: SIM905
 
 
 @dataclass(frozen=True)
@@ -122,7 +115,7 @@ def draft_project(
     choice = _Choice(target, entity and normal(entity), timestamp and normal(timestamp))
     choice.check(sample)
     profiles = {column.name: column for column in profile(sample)}
-    goal = profiles[target]
+    goal = profiles[target] = without_strays(profiles[target])
     problem = recognise_problem(goal, sample)
     _check_timestamp(choice.timestamp, profiles)
     columns = _columns(profiles, choice, problem)
@@ -152,6 +145,7 @@ def draft_project(
             *repeats.warnings,
             *_warnings_of_malformed(sample),
             *_warnings_of_variants(goal, problem),
+            *_warnings_of_single_rows(goal, problem),
         ),
     )
 
@@ -254,16 +248,8 @@ def positive_class(target: ColumnProfile, wanted: str | None) -> str:
                 fix=f"one of: {', '.join(labels)}",
             )
         return wanted
-    meaning_yes = [label for label in labels if _means_yes(label)]
+    meaning_yes = [label for label in labels if means_yes(label)]
     return meaning_yes[0] if len(meaning_yes) == 1 else labels[-1]
-
-
-def _means_yes(label: str) -> bool:
-    """Tell `Yes.`, `tested_positive`, `churned` and `1` from `no`, `not churned`, `0` and `-1`."""
-    if _NUMBER.fullmatch(label):
-        return float(label) > 0
-    words = set(re.split(r"[\W_]+", label.lower()))
-    return bool(words & _YES) and not words & _NO
 
 
 def _labels(target: ColumnProfile) -> list[str]:
@@ -305,17 +291,28 @@ def _target_column(column: ColumnProfile, problem: Problem) -> ColumnDraft:
     notes = []
     if column.spelling:
         notes.append(SPELLED.format(column.spelling))
-    if column.nulls:
+    if column.empty:
         notes.append(
-            f"{rows_text(column.nulls)} without a value: nothing to learn from, they will be rejected"
+            f"{rows_text(column.empty)} without a value: nothing to learn from, they will be rejected"
         )
-    listed = problem != "regression" and column.type == "string"
+    if column.strays:
+        notes.append(
+            f"{_strays_text(column)}. If it is a class of its own, add it to the categories, and let the problem be"
+            ' "multiclass", without `positive`'
+        )
+    listed = problem != "regression" and (column.type == "string" or bool(column.strays))
     return ColumnDraft(
         column,
         "target",
         notes=(*notes, *breaking_notes(column)),
         categories=tuple(sorted(label for label, _ in column.counts)) if listed else (),
     )
+
+
+def _strays_text(target: ColumnProfile) -> str:
+    strays = ", ".join(map(repr, target.strays))
+    classes = " nor ".join(repr(label) for label, _ in target.counts)
+    return f"{rows_text(target.stray_rows)} neither {classes} ({strays}): taken for a mistake, to be rejected"
 
 
 def _is_count(target: ColumnProfile) -> bool:
@@ -347,8 +344,10 @@ def _expected_rejects(
 
 
 def _warnings_of_columns(target: ColumnProfile, profiles: dict[str, ColumnProfile]) -> Iterator[str]:
-    if target.nulls:
-        yield f"{rows_text(target.nulls)} without {target.name}: they will be rejected"
+    if target.empty:
+        yield f"{rows_text(target.empty)} without {shown(target.name)}: they will be rejected"
+    if target.strays:
+        yield f"{shown(target.name)}: {_strays_text(target)}"
     for column in profiles.values():
         if column.breaking_rows:
             breaking = ", ".join(map(repr, column.breaking))
@@ -395,6 +394,15 @@ def _warnings_of_variants(target: ColumnProfile, problem: Problem) -> Iterator[s
                 f"{target.name}: {' and '.join(map(repr, same))} are different classes;"
                 " if they mean the same, write them alike in the file"
             )
+
+
+def _warnings_of_single_rows(target: ColumnProfile, problem: Problem) -> Iterator[str]:
+    """Say which classes have one row, which cannot be learned and judged both; often it is a mistake."""
+    single = [repr(label) for label, times in target.counts if times == 1] if problem == "multiclass" else []
+    if single:
+        have = "a class has" if len(single) == 1 else f"{len(single)} classes have"
+        few = ", ".join(single[:5]) + (", …" if len(single) > 5 else "")
+        yield f"{shown(target.name)}: {have} one row only ({few}): a mistake, or too few to learn from"
 
 
 @dataclass(frozen=True)

@@ -155,7 +155,7 @@ def feature_column(
     column: ColumnProfile, target: ColumnProfile, problem: Problem, dates: dict[str, Range]
 ) -> ColumnDraft:
     """Decide a column's part where it is not target, entity or timestamp; `dates` as of `date_parts`."""
-    out = ColumnDraft(column, "left out", notes=breaking_notes(column), nullable=column.nulls > 0)
+    out = ColumnDraft(column, "left out", notes=breaking_notes(column), nullable=column.empty > 0)
     useless = _useless(column)
     if useless is None and not pc.any(pc.and_(column.values.is_valid(), target.values.is_valid())).as_py():
         useless = f"never filled in where {target.name} is"

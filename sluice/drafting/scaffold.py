@@ -232,7 +232,7 @@ def _column(draft: ColumnDraft) -> list[str]:
     if column.dates and column.dates.format:
         lines.append(f"format = {string(column.dates.format)}")
     if draft.nullable:
-        lines.append(f"nullable = true  # {column.nulls / column.rows:.2%} of the rows have none")
+        lines.append(f"nullable = true  # {column.empty / column.rows:.2%} of the rows have none")
     if draft.min is not None:
         lines.append(f"min = {draft.min}")
     if draft.max is not None:
