@@ -29,6 +29,7 @@ MAX_REJECTED_SHARE = 0.05
 _MOST_CLASSES = 100
 _MOST_INTEGER_CLASSES = 15
 _LEAST_COUNTS = 6
+_FEW_ROWS = 20
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def draft_project(
             *repeats.warnings,
             *_warnings_of_malformed(sample),
             *_warnings_of_variants(goal, problem),
-            *_warnings_of_single_rows(goal, problem),
+            *_warnings_of_rare_classes(goal, problem),
         ),
     )
 
@@ -396,8 +397,11 @@ def _warnings_of_variants(target: ColumnProfile, problem: Problem) -> Iterator[s
             )
 
 
-def _warnings_of_single_rows(target: ColumnProfile, problem: Problem) -> Iterator[str]:
-    """Say which classes have one row, which cannot be learned and judged both; often it is a mistake."""
+def _warnings_of_rare_classes(target: ColumnProfile, problem: Problem) -> Iterator[str]:
+    """Say which classes can hardly be learned: one of two with a few rows among many, of several those with one."""
+    label, times = target.counts[-1]
+    if problem == "binary" and times < _FEW_ROWS and times * 100 < target.filled:
+        yield f"{shown(target.name)}: {label!r} has {rows_text(times)} only: too few to learn from, or to judge by"
     single = [repr(label) for label, times in target.counts if times == 1] if problem == "multiclass" else []
     if single:
         have = "a class has" if len(single) == 1 else f"{len(single)} classes have"
