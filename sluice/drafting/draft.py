@@ -368,7 +368,8 @@ def _warnings_of_columns(target: ColumnProfile, profiles: dict[str, ColumnProfil
 def _warnings_of_leaks(target: ColumnProfile, columns: Sequence[ColumnDraft]) -> Iterator[str]:
     for column in columns:
         if column.kept and not column.leak:
-            yield f"{shown(column.name)} alone gives {target.name} away, and stays because nothing else is left"
+            name = shown(column.name)
+            yield f"{name} alone gives {shown(target.name)} away, and stays because nothing else is left"
 
 
 def _warnings_of_malformed(sample: Sample) -> Iterator[str]:
@@ -392,7 +393,7 @@ def _warnings_of_variants(target: ColumnProfile, problem: Problem) -> Iterator[s
     for same in spellings.values():
         if len(same) > 1:
             yield (
-                f"{target.name}: {' and '.join(map(repr, same))} are different classes;"
+                f"{shown(target.name)}: {' and '.join(map(repr, same))} are different classes;"
                 " if they mean the same, write them alike in the file"
             )
 
