@@ -61,6 +61,9 @@ class ColumnProfile:
     breaking: tuple[str, ...] = ()
     """Values that are not of the type, the most frequent first."""
     breaking_rows: int = 0
+    strays: tuple[str, ...] = ()
+    """Of a target of two classes: values that are neither, the most frequent first; null in `values`."""
+    stray_rows: int = 0
     dates: DateFormat | None = None
     spelling: Spelling | None = None
     """How its numbers are written, where that is not plainly."""
@@ -88,6 +91,11 @@ class ColumnProfile:
     @property
     def nulls(self) -> int:
         return int(self.values.null_count)
+
+    @property
+    def empty(self) -> int:
+        """Rows that hold nothing, not even a mistake."""
+        return self.nulls - self.breaking_rows - self.stray_rows
 
     @property
     def filled(self) -> int:

@@ -216,3 +216,9 @@ def test_a_hooks_texts_are_written_as_a_request_is_read(tmp_path: Path) -> None:
     training_set = made(tmp_path, f"return table.assign(colour={texts})", project)
     assert set(training_set.train["colour"].to_pylist()) == {"a", "b", None}
     assert [f.nullable for f in training_set.contract.features if f.name == "colour"] == [True]
+
+
+def test_a_hook_may_compose_a_name_in_its_own_way(tmp_path: Path) -> None:
+    project = BINARY.replace('"size"', '"pre\u0301cis"')
+    training_set = made(tmp_path, "table['pr\u00e9cis'] = table['size']; return table", project)
+    assert "pr\u00e9cis" in training_set.train.column_names
