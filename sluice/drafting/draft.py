@@ -352,9 +352,9 @@ def _warnings_of_columns(target: ColumnProfile, profiles: dict[str, ColumnProfil
     for column in profiles.values():
         if column.breaking_rows:
             breaking = ", ".join(map(repr, column.breaking))
+            what = "no finite number" if column.type == "number" else f"not of type {column.type}"
             yield (
-                f"{shown(column.name)}: {rows_text(column.breaking_rows)} not of type {column.type} ({breaking}):"
-                " they will be rejected"
+                f"{shown(column.name)}: {rows_text(column.breaking_rows)} {what} ({breaking}): they will be rejected"
             )
         if column.spelling:
             yield (
