@@ -13,7 +13,7 @@ from sluice.arrow import Array, ChunkedArray
 from sluice.arrow import compute as pc
 from sluice.cells import ColumnType
 from sluice.datasets.reading import is_cell
-from sluice.drafting.dates import DateFormat, recognise, recognise_compact
+from sluice.drafting.dates import DateFormat, MixedDates, recognise, recognise_compact, recognise_mixed
 from sluice.drafting.sampling import Sample, shown
 from sluice.errors import ProjectError
 
@@ -68,6 +68,8 @@ class ColumnProfile:
     """Of a target of two classes: values that are neither, the most frequent first; null in `values`."""
     stray_rows: int = 0
     dates: DateFormat | None = None
+    mixed_dates: MixedDates | None = None
+    """Text that is meant for dates and is not written in one way."""
     spelling: str | None = None
     """Numbers written in a way no parser takes for one, and which way: "a decimal comma". The file holds text."""
     decimal_comma: bool = False
@@ -180,6 +182,7 @@ class _Text:
             found,
             # Two values are a pair of classes, however they are written.
             spelling=_spelling(self.values.filter(good)) if found.distinct > 2 else None,
+            mixed_dates=recognise_mixed(self._texts(good, _DATES_LOOKED_AT)) if found.distinct > 2 else None,
             mean_length=pc.mean(pc.utf8_length(filled)).as_py(),
             mean_words=pc.mean(pc.count_substring(filled, " ")).as_py() + 1,
         )
