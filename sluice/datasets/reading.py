@@ -341,7 +341,7 @@ def _parquet_batches(source: Source, project: Project, spool: Path) -> Iterator[
 
 
 def _check_types(found: pa.Schema, source: Source) -> None:
-    strange = [f"{each.name!r} ({each.type})" for each in found if not _is_cell(each.type)]
+    strange = [f"{each.name!r} ({each.type})" for each in found if not is_cell(each.type)]
     if strange:
         raise SchemaMismatch(
             f"columns are of types that no contract can name: {', '.join(strange)}",
@@ -351,10 +351,11 @@ def _check_types(found: pa.Schema, source: Source) -> None:
         )
 
 
-def _is_cell(kind: pa.DataType) -> bool:
+def is_cell(kind: pa.DataType) -> bool:
+    """Tell whether values of an Arrow type can be cells of a column that a contract names."""
     types = pa.types
     if types.is_dictionary(kind):
-        return _is_cell(kind.value_type)
+        return is_cell(kind.value_type)
     tests = (
         types.is_boolean,
         types.is_integer,

@@ -16,6 +16,7 @@ from sluice.drafting.roles import (
     breaking_notes,
     date_parts,
     feature_column,
+    mixed_dates_text,
     rows_text,
     spelling_notes,
     suggest_entity,
@@ -156,7 +157,8 @@ def _check_timestamp(timestamp: str | None, profiles: dict[str, ColumnProfile]) 
         raise ProjectError(
             f"{timestamp!r} holds no timestamps",
             where=f"--timestamp {timestamp}",
-            why=f"it holds {', '.join(repr(value) for value, _ in profiles[timestamp].counts[:3])}",
+            why=mixed_dates_text(profiles[timestamp])
+            or f"it holds {', '.join(repr(value) for value, _ in profiles[timestamp].counts[:3])}",
             fix=_candidates("timestamp", profiles),
         )
 
@@ -350,14 +352,17 @@ def _warnings_of_columns(target: ColumnProfile, profiles: dict[str, ColumnProfil
     for column in profiles.values():
         if column.breaking_rows:
             breaking = ", ".join(map(repr, column.breaking))
+            what = "no finite number" if column.type == "number" else f"not of type {column.type}"
             yield (
-                f"{shown(column.name)}: {rows_text(column.breaking_rows)} not of type {column.type} ({breaking}):"
-                " they will be rejected"
+                f"{shown(column.name)}: {rows_text(column.breaking_rows)} {what} ({breaking}): they will be rejected"
             )
         for note in spelling_notes(column):
             yield f"{shown(column.name)}: {note}"
         if column.dates and column.dates.other:
             yield f"{shown(column.name)}: {column.dates.format} or {column.dates.other}? the data fit both, check it"
+        mixed = mixed_dates_text(column)
+        if mixed is not None:
+            yield f"{shown(column.name)}: {mixed}"
 
 
 def _warnings_of_leaks(target: ColumnProfile, columns: Sequence[ColumnDraft]) -> Iterator[str]:

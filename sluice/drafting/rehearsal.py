@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,9 +15,12 @@ from sluice.arrow import Table
 from sluice.arrow import compute as pc
 from sluice.datasets import signatures
 from sluice.datasets.reading import LocalFile
+from sluice.datasets.report import ValidationReport
 from sluice.datasets.row_hashes import row_hashes
 from sluice.datasets.validation import validate
 from sluice.drafting.draft import Draft, SplitDraft
+from sluice.drafting.roles import rows_text
+from sluice.drafting.sampling import shown
 from sluice.errors import OneClassTarget
 from sluice.keys import TRAINING_SUFFIXES
 from sluice.project import Project
@@ -41,7 +44,11 @@ def rehearse(draft: Draft, project: Project) -> Draft:
     with tempfile.TemporaryDirectory() as scratch:
         result = validate(_Upload(draft.sample.path), tolerant, Path(scratch))
         accepted = result.accepted()
-        rehearsed = replace(draft, expected_rejects=result.report.rejected_share)
+        rehearsed = replace(
+            draft,
+            expected_rejects=result.report.rejected_share,
+            warnings=(*draft.warnings, *_unforeseen(draft, result.report)),
+        )
         if result.report.rows <= _CHANCE_FROM or draft.entity is not None:
             rows = _rows(draft, pq.read_table(accepted.file))
         elif draft.problem == "regression":
@@ -51,6 +58,20 @@ def rehearse(draft: Draft, project: Project) -> Draft:
             if not rows.keys:
                 return rehearsed
     return replace(rehearsed, split=choose_split(rows, project))
+
+
+def _unforeseen(draft: Draft, report: ValidationReport) -> Iterator[str]:
+    """Say what validation rejects that the profiles did not tell: a row beyond the sample, a year beyond 9999."""
+    for column in draft.columns:
+        found = column.profile
+        told = found.breaking_rows or found.stray_rows or (column.role == "target" and found.empty)
+        if told or column.role == "entity" or not report.columns[column.name].rejected:
+            continue
+        own = f"{column.name}: "
+        for reason, count in report.reasons.items():
+            if reason.startswith(own):
+                what = f"{reason.removeprefix(own)} ({report.examples[reason]})"
+                yield f"{shown(column.name)}: {rows_text(count)} {what}: they will be rejected"
 
 
 @dataclass(frozen=True)

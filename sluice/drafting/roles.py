@@ -217,8 +217,22 @@ def spelling_notes(column: ColumnProfile) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def mixed_dates_text(column: ColumnProfile) -> str | None:
+    """Say that a column's dates are not written in one way; None if they are, or it holds none."""
+    mixed = column.mixed_dates
+    if mixed is None:
+        return None
+    ways = " and ".join(map(repr, mixed.examples))
+    others = f"; no date: {', '.join(map(repr, mixed.others))}" if mixed.others else ""
+    how = f"in {len(mixed.examples)} ways" if len(mixed.examples) > 1 else "with others among them"
+    return f"dates written {how} ({ways}{others}): read as text; written in one way, they are dates"
+
+
 def breaking_notes(column: ColumnProfile) -> tuple[str, ...]:
     """Say which values are not of the column's type, if there are any."""
+    mixed = mixed_dates_text(column)
+    if mixed is not None:
+        return (mixed,)
     if not column.breaking_rows:
         return ()
     shown = ", ".join(repr(value) for value in column.breaking)

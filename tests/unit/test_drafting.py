@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -245,6 +246,43 @@ class TestParts:
     def test_a_timestamp_has_to_hold_timestamps(self, tmp_path: Path) -> None:
         with pytest.raises(ProjectError, match="holds no timestamps"):
             drafted(tmp_path, {"y": labels()}, timestamp="anchor")
+
+    @pytest.mark.parametrize(
+        ("ways", "said"),
+        [
+            (("%Y-%m-%d", "%d.%m.%Y"), "in 2 ways"),
+            (("%d/%m/%Y", "%m/%d/%Y"), "in 2 ways"),
+            (("%Y-%m-%d %H:%M:%S", "%d/%m/%Y", "%Y%m%d"), "in 3 ways"),
+            (("%b %d %Y", "%Y/%m/%d"), "in 2 ways"),
+            (("%Y-%m-%d",) * 19 + ("soon",), "no date: 'soon'"),
+        ],
+    )
+    def test_dates_in_more_than_one_way_are_said(
+        self, tmp_path: Path, ways: tuple[str, ...], said: str
+    ) -> None:
+        days = [datetime(2023, 1, 1) + timedelta(days=row) for row in range(ROWS)]
+        dates: list[object] = [day.strftime(ways[row % len(ways)]) for row, day in enumerate(days)]
+        draft = drafted(tmp_path, {"day": dates, "y": labels()})
+        [note] = draft.warnings
+        assert note.startswith("day: dates written ")
+        assert said in note
+        assert column(draft, "day").role == "left out"
+        assert "written in one way, they are dates" in column(draft, "day").notes[0]
+        with pytest.raises(ProjectError, match="holds no timestamps") as caught:
+            drafted(tmp_path, {"day": dates, "y": labels()}, timestamp="day")
+        assert said in caught.value.why
+
+    @pytest.mark.parametrize(
+        "values",
+        [
+            cycle("10-12", "12-14", "14-16"),
+            [f"192.168.{row % 9}.{row}" for row in range(ROWS)],
+            [f"May {row % 40 + 40}" for row in range(ROWS)],
+            [f"1.{row % 30}.{row}" for row in range(ROWS)],
+        ],
+    )
+    def test_what_is_no_date_is_not_called_one(self, tmp_path: Path, values: list[object]) -> None:
+        assert drafted(tmp_path, {"v": values, "y": labels()}).warnings == ()
 
     def test_a_leak_stays_where_nothing_else_is_left(self, tmp_path: Path) -> None:
         y = labels()
