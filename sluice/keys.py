@@ -86,6 +86,11 @@ def contract(model: str) -> str:
     return f"{folder(model)}/contract.json"
 
 
+def training_job(model: str) -> str:
+    """The training job that made the archive with the key `model`."""
+    return model.split("/")[1]
+
+
 def folder(key: str) -> str:
     """The folder that holds `key`, without a slash at its end."""
     return key.rsplit("/", 1)[0]
