@@ -11,7 +11,7 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
-from cli import commands, failures, init
+from cli import commands, failures, init, preflight
 from sluice.outcomes import Outcome
 
 _EXAMPLES = """\
@@ -80,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"sluice {metadata.version('sluice')}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     init.add_parser(subparsers)
+    preflight.add_parser(subparsers)
 
     up = _add(
         subparsers,

@@ -64,7 +64,12 @@ SETTINGS: dict[str, Any] = {
     },
     "hyperparameters": {"max_iter": "150", "loss": 'log "loss"'},
     "max_runtime_seconds": 3600,
-    "instance_types": {"processing": "ml.m5.large", "training": "ml.m5.xlarge", "serving": "ml.t2.medium"},
+    "instance_types": {
+        "processing": "ml.t3.large",
+        "training": "ml.m5.xlarge",
+        "transform": "ml.m5.large",
+        "serving": "ml.t2.medium",
+    },
     "serving_instance_count": 2,
     "poll_seconds": 15,
     "functions": {
