@@ -97,6 +97,7 @@ def test_the_settings_are_those_of_project_environment_and_stacks(prod: Stacks) 
         },
         "serving_instance_count": 1,
         "poll_seconds": 15,
+        "log_retention_days": 365,
         "machines": {"deployment": "<MachinesDeployment>"},
     }
 

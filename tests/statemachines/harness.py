@@ -72,6 +72,7 @@ SETTINGS: dict[str, Any] = {
     },
     "serving_instance_count": 2,
     "poll_seconds": 15,
+    "log_retention_days": 30,
     "functions": {
         name: f"{_FUNCTION}:{name}:7" for name in ("ValidateDataset", "DecideGate", "ReportOutcome")
     },
