@@ -18,6 +18,7 @@ _EXAMPLES = """\
 examples:
   sluice init mybank --from bank.csv --target y    write a project from a data file
   sluice up mybank --detach                        local AWS + cdk deploy
+  sluice preflight mybank                          may this AWS account start the instances?
   sluice upload bank.csv --wait                    S3 put → EventBridge → Step Functions, state by state
   sluice predict --file rows.csv                   through InvokeEndpoint, CSV out
   sluice down                                      stop the local AWS

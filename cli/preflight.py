@@ -5,16 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from cli.toolchain import ROOT
 from sluice import instances
-from sluice.errors import SluiceError
 from sluice.instances import Use
 from sluice.project import Project
 
@@ -27,10 +23,6 @@ _CODES = {
     "ml.m5.large for transform job usage": "L-236AE59F",
     "ml.t2.medium for endpoint usage": "L-29C181D7",
 }
-
-
-class PreflightFailed(SluiceError):
-    """The account could not be asked."""
 
 
 @dataclass(frozen=True)
@@ -99,11 +91,9 @@ def _by_code(client: Any, code: str) -> dict[str, Any] | None:
     for operation in (client.get_service_quota, client.get_aws_default_service_quota):
         try:
             found: dict[str, Any] = operation(ServiceCode=_SERVICE, QuotaCode=code)["Quota"]
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "NoSuchResourceException":
-                raise
-        else:
-            return found
+        except client.exceptions.NoSuchResourceException:
+            continue
+        return found
     return None
 
 
@@ -189,10 +179,9 @@ def preflight(arguments: argparse.Namespace) -> int:
     project = Project.load(arguments.project)
     context = {**_deployed_context(), **dict(arguments.context)}
     wanted = needs(project, context)
-    with _asking():
-        client = boto3.client("service-quotas")
-        account, region = boto3.client("sts").get_caller_identity()["Account"], client.meta.region_name
-        answers = ask(client, [need.quota for need in wanted])
+    client = boto3.client("service-quotas")
+    account, region = boto3.client("sts").get_caller_identity()["Account"], client.meta.region_name
+    answers = ask(client, [need.quota for need in wanted])
     verdicts = [verdict(need, answers[need.quota]) for need in wanted]
     if arguments.json:
         rows = [
@@ -210,27 +199,3 @@ def _deployed_context() -> dict[str, str]:
     """Read what `cdk deploy` takes from cdk.json; -c goes before it, there as here."""
     context: dict[str, str] = json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))["context"]
     return context
-
-
-@contextmanager
-def _asking() -> Iterator[None]:
-    """Put what AWS or the way to it refuses into a sentence with what to do."""
-    try:
-        yield
-    except ClientError as error:
-        code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
-        raise PreflightFailed(
-            f"AWS refused {error.operation_name}",
-            why=f"{code}: {message}",
-            fix="let this user have servicequotas:GetServiceQuota, GetAWSDefaultServiceQuota, ListServiceQuotas and "
-            "ListAWSDefaultServiceQuotas"
-            if "AccessDenied" in code
-            else "check the credentials with `aws sts get-caller-identity`",
-        ) from error
-    except BotoCoreError as error:
-        raise PreflightFailed(
-            "AWS could not be asked",
-            why=str(error),
-            fix="give credentials and a region: AWS_PROFILE, or AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and "
-            "AWS_DEFAULT_REGION",
-        ) from error

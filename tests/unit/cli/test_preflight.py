@@ -214,8 +214,8 @@ def test_a_user_who_may_not_ask_hears_what_he_lacks(
     account.quotas.add_client_error("get_service_quota", "AccessDeniedException", "not authorized to perform")
     assert main.main(["preflight", str(project(tmp_path))]) == 1
     text = capsys.readouterr().err
-    assert "PreflightFailed: AWS refused GetServiceQuota" in text
-    assert "servicequotas:GetServiceQuota" in text
+    assert "GetServiceQuota (AccessDeniedException)" in text
+    assert "permission" in text
 
 
 def test_without_a_region_it_says_so(
