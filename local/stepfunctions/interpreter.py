@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+import datetime
 import json
 import logging
+import re
 import time
 from typing import Any
 
+from moto.stepfunctions.parser.asl.antlr.runtime.ASLLexer import ASLLexer
+from moto.stepfunctions.parser.asl.antlt4utils.antlr4utils import is_terminal
 from moto.stepfunctions.parser.asl.component.common.error_name import error_equals_decl
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEventException
+from moto.stepfunctions.parser.asl.component.common.query_language import QueryLanguageMode
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.common.retry.max_attempts_decl import MaxAttemptsOutcome
 from moto.stepfunctions.parser.asl.component.common.retry.retrier_outcome import RetrierOutcome
@@ -21,19 +27,40 @@ from moto.stepfunctions.parser.asl.component.program import program
 from moto.stepfunctions.parser.asl.component.state import state as state_module
 from moto.stepfunctions.parser.asl.component.state.choice import state_choice
 from moto.stepfunctions.parser.asl.component.state.exec import execute_state
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration import (
+    inline_iteration_component,
+    iteration_worker,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_parallel import branches_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import state_task_lambda
-from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
+    state_task_service,
+    state_task_service_callback,
+    state_task_service_lambda,
+)
+from moto.stepfunctions.parser.asl.component.state.fail import state_fail
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function import wait_function
-from moto.stepfunctions.parser.asl.eval import environment
+from moto.stepfunctions.parser.asl.eval import environment, variable_store
 from moto.stepfunctions.parser.asl.eval.program_state import ProgramRunning
+from moto.stepfunctions.parser.asl.eval.variable_store import NoSuchVariable
+from moto.stepfunctions.parser.asl.parse import preprocessor
 from moto.stepfunctions.parser.asl.utils.encoding import to_json_str
+from moto.stepfunctions.parser.asl.utils.json_path import extract_json
 
 from local.stepfunctions import failures
 from local.stepfunctions.jsonata import QueryEvaluationError, evaluate
 
-# What States.ALL cannot catch, and what States.TaskFailed does not stand for.
-# https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html#error-handling-error-representation
-_UNCATCHABLE = frozenset({failures.DATA_LIMIT, failures.RUNTIME})
+# moto lets no error be called `States.` that it did not make itself: what an iteration or a branch failed with
+# became a States.Runtime at the Map or Parallel around it.
+_NAMING_MODULES = (
+    branches_decl,
+    iteration_worker,
+    state_fail,
+    state_task_lambda,
+    state_task_service_callback,
+    state_task_service_lambda,
+)
+_VARIABLE_PATH = re.compile(r"\$([^\W\d]\w*)(.*)", re.DOTALL)
 _STOP_CHECK_SECONDS = 0.2
 
 
@@ -52,6 +79,14 @@ def install() -> None:
     state_choice.StateChoice._eval_state_output = _leave_choice
     for module in (state_module, state_task_service, state_task_lambda):
         module.is_within_size_quota = is_within_limit
+    for module in _NAMING_MODULES:
+        module.CustomErrorName = failures.named
+    string_expression.StringVariableSample._eval_body = _sample_variable
+    variable_store.VariableStore.get_assigned_variables = _assigned_variables
+    preprocessor.Preprocessor._inner_string_of = staticmethod(_text_of)
+    preprocessor.from_string_literal = _text_of
+    state_module.StateData = _state_data
+    _stop_the_other_iterations()
     _record_evaluation_failures()
     _let_a_stop_stand()
 
@@ -71,11 +106,87 @@ def jsonata_variables(env: Any) -> dict[str, Any]:
     return {**store._outer_scope, **store._inner_scope, "states": json.loads(to_json_str(states))}
 
 
-def _evaluate_jsonata(self: Any, env: Any) -> None:
+def iso_time(moment: datetime.datetime) -> str:
+    """A time as the Context object has it: ISO 8601 in UTC, with milliseconds and a Z."""
+    return moment.astimezone(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def evaluate_template(template: Any, env: Any) -> Any:
+    """A JSONata payload template: every expression in it replaced by its value.
+
+    Raises:
+        FailureEventException: States.QueryEvaluationError.
+    """
+    if isinstance(template, dict):
+        return {key: evaluate_template(value, env) for key, value in template.items()}
+    if isinstance(template, list):
+        return [evaluate_template(value, env) for value in template]
+    if isinstance(template, str) and template.startswith("{%") and template.endswith("%}"):
+        return _evaluate(template[2:-2].strip(), env)
+    return template
+
+
+def _evaluate(expression: str, env: Any) -> Any:
     try:
-        env.stack.append(evaluate(self.expression, jsonata_variables(env)))
+        return evaluate(expression, jsonata_variables(env))
     except QueryEvaluationError as error:
         raise failures.raising(failures.evaluation_failure(env, str(error))) from error
+
+
+def _evaluate_jsonata(self: Any, env: Any) -> None:
+    env.stack.append(_evaluate(self.expression, env))
+
+
+def _sample_variable(self: Any, env: Any) -> None:
+    """A variable in JSONPath (`$name`, `$name.field[0]`); moto evaluates it as JSONata in a Java machine."""
+    if self.query_language_mode == QueryLanguageMode.JSONata:
+        env.stack.append(_evaluate(self.expression, env))
+        return
+    match = _VARIABLE_PATH.fullmatch(self.expression)
+    try:
+        value = env.variable_store.get(match[1]) if match else None
+    except NoSuchVariable:
+        match = None
+    if match is None:
+        cause = f"The variable '{self.expression}' is not defined."
+        raise failures.raising(failures.task_failure(env, failures.RUNTIME, cause))
+    env.stack.append(copy.deepcopy(extract_json(f"${match[2]}", value) if match[2] else value))
+
+
+def _assigned_variables(self: Any) -> dict[str, str]:
+    """The variables that a state assigned, as JSON, for its exit in the history."""
+    return {name: to_json_str(self.get(name), separators=(",", ":")) for name in self._declaration_tracing}
+
+
+def _text_of(parser_rule_context: Any) -> str | None:
+    """The value of a string in a definition; moto leaves its JSON escapes, or reads them as Python's."""
+    if is_terminal(parser_rule_context, ASLLexer.NULL):
+        return None
+    text: str = parser_rule_context.getText()
+    if text.startswith('"') and text.endswith('"'):
+        text = json.loads(text)
+    return text
+
+
+def _state_data(EnteredTime: str, Name: str) -> dict[str, Any]:  # noqa: N803 - moto calls it by these names
+    entered = iso_time(datetime.datetime.fromisoformat(EnteredTime))
+    return {"EnteredTime": entered, "Name": Name}
+
+
+def _stop_the_other_iterations() -> None:
+    """What else an inline Map has at work when an iteration fails is aborted, as in a Parallel."""
+    iterate = inline_iteration_component.InlineIterationComponent._eval_body
+
+    def _eval_body(self: Any, env: Any) -> None:
+        try:
+            iterate(self, env)
+        except FailureEventException:
+            now = datetime.datetime.now(tz=datetime.UTC)
+            for frame in list(env._frames):
+                frame.set_stop(stop_date=now, cause=None, error=None)
+            raise
+
+    inline_iteration_component.InlineIterationComponent._eval_body = _eval_body
 
 
 def _match_error(self: Any, env: Any) -> None:
@@ -83,7 +194,9 @@ def _match_error(self: Any, env: Any) -> None:
     name = error.error_name if error is not None else None
     wanted = {item.error_name for item in self.error_names}
     matches = name in wanted
-    if name not in _UNCATCHABLE:
+    # AWS documents that States.ALL does not catch States.DataLimitExceeded, and was recorded to catch it where
+    # a task's result is too long. What a state is given, or gives on, is what the documentation speaks of.
+    if name != failures.RUNTIME and not isinstance(error, failures.TerminalErrorName):
         matches = matches or "States.ALL" in wanted
         matches = matches or (failures.TASK_FAILED in wanted and name != failures.TIMEOUT)
     env.stack.append(matches)

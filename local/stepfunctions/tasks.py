@@ -94,7 +94,7 @@ def _evaluate_arguments(self: Any, env: Any) -> dict[str, Any]:
             f"The state/task '{self.name}' was given arguments with a size exceeding the maximum number of "
             f"bytes service limit."
         )
-        raise failures.raising(failures.task_failure(env, failures.DATA_LIMIT, cause))
+        raise failures.raising(failures.terminal_failure(env, failures.DATA_LIMIT, cause))
     return arguments
 
 
