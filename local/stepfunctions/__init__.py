@@ -14,6 +14,7 @@ from local.stepfunctions import (
     distributed_map,
     executions,
     interpreter,
+    jsonpath,
     nested,
     sagemaker_task,
     tasks,
@@ -37,6 +38,7 @@ def install_language() -> None:
     """The interpreter alone: all that a definition's meaning depends on, without an API or a client."""
     definitions.install()
     interpreter.install()
+    jsonpath.install()
     distributed_map.install()
     tasks.install()
     sagemaker_task.install()

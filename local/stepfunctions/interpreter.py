@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 import datetime
 import json
 import logging
-import re
 import time
 from typing import Any
 
-from moto.stepfunctions.parser.asl.antlr.runtime.ASLLexer import ASLLexer
-from moto.stepfunctions.parser.asl.antlt4utils.antlr4utils import is_terminal
 from moto.stepfunctions.parser.asl.component.common.error_name import error_equals_decl
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEventException
-from moto.stepfunctions.parser.asl.component.common.query_language import QueryLanguageMode
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.common.retry.max_attempts_decl import MaxAttemptsOutcome
 from moto.stepfunctions.parser.asl.component.common.retry.retrier_outcome import RetrierOutcome
@@ -40,12 +35,9 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service impor
 )
 from moto.stepfunctions.parser.asl.component.state.fail import state_fail
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function import wait_function
-from moto.stepfunctions.parser.asl.eval import environment, variable_store
+from moto.stepfunctions.parser.asl.eval import environment
 from moto.stepfunctions.parser.asl.eval.program_state import ProgramRunning
-from moto.stepfunctions.parser.asl.eval.variable_store import NoSuchVariable
-from moto.stepfunctions.parser.asl.parse import preprocessor
 from moto.stepfunctions.parser.asl.utils.encoding import to_json_str
-from moto.stepfunctions.parser.asl.utils.json_path import extract_json
 
 from local.stepfunctions import failures
 from local.stepfunctions.jsonata import QueryEvaluationError, evaluate
@@ -60,7 +52,6 @@ _NAMING_MODULES = (
     state_task_service_callback,
     state_task_service_lambda,
 )
-_VARIABLE_PATH = re.compile(r"\$([^\W\d]\w*)(.*)", re.DOTALL)
 _STOP_CHECK_SECONDS = 0.2
 
 
@@ -81,10 +72,6 @@ def install() -> None:
         module.is_within_size_quota = is_within_limit
     for module in _NAMING_MODULES:
         module.CustomErrorName = failures.named
-    string_expression.StringVariableSample._eval_body = _sample_variable
-    variable_store.VariableStore.get_assigned_variables = _assigned_variables
-    preprocessor.Preprocessor._inner_string_of = staticmethod(_text_of)
-    preprocessor.from_string_literal = _text_of
     state_module.StateData = _state_data
     _stop_the_other_iterations()
     _record_evaluation_failures()
@@ -135,37 +122,6 @@ def _evaluate(expression: str, env: Any) -> Any:
 
 def _evaluate_jsonata(self: Any, env: Any) -> None:
     env.stack.append(_evaluate(self.expression, env))
-
-
-def _sample_variable(self: Any, env: Any) -> None:
-    """A variable in JSONPath (`$name`, `$name.field[0]`); moto evaluates it as JSONata in a Java machine."""
-    if self.query_language_mode == QueryLanguageMode.JSONata:
-        env.stack.append(_evaluate(self.expression, env))
-        return
-    match = _VARIABLE_PATH.fullmatch(self.expression)
-    try:
-        value = env.variable_store.get(match[1]) if match else None
-    except NoSuchVariable:
-        match = None
-    if match is None:
-        cause = f"The variable '{self.expression}' is not defined."
-        raise failures.raising(failures.task_failure(env, failures.RUNTIME, cause))
-    env.stack.append(copy.deepcopy(extract_json(f"${match[2]}", value) if match[2] else value))
-
-
-def _assigned_variables(self: Any) -> dict[str, str]:
-    """The variables that a state assigned, as JSON, for its exit in the history."""
-    return {name: to_json_str(self.get(name), separators=(",", ":")) for name in self._declaration_tracing}
-
-
-def _text_of(parser_rule_context: Any) -> str | None:
-    """The value of a string in a definition; moto leaves its JSON escapes, or reads them as Python's."""
-    if is_terminal(parser_rule_context, ASLLexer.NULL):
-        return None
-    text: str = parser_rule_context.getText()
-    if text.startswith('"') and text.endswith('"'):
-        text = json.loads(text)
-    return text
 
 
 def _state_data(EnteredTime: str, Name: str) -> dict[str, Any]:  # noqa: N803 - moto calls it by these names
