@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from moto.core.config import default_user_config
 
 from local.stepfunctions import (
+    activities,
     api,
     clients,
     definitions,
@@ -18,6 +19,7 @@ from local.stepfunctions import (
     nested,
     sagemaker_task,
     tasks,
+    versions,
 )
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ def install(context: Context) -> None:
     install_language()
     executions.install()
     api.install()
+    versions.install()
 
 
 @functools.cache  # the patches wrap what they find: twice would be once too often
@@ -43,3 +46,4 @@ def install_language() -> None:
     tasks.install()
     sagemaker_task.install()
     nested.install()
+    activities.install()

@@ -13,6 +13,7 @@ from moto.stepfunctions import responses
 from moto.stepfunctions.exceptions import ResourceNotFound, ValidationException
 from moto.stepfunctions.parser import models as parser_models
 
+from local.stepfunctions import validation, versions
 from local.stepfunctions.distributed_map import ChildExecution, MapRun, child_executions, map_runs
 
 _PAGE = 100
@@ -37,19 +38,6 @@ _REFUSED = {
     "redrive_execution": ("RedriveExecution", "start a new execution"),
     "start_sync_execution": ("StartSyncExecution", "use a STANDARD state machine and StartExecution"),
     "test_state": ("TestState", "run the state in a state machine of its own"),
-    "publish_state_machine_version": ("PublishStateMachineVersion", "start the state machine by its own ARN"),
-    "delete_state_machine_version": ("DeleteStateMachineVersion", "there are no versions"),
-    "list_state_machine_versions": ("ListStateMachineVersions", "there are no versions"),
-    "create_state_machine_alias": ("CreateStateMachineAlias", "start the state machine by its own ARN"),
-    "update_state_machine_alias": ("UpdateStateMachineAlias", "there are no aliases"),
-    "describe_state_machine_alias": ("DescribeStateMachineAlias", "there are no aliases"),
-    "delete_state_machine_alias": ("DeleteStateMachineAlias", "there are no aliases"),
-    "list_state_machine_aliases": ("ListStateMachineAliases", "there are no aliases"),
-    "create_activity": ("CreateActivity", "use a task with .waitForTaskToken"),
-    "delete_activity": ("DeleteActivity", "there are no activities"),
-    "describe_activity": ("DescribeActivity", "there are no activities"),
-    "list_activities": ("ListActivities", "there are no activities"),
-    "get_activity_task": ("GetActivityTask", "there are no activities"),
 }
 
 
@@ -63,6 +51,8 @@ def install() -> None:
     backend.send_task_success = _json_only(backend.send_task_success)
     api = responses.StepFunctionResponse
     api.describe_execution = _describe_execution
+    api.describe_state_machine_for_execution = _describe_machine_of
+    api.validate_state_machine_definition = _validate_definition
     api.list_executions = _list_executions
     api.stop_execution = _stop_execution
     api.get_execution_history = _get_execution_history
@@ -154,18 +144,51 @@ def _json_only(send: Any) -> Any:
 
 def _describe_execution(self: Any) -> ActionResult:
     execution = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
+    return ActionResult(_present({**execution.to_describe_output(), **_qualifiers(execution)}))
+
+
+def _qualifiers(execution: Any) -> dict[str, Any]:
+    """The version, alias or Map Run that an execution was started by."""
+    if isinstance(execution, ChildExecution):
+        return {"mapRunArn": execution.map_run_arn}
+    return {"stateMachineVersionArn": execution.version_arn, "stateMachineAliasArn": execution.alias_arn}
+
+
+def _present(answer: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in answer.items() if value is not None}
+
+
+def _describe_machine_of(self: Any) -> ActionResult:
+    """The machine as it was when the execution was started."""
+    execution = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
+    machine = execution.state_machine
     return ActionResult(
-        {key: value for key, value in execution.to_describe_output().items() if value is not None}
+        {
+            "stateMachineArn": machine.arn,
+            "name": machine.name,
+            "definition": machine.definition,
+            "roleArn": machine.roleArn,
+            "updateDate": machine.update_date,
+            "loggingConfiguration": machine.loggingConfiguration,
+            "tracingConfiguration": machine.tracingConfiguration,
+            "encryptionConfiguration": machine.encryptionConfiguration,
+            **(_qualifiers(execution) if isinstance(execution, ChildExecution) else {}),
+        }
     )
 
 
 def _list_executions(self: Any) -> ActionResult:
-    """The executions of a machine, or of a Map Run, the newest first."""
+    """The executions of a machine, a version, an alias or a Map Run, the newest first."""
     machine_arn, map_run_arn = self._get_param("stateMachineArn"), self._get_param("mapRunArn")
     if (machine_arn is None) == (map_run_arn is None):
         raise ValidationException("Give either a stateMachineArn or a mapRunArn")
     if map_run_arn is None:
-        executions = list(self.stepfunction_backend.describe_state_machine(machine_arn).executions)
+        target = versions.target_of(self.stepfunction_backend, machine_arn)
+        executions = [
+            execution
+            for execution in target.machine.executions
+            if machine_arn in (target.machine.arn, execution.version_arn, execution.alias_arn)
+        ]
     else:
         run = _map_run(self.stepfunction_backend, map_run_arn)
         executions = [child.execution for child in run.children if child.execution is not None]
@@ -174,17 +197,29 @@ def _list_executions(self: Any) -> ActionResult:
     chosen.sort(key=lambda execution: execution.start_date, reverse=True)
     start = int(self._get_param("nextToken") or 0)
     end = start + (self._get_int_param("maxResults") or _PAGE)
-    answer: dict[str, Any] = {"executions": [_list_item(item) for item in chosen[start:end]]}
+    listed = [_present({**item.to_execution_list_item(), **_qualifiers(item)}) for item in chosen[start:end]]
+    answer: dict[str, Any] = {"executions": listed}
     if end < len(chosen):
         answer["nextToken"] = str(end)
     return ActionResult(answer)
 
 
-def _list_item(execution: Any) -> dict[str, Any]:
-    item = execution.to_execution_list_item()
-    if isinstance(execution, ChildExecution):
-        item["mapRunArn"] = execution.map_run_arn
-    return {key: value for key, value in item.items() if value is not None}
+def _validate_definition(self: Any) -> ActionResult:
+    """What CreateStateMachine would refuse, without creating anything."""
+    diagnostics = [
+        _present(
+            {"severity": "ERROR", "code": problem.code, "message": problem.message, "location": problem.place}
+        )
+        for problem in validation.problems_of(self._get_param("definition"))
+    ]
+    most = self._get_int_param("maxResults") or _PAGE
+    return ActionResult(
+        {
+            "result": "FAIL" if diagnostics else "OK",
+            "diagnostics": diagnostics[:most],
+            "truncated": len(diagnostics) > most,
+        }
+    )
 
 
 def _stop_execution(self: Any) -> ActionResult:

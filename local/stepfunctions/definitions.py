@@ -82,6 +82,9 @@ def _take_out(state: dict[str, Any], processor: Any, is_jsonata: bool, parse: An
     percentage = state.get("ToleratedFailurePercentage")
     if isinstance(percentage, int):
         state["ToleratedFailurePercentage"] = float(percentage)
+    config = (state.get("ItemProcessor") or state.get("Iterator") or {}).get("ProcessorConfig", {})
+    if config.get("ExecutionType") == "EXPRESS":
+        config["ExecutionType"] = "STANDARD"  # the only one that moto reads
     extension: dict[str, Any] = {"is_jsonata": is_jsonata, "processor": processor}
     batcher = state.pop("ItemBatcher", None)
     if batcher is not None:

@@ -68,9 +68,6 @@ class ChildExecution(execution_module.Execution):
         worker.program = self.program
         return worker
 
-    def to_describe_output(self) -> Any:
-        return {**super().to_describe_output(), "mapRunArn": self.map_run_arn}
-
 
 class _ChildWorker(ExecutionWorker):
     program: Any
@@ -231,7 +228,7 @@ def _child_execution(
         cloud_watch_logging_session=open_log(machine, arn),
         input_data=text,
         trace_header=parent.trace_header,
-        activity_store={},
+        activity_store=parent._activity_store,
     )
 
 

@@ -25,7 +25,8 @@ from moto.stepfunctions.parser.asl.eval.evaluation_details import AWSExecutionDe
 from moto.stepfunctions.parser.backend import execution as execution_module
 from moto.stepfunctions.parser.backend import execution_worker
 
-from local.stepfunctions import failures, interpreter, validation
+from local.stepfunctions import failures, interpreter, validation, versions
+from local.stepfunctions.api import refused
 from local.stepfunctions.history_log import open_log
 
 
@@ -59,6 +60,8 @@ def install() -> None:
 
 def _idempotent_create(create: Any) -> Any:
     def create_state_machine(self: Any, name: str, definition: str, roleArn: str, **settings: Any) -> Any:  # noqa: N803
+        if settings.get("sm_type") == "EXPRESS":
+            raise refused("The type EXPRESS", "use a STANDARD state machine")
         existing = self._revision_by_name(name)
         if existing is not None and (existing.definition, existing.roleArn) != (definition, roleArn):
             raise StateMachineAlreadyExists(f"State Machine Already Exists: '{existing.arn}'")
@@ -81,7 +84,8 @@ def _start_execution(
         InvalidExecutionInput: the input is not JSON.
         ValidationException: the input is too long.
     """
-    machine = self.describe_state_machine(state_machine_arn)
+    target = versions.target_of(self, state_machine_arn)
+    machine = target.machine
     text = "{}" if execution_input is None else execution_input
     try:
         value = json.loads(text)
@@ -101,19 +105,22 @@ def _start_execution(
             if existing.status == "RUNNING" and existing.input_data == value:
                 return existing
             raise ExecutionAlreadyExists(f"Execution Already Exists: '{existing.execution_arn}'")
-        execution = _new_execution(self, machine, name, text, trace_header)
+        execution = _new_execution(self, target, name, text, trace_header)
         execution.start()
         machine.executions.append(execution)
     return execution
 
 
-def _new_execution(backend: Any, machine: Any, name: str, text: str, trace_header: Any) -> Any:
+def _new_execution(backend: Any, target: versions.Target, name: str, text: str, trace_header: Any) -> Any:
+    machine = target.machine
     # A later update of the machine must not change a running execution: it keeps a copy without the
     # executions (they hold threads) and with the same backend.
     snapshot = copy.deepcopy(machine, {id(machine.executions): [], id(machine.backend): machine.backend})
+    snapshot.definition, snapshot.roleArn = target.source.definition, target.source.roleArn
+    snapshot.loggingConfiguration = target.source.loggingConfiguration
     place = f"{backend.partition}:states:{backend.region_name}:{backend.account_id}"
     arn = f"arn:{place}:execution:{machine.name}:{name}"
-    return execution_module.Execution(
+    execution = execution_module.Execution(
         name=name,
         sm_type=snapshot.sm_type,
         role_arn=snapshot.roleArn,
@@ -125,8 +132,11 @@ def _new_execution(backend: Any, machine: Any, name: str, text: str, trace_heade
         cloud_watch_logging_session=open_log(snapshot, arn),
         input_data=text,
         trace_header=trace_header,
-        activity_store={},
+        activity_store=backend.activities,
     )
+    execution.version_arn = None if target.version is None else target.version.arn
+    execution.alias_arn = target.alias_arn
+    return execution
 
 
 def _aws_details(self: Any) -> Any:

@@ -27,7 +27,10 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration impo
     iteration_worker,
 )
 from moto.stepfunctions.parser.asl.component.state.exec.state_parallel import branches_decl
-from moto.stepfunctions.parser.asl.component.state.exec.state_task import state_task_lambda
+from moto.stepfunctions.parser.asl.component.state.exec.state_task import (
+    state_task_activitiy,
+    state_task_lambda,
+)
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
     state_task_service,
     state_task_service_callback,
@@ -48,6 +51,7 @@ _NAMING_MODULES = (
     branches_decl,
     iteration_worker,
     state_fail,
+    state_task_activitiy,
     state_task_lambda,
     state_task_service_callback,
     state_task_service_lambda,

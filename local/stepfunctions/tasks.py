@@ -62,7 +62,9 @@ def install() -> None:
     )
     service._normalise_parameters = _normalise_parameters
     service._normalise_response = _normalise_response
-    state_task_service_callback.StateTaskServiceCallback._eval_sync = _wait_for_sync
+    callback = state_task_service_callback.StateTaskServiceCallback
+    callback._eval_sync = _wait_for_sync
+    callback._eval_wait_for_task_token = _stopping(callback._eval_wait_for_task_token)
     _refuse_results_after_a_stop()
     for cls in _SERVICES:
         _name_errors_as_aws_does(cls)
@@ -194,6 +196,23 @@ def _wait_for_sync(
     if cancel is not None:
         cancel()
     raise failures.ExecutionStopped
+
+
+def _stopping(wait: Any) -> Any:
+    """End the wait for a token with its state; moto's goes on, and the history without its end."""
+
+    def _eval_wait_for_task_token(
+        self: Any, env: Any, timeout_seconds: Any, callback_endpoint: Any, heartbeat_endpoint: Any
+    ) -> Any:
+        if heartbeat_endpoint is not None:
+            return wait(self, env, timeout_seconds, callback_endpoint, heartbeat_endpoint)
+        while env.is_running():
+            outcome = callback_endpoint.wait(timeout=SYNC_POLL_SECONDS)
+            if outcome is not None:
+                return outcome
+        raise failures.ExecutionStopped
+
+    return _eval_wait_for_task_token
 
 
 def _refuse_results_after_a_stop() -> None:

@@ -49,14 +49,15 @@ class InvalidDefinition(AWSError):
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong, and where, as a path into the definition."""
+    """What is wrong, and where, as a path into the definition; None where that is not known."""
 
     code: str
     message: str
-    place: str
+    place: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.code}: {self.message} at {self.place}"
+        where = "" if self.place is None else f" at {self.place}"
+        return f"{self.code}: {self.message}{where}"
 
 
 def check(definition: str) -> None:
@@ -65,31 +66,34 @@ def check(definition: str) -> None:
     Raises:
         InvalidDefinition: with every problem found, each with its place as a JSON pointer.
     """
+    problems = problems_of(definition)
+    if problems:
+        listed = ", ".join(str(problem) for problem in problems)
+        raise InvalidDefinition(f"Invalid State Machine Definition: '{listed}'")
+
+
+def problems_of(definition: str) -> list[Problem]:
+    """Everything found wrong with a definition's text."""
     try:
         parsed = json.loads(definition)
     except ValueError as error:
-        raise InvalidDefinition(
-            f"Invalid State Machine Definition: 'INVALID_JSON_DESCRIPTION: {error}'"
-        ) from error
+        return [Problem("INVALID_JSON_DESCRIPTION", str(error))]
     if not isinstance(parsed, dict):
-        raise _invalid("INVALID_JSON_DESCRIPTION: the definition is no JSON object")
+        return [Problem("INVALID_JSON_DESCRIPTION", "the definition is no JSON object")]
     problems = list(find_problems(parsed))
     if problems:
-        raise _invalid(", ".join(str(problem) for problem in problems))
+        return problems
     try:
         AmazonStateLanguageParser.parse(definition)
     except ASLParserException as error:
-        raise _invalid(f"SCHEMA_VALIDATION_FAILED: {error!r}") from error
+        return [_schema(repr(error))]
     except Exception as error:
         # moto's parser reports what it does not accept (an unknown service, a bad number) by any exception
-        raise _invalid(f"SCHEMA_VALIDATION_FAILED: {type(error).__name__}: {error}") from error
+        return [_schema(f"{type(error).__name__}: {error}")]
+    return []
 
 
-def _invalid(problems: str) -> InvalidDefinition:
-    return InvalidDefinition(f"Invalid State Machine Definition: '{problems}'")
-
-
-def _schema(message: str, place: str) -> Problem:
+def _schema(message: str, place: str | None = None) -> Problem:
     return Problem("SCHEMA_VALIDATION_FAILED", message, place)
 
 
