@@ -144,7 +144,18 @@ def _json_only(send: Any) -> Any:
 
 def _describe_execution(self: Any) -> ActionResult:
     execution = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
-    return ActionResult(_present({**execution.to_describe_output(), **_qualifiers(execution)}))
+    answer = {**execution.to_describe_output(), **_qualifiers(execution), **_redrive(execution)}
+    return ActionResult(_present(answer))
+
+
+def _redrive(execution: Any) -> dict[str, Any]:
+    """Whether AWS would redrive it; here RedriveExecution says that it is not imitated."""
+    status = execution.status
+    if status in ("RUNNING", "SUCCEEDED"):
+        reason = f"Execution is {status} and cannot be redriven"
+        return {"redriveCount": 0, "redriveStatus": "NOT_REDRIVABLE", "redriveStatusReason": reason}
+    by_map_run = isinstance(execution, ChildExecution)
+    return {"redriveCount": 0, "redriveStatus": "REDRIVABLE_BY_MAP_RUN" if by_map_run else "REDRIVABLE"}
 
 
 def _qualifiers(execution: Any) -> dict[str, Any]:

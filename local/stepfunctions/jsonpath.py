@@ -9,8 +9,10 @@ from typing import Any
 
 from moto.stepfunctions.parser.asl.antlr.runtime.ASLLexer import ASLLexer
 from moto.stepfunctions.parser.asl.antlt4utils.antlr4utils import is_terminal
+from moto.stepfunctions.parser.asl.component.common.assign.assign_decl import AssignDecl
 from moto.stepfunctions.parser.asl.component.common.string import string_expression
 from moto.stepfunctions.parser.asl.component.intrinsic.argument import argument
+from moto.stepfunctions.parser.asl.component.state.choice import choice_rule
 from moto.stepfunctions.parser.asl.component.state.choice.comparison.operator.implementations import (
     boolean_equals,
     numeric,
@@ -46,6 +48,33 @@ def install() -> None:
     variable_store.VariableStore.get_assigned_variables = _assigned_variables
     preprocessor.Preprocessor._inner_string_of = staticmethod(_text_of)
     preprocessor.from_string_literal = _text_of
+    visitor = preprocessor.Preprocessor
+    visitor.visitChoice_rule_comparison_variable = _with_assign(visitor.visitChoice_rule_comparison_variable)
+    choice_rule.ChoiceRule._eval_body = _evaluate_rule
+
+
+def _with_assign(visit: Any) -> Any:
+    """Keep a Choice rule's Assign; moto drops it in JSONPath."""
+
+    def visit_rule(self: Any, ctx: Any) -> Any:
+        rule = visit(self, ctx)
+        if rule.assign is None:
+            parts = (self.visit(child) for child in ctx.children)
+            rule.assign = next((part for part in parts if isinstance(part, AssignDecl)), None)
+        return rule
+
+    return visit_rule
+
+
+def _evaluate_rule(self: Any, env: Any) -> None:
+    """Evaluate a Choice rule; its Assign reads the state's input, which moto hides behind the result."""
+    self.comparison.eval(env)
+    holds = env.stack.pop()
+    if holds is True:
+        for part in (self.assign, self.output):
+            if part:
+                part.eval(env=env)
+    env.stack.append(holds)
 
 
 def _sample_variable(self: Any, env: Any) -> None:

@@ -248,6 +248,20 @@ def test_stopping_ends_the_wait_for_a_token(machines: Machines, local_aws: Local
 class TestRefusals:
     """What is not imitated says so by its name."""
 
+    @pytest.mark.parametrize(
+        ("states", "status", "reason"),
+        [
+            (giving("one"), "NOT_REDRIVABLE", "Execution is SUCCEEDED and cannot be redriven"),
+            ({"A": {"Type": "Fail"}}, "REDRIVABLE", None),
+        ],
+    )
+    def test_what_could_be_redriven(
+        self, machines: Machines, states: dict[str, Any], status: str, reason: str | None
+    ) -> None:
+        ended = machines.run(states)
+        assert (ended["redriveCount"], ended["redriveStatus"]) == (0, status)
+        assert ended.get("redriveStatusReason") == reason
+
     def test_operations(self, machines: Machines, local_aws: LocalAws) -> None:
         api = machines.api
         execution = machines.start(machines.make({"A": {"Type": "Fail"}}))

@@ -71,6 +71,20 @@ class TestVariables:
         assert ended["status"] == "SUCCEEDED", ended.get("cause")
         assert json.loads(ended["output"]) == ["a", "b"]
 
+    def test_a_rule_of_a_choice_assigns_in_jsonpath(self, machines: Machines) -> None:
+        rule = {"Variable": "$.n", "NumericEquals": 1, "Assign": {"n.$": "$.n", "w": "a\nb"}, "Next": "Get"}
+        states = {
+            "Choose": {
+                "Type": "Choice",
+                "Choices": [rule],
+                "Assign": {"n": "none", "w": "no"},
+                "Default": "Get",
+            },
+            "Get": {"Type": "Pass", "Parameters": {"n.$": "$n", "w.$": "$w"}, "End": True},
+        }
+        assert json.loads(run_in_jsonpath(machines, states, {"n": 1})["output"]) == {"n": 1, "w": "a\nb"}
+        assert json.loads(run_in_jsonpath(machines, states, {"n": 2})["output"]) == {"n": "none", "w": "no"}
+
     @pytest.mark.parametrize(
         ("path", "expected"),
         [
