@@ -10,7 +10,7 @@ from typing import Any
 from moto.core.exceptions import AWSError
 from moto.core.responses import ActionResult, EmptyResult
 from moto.stepfunctions import responses
-from moto.stepfunctions.exceptions import ResourceNotFound, ValidationException
+from moto.stepfunctions.exceptions import ExecutionDoesNotExist, ResourceNotFound, ValidationException
 from moto.stepfunctions.parser import models as parser_models
 
 from local.stepfunctions import validation, versions
@@ -92,10 +92,12 @@ def _all_executions(backend: Any) -> Iterator[Any]:
 
 def _with_children(describe: Any) -> Any:
     def describe_execution(self: Any, execution_arn: str) -> Any:
+        if "/" not in execution_arn:  # a child's has its Map Run's label
+            return describe(self, execution_arn)
         for execution in _all_executions(self):
-            if isinstance(execution, ChildExecution) and execution.exec_arn == execution_arn:
+            if execution.exec_arn == execution_arn:
                 return execution
-        return describe(self, execution_arn)
+        raise ExecutionDoesNotExist(f"Execution Does Not Exist: '{execution_arn}'")
 
     return describe_execution
 

@@ -80,7 +80,7 @@ def problems_of(definition: str) -> list[Problem]:
         return [Problem("INVALID_JSON_DESCRIPTION", str(error))]
     if not isinstance(parsed, dict):
         return [Problem("INVALID_JSON_DESCRIPTION", "the definition is no JSON object")]
-    problems = list(find_problems(parsed))
+    problems = list(_misshapen(parsed)) or list(find_problems(parsed))
     if problems:
         return problems
     try:
@@ -91,6 +91,39 @@ def problems_of(definition: str) -> list[Problem]:
         # moto's parser reports what it does not accept (an unknown service, a bad number) by any exception
         return [_schema(f"{type(error).__name__}: {error}")]
     return []
+
+
+# What a machine and a state hold that is looked into: objects, and arrays of objects.
+_OBJECTS = ("ItemProcessor", "Iterator", "ProcessorConfig", "ItemReader", "ResultWriter", "WriterConfig")
+_ARRAYS = ("Branches", "Choices", "Retry", "Catch")
+
+
+def _misshapen(machine: Mapping[str, Any], path: str = "") -> Iterator[Problem]:
+    """What is no object or array where the rest of this module takes it for one."""
+    states = machine.get("States", {})
+    if not isinstance(states, dict):
+        yield _schema("The field 'States' must be an object", f"{path}/States")
+        return
+    for name, state in states.items():
+        yield from _misshapen_parts(state, f"{path}/States/{name}")
+
+
+def _misshapen_parts(value: Any, path: str) -> Iterator[Problem]:
+    if not isinstance(value, dict):
+        yield _schema(f"An object is wanted, not {value!r}", path)
+        return
+    for field in _OBJECTS:
+        if field in value:
+            yield from _misshapen_parts(value[field], f"{path}/{field}")
+    for field in _ARRAYS:
+        items = value.get(field, [])
+        if not isinstance(items, list):
+            yield _schema(f"The field '{field}' must be an array", f"{path}/{field}")
+            continue
+        for index, item in enumerate(items):
+            yield from _misshapen_parts(item, f"{path}/{field}[{index}]")
+    if "States" in value:
+        yield from _misshapen(value, path)
 
 
 def _schema(message: str, place: str | None = None) -> Problem:

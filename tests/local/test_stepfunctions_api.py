@@ -233,6 +233,28 @@ def test_a_definition_is_validated_without_being_made(machines: Machines) -> Non
     assert validate(definition="{")["diagnostics"][0]["code"] == "INVALID_JSON_DESCRIPTION"
 
 
+@pytest.mark.parametrize(
+    "states",
+    [
+        [],
+        {"A": []},
+        {"A": "Pass"},
+        {"A": {"Type": "Map", "ItemProcessor": [], "End": True}},
+        {"A": {"Type": "Map", "ItemProcessor": {"ProcessorConfig": 1}, "End": True}},
+        {"A": {"Type": "Map", "ItemProcessor": {"StartAt": "B", "States": {"B": 1}}, "End": True}},
+        {"A": {"Type": "Parallel", "Branches": {"StartAt": "B"}, "End": True}},
+        {"A": {"Type": "Parallel", "Branches": [1], "End": True}},
+        {"A": {"Type": "Choice", "Choices": [None]}},
+        {"A": {"Type": "Pass", "Catch": "B", "End": True}},
+    ],
+)
+def test_what_has_no_shape_is_refused_with_its_place(machines: Machines, states: Any) -> None:
+    with pytest.raises(ClientError, match=r"InvalidDefinition.* at /States"):
+        machines.api.create_state_machine(
+            name="m", definition=json.dumps({"StartAt": "A", "States": states}), roleArn=ROLE
+        )
+
+
 def test_stopping_ends_the_wait_for_a_token(machines: Machines, local_aws: LocalAws) -> None:
     queue = local_aws.client("sqs").create_queue(QueueName=f"q-{uuid.uuid4().hex[:8]}")["QueueUrl"]
     message = {"QueueUrl": queue, "MessageBody": "{% $states.context.Task.Token %}"}

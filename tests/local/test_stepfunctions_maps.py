@@ -294,6 +294,8 @@ class TestChildren:
             runs.api.describe_map_run(mapRunArn=arn)
         with pytest.raises(ClientError, match="ResourceNotFound"):
             runs.api.list_executions(mapRunArn=arn)
+        with pytest.raises(ClientError, match="ExecutionDoesNotExist"):
+            runs.api.describe_execution(executionArn=arn.replace(":mapRun:", ":execution:"))
 
 
 def stopped(described: dict[str, Any]) -> dict[str, Any] | None:
@@ -544,6 +546,16 @@ def test_an_inline_map_over_its_input_selects_too(machines: Machines) -> None:
         {"item": "a", "of": 2},
         {"item": "b", "of": 2},
     ]
+
+
+def test_the_older_iterator_is_distributed_too(machines: Machines) -> None:
+    iterator = {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}, **ECHO}
+    parameters = {"constant": "c", "item.$": "$$.Map.Item.Value", "all.$": "$"}
+    state = {"Type": "Map", "Iterator": iterator, "Parameters": parameters, "End": True}
+
+    ended = run_in_jsonpath(machines, {"Map": state}, ["a"])
+
+    assert json.loads(ended["output"]) == [{"constant": "c", "item": "a", "all": ["a"]}]
 
 
 class TestErrorsFromInside:
