@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -96,7 +96,7 @@ def recognise_mixed(values: Sequence[str]) -> MixedDates | None:
 def _without_the_most_usual(values: Sequence[str]) -> list[str]:
     """Give the values that are not written in the way in which most are."""
     tried = values[:: max(1, len(values) // _TRIED)]
-    ways = [
+    ways: list[Callable[[str], bool]] = [
         lambda value: bool(_ISO.fullmatch(value)) and _is_iso(value),
         lambda value: bool(_COMPACT.fullmatch(value)) and _parses(value, "%Y%m%d"),
         *(partial(_parses, pattern=date + time) for date in _DATES for time in _TIMES),
