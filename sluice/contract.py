@@ -18,12 +18,14 @@ from sluice.cells import FALSE_WORDS, TRUE_WORDS
 from sluice.column_names import normal
 from sluice.errors import ProjectError, RequestError
 from sluice.problems import Problem
+from sluice.spelling import Spelling
 
 Kind = Literal["number", "category"]
 FeatureType = Literal["string", "integer", "number", "boolean"]
 ClassLabel: TypeAlias = StrictBool | StrictInt | StrictStr
 
 Value: TypeAlias = float | str | None
+JsonValue: TypeAlias = bool | int | float | str | None
 Columns: TypeAlias = dict[str, list[Value]]
 """Columns in contract order: floats (null is NaN) for a number, strings or None for a category."""
 
@@ -56,6 +58,7 @@ class Feature(_Frozen):
     kind: Kind
     type: FeatureType
     nullable: bool
+    spelling: Spelling | None = None  # of a number's text; a number that is none comes as it is
 
 
 class TargetContract(_Frozen):
@@ -158,6 +161,14 @@ class ModelContract(_Frozen):
         by_column = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
         return self._convert({name: by_column[name] for name in self.names}, self.from_text)
 
+    def records(self, columns: Mapping[str, Sequence[Value]]) -> list[dict[str, JsonValue]]:
+        """Write columns as the JSON objects that `columns_from_records` makes them of, one a row."""
+        written = {
+            feature.name: [_json_value(value, feature) for value in columns[feature.name]]
+            for feature in self.features
+        }
+        return [dict(zip(written, row, strict=True)) for row in zip(*written.values(), strict=True)]
+
     def columns_from_arrays(self, arrays: Mapping[str, Sequence[Any]]) -> Columns:
         """Turn named columns (a structured array) of Python values into columns.
 
@@ -179,6 +190,8 @@ class ModelContract(_Frozen):
             if flag is None:
                 raise _Breach
             return _boolean(flag, feature)
+        if feature.spelling is not None:
+            text = feature.spelling.plain(text) or ""
         if not _NUMBER_TEXT.fullmatch(text):
             raise _Breach
         # Read exactly where a float, which holds 53 bits, would not; a longer one than that is no category.
@@ -198,11 +211,13 @@ class ModelContract(_Frozen):
         for feature in self.features:
             column: list[Value] = []
             columns[feature.name] = column
-            is_text = feature.type == "string"
+            read_text = self._category if feature.type == "string" else None
+            if feature.spelling is not None:
+                read_text = self.from_text
             for value in raw[feature.name]:
                 try:
-                    if is_text and type(value) is str:
-                        column.append(self._category(value, feature))
+                    if read_text is not None and type(value) is str:
+                        column.append(read_text(value, feature))
                     else:
                         column.append(convert(value, feature))
                 except _Breach:
@@ -301,6 +316,17 @@ def category_text(value: bool | float | str, type_: FeatureType) -> str:
     return str(value)
 
 
+def _json_value(value: Value, feature: Feature) -> JsonValue:
+    """Write a value of the model as what a client would send for it: 3 for the category "3"."""
+    if value is None or value != value:
+        return None
+    if feature.type == "boolean":
+        return value == "true" if isinstance(value, str) else bool(value)
+    if feature.type == "integer":
+        return int(value)
+    return float(value) if feature.type == "number" else value
+
+
 def _number(value: float, feature: Feature) -> Value:
     try:
         number = float(value)
@@ -338,6 +364,7 @@ def _refuse(where: str, expected: str, value: Any) -> NoReturn:
 def _expected(feature: Feature) -> str:
     finite = "finite " if feature.type == "number" else ""
     text = _EXPECTED[feature.type].replace("a number", f"a {finite}number")
+    text += f" (as text: with {feature.spelling.describe()})" if feature.spelling else ""
     return f"{text} or null" if feature.nullable else f"{text}, not null"
 
 

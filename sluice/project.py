@@ -29,6 +29,7 @@ from sluice.cells import ColumnType
 from sluice.column_names import normal
 from sluice.errors import ProjectError
 from sluice.problems import COMPARED, METRICS, Problem
+from sluice.spelling import Spelling
 from sluice.splits import KEY_COLUMN
 
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html
@@ -90,6 +91,7 @@ class Column(_Table):
     max: FiniteFloat | None = None
     categories: tuple[str | int, ...] | None = None
     format: str | None = None
+    spelling: Spelling | None = None
 
     @model_validator(mode="after")
     def _constraints_fit_the_type(self) -> Self:
@@ -103,6 +105,11 @@ class Column(_Table):
             strange = [each for each in self.categories or () if not _INTEGER.fullmatch(str(each))]
             if strange:
                 raise ValueError(f"`categories` of an integer column: {strange[0]!r} is no integer")
+        if self.spelling is not None:
+            if self.type not in {"integer", "number"}:
+                raise ValueError(f"`spelling` is for integer and number columns, not for {self.type}")
+            if self.type == "integer" and self.spelling.percent:
+                raise ValueError("`spelling.percent` makes hundredths, which are no integers")
         if self.format is not None:
             if self.type != "timestamp":
                 raise ValueError(f"`format` is for timestamp columns, not for {self.type}")
@@ -327,7 +334,7 @@ def _fields_at(path: list[str]) -> list[str]:
     if not path:
         return list(Project.model_fields)
     if path[0] == "columns":
-        return list(Column.model_fields)
+        return list((Spelling if len(path) > 2 else Column).model_fields)
     annotation = Project.model_fields[path[0]].annotation
     return (
         list(annotation.model_fields)

@@ -7,7 +7,7 @@ import csv
 import difflib
 import io
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -23,7 +23,7 @@ from sluice.column_names import normal
 from sluice.datasets import signatures
 from sluice.datasets.header import Header, read_header
 from sluice.errors import EmptyFile, SchemaMismatch, UnreadableFile
-from sluice.project import Project
+from sluice.project import Data
 
 _BLOCK_BYTES = 1024**2  # also what a row may take up, at most
 _HEAD_BYTES = _BLOCK_BYTES
@@ -37,6 +37,17 @@ _NOT_CSV = {
     b"\xff\xfe": signatures.Signature("UTF-16 text", advice="save it as UTF-8"),
     b"\xfe\xff": signatures.Signature("UTF-16 text", advice="save it as UTF-8"),
 }
+
+
+class Layout(Protocol):
+    """What a reader has to know of a file; a project says it of what is uploaded."""
+
+    @property
+    def columns(self) -> Mapping[str, Any] | None:
+        """By name, what the file has to hold, all of it and nothing else; None: whatever it holds."""
+
+    @property
+    def data(self) -> Data: ...
 
 
 class Source(Protocol):
@@ -85,7 +96,7 @@ class RaggedRows(Exception):
 
 
 def read_batches(
-    source: Source, project: Project, spool: Path, ragged: list[RaggedRow] | None
+    source: Source, project: Layout, spool: Path, ragged: list[RaggedRow] | None
 ) -> Iterator[pa.RecordBatch]:
     """Yield the file's rows. CSV cells are strings or null; those of a Parquet file are of its types.
 
@@ -141,7 +152,7 @@ def _refuse_no_csv(head: bytes, source: Source) -> None:
         )
 
 
-def _csv_header(head: bytes, source: Source, project: Project) -> Header:
+def _csv_header(head: bytes, source: Source, project: Layout) -> Header:
     try:
         # A character cut in two at the end of the head is no mistake of the file's.
         text = codecs.getincrementaldecoder("utf-8-sig")().decode(head)
@@ -163,12 +174,13 @@ def _csv_header(head: bytes, source: Source, project: Project) -> Header:
     return read_header(text, project.data.delimiter)
 
 
-def _check_header(found: Sequence[str], source: Source, project: Project) -> None:
-    expected = list(project.columns)
+def _check_header(found: Sequence[str], source: Source, project: Layout) -> None:
+    expected = list(found if project.columns is None else project.columns)
     times = Counter(found)
     twice = sorted(name for name, count in times.items() if count > 1)
     missing = [name for name in expected if name not in times]
-    extra = [name for name in found if name not in project.columns]
+    known = frozenset(expected)
+    extra = [name for name in found if name not in known]
     if not (twice or missing or extra):
         return
     faults = []
@@ -204,7 +216,7 @@ def _names(names: Sequence[str], candidates: Sequence[str] = (), most: int = 12)
 
 
 def _csv_batches(
-    source: Source, project: Project, header: Header, ragged: list[RaggedRow] | None
+    source: Source, project: Layout, header: Header, ragged: list[RaggedRow] | None
 ) -> Iterator[pa.RecordBatch]:
     def on_ragged(row: Any) -> Literal["skip", "error"]:
         if ragged is None:
@@ -214,7 +226,7 @@ def _csv_batches(
         ragged.append(RaggedRow(row.number - above, row.actual_columns, row.expected_columns, row.text))
         return "skip"
 
-    columns = list(project.columns)
+    columns = list(header.names if project.columns is None else project.columns)
     with source.open() as file:
         text = _Utf8(file, source)
         try:
@@ -280,7 +292,7 @@ class _Utf8(io.RawIOBase):
         return len(chunk)
 
 
-def _line_of_unclosed_quote(source: Source, project: Project) -> int | None:
+def _line_of_unclosed_quote(source: Source, project: Layout) -> int | None:
     """The line (from 1) that opens a quoted field which is still open at the end of the file."""
     with source.open() as file:
         text = _Utf8(file, source)
@@ -316,7 +328,7 @@ def _not_utf8(source: Source, offset: int, value: int) -> UnreadableFile:
     )
 
 
-def _parquet_batches(source: Source, project: Project, spool: Path) -> Iterator[pa.RecordBatch]:
+def _parquet_batches(source: Source, project: Layout, spool: Path) -> Iterator[pa.RecordBatch]:
     # Parquet's directory is at the end of the file, so it cannot be read from a stream.
     with source.open() as stream, spool.open("wb") as copy:
         while chunk := stream.read(_COPY_BYTES):

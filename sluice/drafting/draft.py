@@ -10,7 +10,6 @@ from sluice.drafting.classes import means_yes, without_strays
 from sluice.drafting.leaks import find_sum
 from sluice.drafting.profiling import ColumnProfile, profile
 from sluice.drafting.roles import (
-    SPELLED,
     ColumnDraft,
     Range,
     Role,
@@ -19,6 +18,7 @@ from sluice.drafting.roles import (
     feature_column,
     mixed_dates_text,
     rows_text,
+    spelling_notes,
     suggest_entity,
 )
 from sluice.drafting.sampling import Sample, check_column, shown
@@ -291,9 +291,7 @@ def _keep_what_there_is(columns: Sequence[ColumnDraft], target: ColumnProfile) -
 
 
 def _target_column(column: ColumnProfile, problem: Problem) -> ColumnDraft:
-    notes = []
-    if column.spelling:
-        notes.append(SPELLED.format(column.spelling))
+    notes = list(spelling_notes(column))
     if column.empty:
         notes.append(
             f"{rows_text(column.empty)} without a value: nothing to learn from, they will be rejected"
@@ -358,11 +356,8 @@ def _warnings_of_columns(target: ColumnProfile, profiles: dict[str, ColumnProfil
             yield (
                 f"{shown(column.name)}: {rows_text(column.breaking_rows)} {what} ({breaking}): they will be rejected"
             )
-        if column.spelling:
-            yield (
-                f"{shown(column.name)}: numbers written with {column.spelling} ({column.counts[0][0]}):"
-                " features.py reads them"
-            )
+        for note in spelling_notes(column):
+            yield f"{shown(column.name)}: {note}"
         if column.dates and column.dates.other:
             yield f"{shown(column.name)}: {column.dates.format} or {column.dates.other}? the data fit both, check it"
         mixed = mixed_dates_text(column)

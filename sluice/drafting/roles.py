@@ -9,13 +9,13 @@ from typing import Literal
 from sluice.arrow import compute as pc
 from sluice.drafting.leaks import find_leak
 from sluice.drafting.profiling import ColumnProfile
+from sluice.drafting.toml import inline, spelling_table
 from sluice.problems import Problem
 from sluice.splits import KEY_COLUMN
 
 Role = Literal["numeric", "categorical", "left out", "target", "entity", "timestamp"]
 
 LISTED_CATEGORIES = 20
-SPELLED = "text here: numbers written with {}; features.py reads them"
 _MOST_INTEGER_CATEGORIES = 12
 _MOST_NAMED_CATEGORIES = 50
 _SCALE = 8
@@ -176,8 +176,7 @@ def _feature(draft: ColumnDraft, dates: dict[str, Range]) -> ColumnDraft:
     notes = list(draft.notes)
     if column.name in dates:
         notes.append(f"part of a date that is split over {', '.join(dates)}; features.py can put it together")
-    if column.spelling:
-        notes.append(SPELLED.format(column.spelling))
+    notes += spelling_notes(column)
     return replace(
         draft,
         role=role,
@@ -193,18 +192,29 @@ def _feature(draft: ColumnDraft, dates: dict[str, Range]) -> ColumnDraft:
 def _role(column: ColumnProfile, *, date_part: bool) -> Role:
     if column.type in ("boolean", "string"):
         return "categorical"
-    return "categorical" if not column.spelling and _is_integer_category(column, date_part) else "numeric"
+    return "categorical" if _is_integer_category(column, date_part) else "numeric"
 
 
 def _range(column: ColumnProfile, role: Role, part_of_date: Range) -> Range:
     low, high = part_of_date
-    if column.spelling:
-        return low, high
     if column.whole and (column.low, column.high) == (0, 1):
         return 0, 1
     if low is None and role == "numeric" and column.low is not None and column.low >= 0:
         return 0 if _NEVER_NEGATIVE & set(_words(column.name)) else None, high
     return low, high
+
+
+def spelling_notes(column: ColumnProfile) -> tuple[str, ...]:
+    """Say how the numbers are written, where not plainly, and what was guessed."""
+    notes = []
+    if column.spelling is not None:
+        notes.append(f"numbers written with {column.spelling.describe()}, as {inline(column.example)}")
+    if column.doubt:
+        other = (
+            "" if column.other is None else f"; if that is wrong, spelling = {spelling_table(column.other)}"
+        )
+        notes.append(f"check this: {column.doubt}{other}")
+    return tuple(notes)
 
 
 def mixed_dates_text(column: ColumnProfile) -> str | None:
@@ -237,6 +247,10 @@ def _useless(column: ColumnProfile) -> str | None:
         return "never filled in"
     if column.distinct == 1 and not column.nulls:
         return f"always {column.counts[0][0]!r}"
+    if column.lost_digits:
+        return "codes that a spreadsheet wrote with an exponent: their last digits are lost"
+    if column.units:
+        return f"amounts of several kinds ({', '.join(column.units)}); features.py can make one of them"
     if _is_identifier(column):
         return f"an identifier, {column.distinct:,} different values in {column.filled:,} rows"
     if _is_row_number(column):

@@ -10,9 +10,8 @@ from pathlib import Path
 from string import Template
 
 from sluice.drafting.draft import MAX_REJECTED_SHARE, Draft
-from sluice.drafting.profiling import ColumnProfile
 from sluice.drafting.roles import LISTED_CATEGORIES, ColumnDraft
-from sluice.drafting.toml import array, comment, inline, key, string
+from sluice.drafting.toml import array, comment, inline, key, spelling_table, string
 from sluice.errors import ProjectError
 from sluice.project import Project
 
@@ -43,8 +42,6 @@ def write_project(folder: Path, draft: Draft, *, force: bool = False) -> list[Pa
         "train.py": render_train(draft),
         "README.md": render_readme(folder, draft),
     }
-    if _spelled(draft):
-        texts["features.py"] = render_features(draft)
     for file, text in texts.items():
         (folder / file).write_text(text, encoding="utf-8")
     return [folder / file for file in texts]
@@ -81,35 +78,9 @@ def render_train(draft: Draft) -> str:
     return _template("train.py").substitute(estimator=f"HistGradientBoosting{kind}", target=target)
 
 
-def render_features(draft: Draft) -> str:
-    """Render features.py, which reads the numbers that the file spells."""
-    by_mark = {
-        "DECIMAL_POINT": [column.name for column in _spelled(draft) if not column.decimal_comma],
-        "DECIMAL_COMMA": [column.name for column in _spelled(draft) if column.decimal_comma],
-    }
-    lists, calls = [], []
-    for constant, names in by_mark.items():
-        if names:
-            lists += array(constant, names)
-            mark = "," if constant == "DECIMAL_COMMA" else "."
-            calls += [
-                f"    for name in {constant}:",
-                f'        table[name] = numbers(table[name], decimal="{mark}")',
-            ]
-    return _template("features.py").substitute(lists="\n".join(lists), calls="\n".join(calls))
-
-
 def preview(name: str, draft: Draft) -> Project:
     """Give the project that would be written."""
     return Project.model_validate(tomllib.loads(render_project(name, draft)))
-
-
-def _spelled(draft: Draft) -> list[ColumnProfile]:
-    return [
-        column.profile
-        for column in draft.columns
-        if column.profile.spelling and column.role in ("numeric", "target")
-    ]
 
 
 def render_readme(folder: Path, draft: Draft) -> str:
@@ -121,9 +92,6 @@ def render_readme(folder: Path, draft: Draft) -> str:
         file=_as_code(draft.sample.path.name),
         data=shlex.quote(draft.sample.path.name),
         features=len(draft.named("numeric")) + len(draft.named("categorical")),
-        hook="reads the numbers that the file holds as text; other columns can be made there too"
-        if _spelled(draft)
-        else "not there yet: `build_features(table)` makes columns that the file does not have",
     )
 
 
@@ -230,8 +198,10 @@ def _column(draft: ColumnDraft) -> list[str]:
     seen = _seen(draft)
     lines += [
         f"[columns.{key(draft.name)}]",
-        f"type = {string(column.file_type)}" + (f"  # {seen}" if seen else ""),
+        f"type = {string(column.type)}" + (f"  # {seen}" if seen else ""),
     ]
+    if column.spelling is not None:
+        lines.append(f"spelling = {spelling_table(column.spelling)}")
     if column.dates and column.dates.format:
         lines.append(f"format = {string(column.dates.format)}")
     if draft.nullable:
@@ -254,26 +224,29 @@ def _seen(draft: ColumnDraft) -> str:
     column = draft.profile
     if column.type == "boolean" or draft.categories or not column.counts:
         return ""
-    if column.is_numeric and not column.spelling:
+    if column.is_numeric:
         if (column.low, column.high) == (0, 1) and column.distinct == 2:
             return "0 or 1"
         if draft.role == "categorical" and column.distinct <= LISTED_CATEGORIES:
-            values = sorted(int(float(value)) for value, _ in column.counts)
-            return f"a code, not a quantity: seen {', '.join(map(str, values))}"
-        return f"seen {column.low:.15g} … {column.high:.15g}"
+            values = sorted(set(column.values.drop_null().to_pylist()))
+            return f"a code, not a quantity: seen {', '.join(map(_number, values))}"
+        return f"seen {_number(column.low)} … {_number(column.high)}"
     example = inline(column.counts[0][0])
     if column.type == "string" and column.distinct > LISTED_CATEGORIES:
         return f"{column.distinct:,} different, such as {example}"
     return f"such as {example}"
 
 
+def _number(value: float | None) -> str:
+    """Write a number with all the digits that an integer has."""
+    return str(value) if isinstance(value, int) else f"{value:.15g}"
+
+
 def _features(draft: Draft) -> list[str]:
-    how = (
-        "let build_features in features.py make them"
-        if _spelled(draft)
-        else "add a features.py with build_features(table: DataFrame) -> DataFrame beside this file"
+    lines = comment(
+        "What the model sees. To compute others, add a features.py with build_features(table: DataFrame) -> DataFrame"
+        " beside this file, and name its columns here."
     )
-    lines = comment(f"What the model sees. To compute others, {how}, and name its columns here.")
     return [
         *lines,
         "[features]",

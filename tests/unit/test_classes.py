@@ -42,7 +42,7 @@ def test_a_stray_value_is_a_mistake_and_no_class(
     y = [*cycle(*classes, rows=600), *strays]
     draft = drafted(tmp_path, {"y": y}, positive=positive)
     assert (draft.problem, draft.positive) == ("binary", positive)
-    assert column(draft, "y").profile.file_type == type_
+    assert column(draft, "y").profile.type == type_
     assert column(draft, "y").profile.stray_rows == len(strays)
     [note] = draft.warnings
     assert note.startswith(f"y: {len(strays)} row{'s' * (len(strays) > 1)} neither ")

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from sluice.arrow import Array
 from sluice.drafting.draft import Draft, draft_project
 from sluice.drafting.rehearsal import rehearse
 from sluice.drafting.sampling import read_sample
@@ -109,7 +110,7 @@ def test_digits_beyond_64_bits_are_told_apart(tmp_path: Path) -> None:
     ],
     ids=["inf", "minus inf", "half inf", "too large", "too late"],
 )
-def test_values_that_will_be_rejected_are_said(tmp_path: Path, cells: Any, rows: int, said: str) -> None:
+def test_values_that_will_be_rejected_are_said(tmp_path: Path, cells: Array, rows: int, said: str) -> None:
     draft = drafted(tmp_path, cells)
     [note] = draft.warnings
     assert note.startswith(f"c: {rows} rows ")

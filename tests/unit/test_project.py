@@ -63,6 +63,7 @@ def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
         "max": None,
         "categories": None,
         "format": None,
+        "spelling": None,
     }
 
 

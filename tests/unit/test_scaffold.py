@@ -18,6 +18,7 @@ from sluice.drafting.scaffold import render_project, write_project
 from sluice.drafting.toml import array, comment, key, string
 from sluice.errors import ProjectError
 from sluice.project import Project
+from sluice.spelling import Spelling
 
 TELCO = Path(__file__).parents[3] / "shared" / "data" / "telco_customer_churn.csv"
 
@@ -171,24 +172,21 @@ class TestProjectToml:
         assert Project.load(tmp_path / "p").data.max_rejected_share > 0.25
 
 
-class TestFeatures:
-    def test_spelled_numbers_are_read(self, tmp_path: Path) -> None:
+class TestSpelledNumbers:
+    def test_they_are_the_projects_to_read_and_need_no_code(self, tmp_path: Path) -> None:
         data = frame()
         data["price"] = [f"{1 + row % 90}.{row % 900 + 100},{row % 10}" for row in range(len(data))]
         data["rate"] = [f"{row * 37 % 90}.5%" for row in range(len(data))]
         data.loc[0, "rate"] = None
         draft = draft_of(tmp_path, data, "price", sep=";")
         assert draft.problem == "regression"
-        written = write_project(tmp_path / "p", draft)
-        assert tmp_path / "p" / "features.py" in written
+        write_project(tmp_path / "p", draft)
+        assert not (tmp_path / "p" / "features.py").exists()
         project = Project.load(tmp_path / "p")
-        assert project.columns["price"].type == "string"
+        price, rate = project.columns["price"], project.columns["rate"]
+        assert (price.type, price.spelling) == ("number", Spelling(decimal=",", grouping="."))
+        assert (rate.type, rate.spelling, rate.nullable) == ("number", Spelling(after="%"), True)
         assert "rate" in project.features.numeric
-        made = hook(tmp_path / "p" / "features.py").build_features(data.copy())
-        assert made["price"].iloc[:2].tolist() == [1100.0, 2101.1]
-        assert made["rate"].isna().tolist()[:2] == [True, False]
-        assert made["rate"].iloc[1] == 37.5
-        assert made["kind"].tolist() == data["kind"].tolist()
 
 
 class TestTrain:
