@@ -17,18 +17,23 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from moto.cloudwatch.models import CloudWatchBackend
+from moto.cloudwatch.responses import CloudWatchResponse
 from moto.sagemaker.models import FakeEndpointConfig, SageMakerModelBackend
 from moto.sagemaker.responses import SageMakerResponse
 from moto.sagemakerruntime.responses import SageMakerRuntimeResponse
 from moto.server import ThreadedMotoServer
 
-from local import images, sagemaker
+from local import images, metric_queries, sagemaker
 from local.context import Context
 
 PROGRAMS = Path(__file__).parent / "images"
 ROLE = "arn:aws:iam::123456789012:role/SageMakerRole"
 REGISTRY = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
-PATCHED = (SageMakerResponse, SageMakerRuntimeResponse, SageMakerModelBackend, FakeEndpointConfig)
+PATCHED = (
+    *(SageMakerResponse, SageMakerRuntimeResponse, SageMakerModelBackend, FakeEndpointConfig),
+    *(CloudWatchBackend, CloudWatchResponse),
+)
 
 
 class InProcessContext(Context):
@@ -87,6 +92,7 @@ def running(state_dir: Path) -> Iterator[InProcessContext]:
         server.start()
         _, port = server.get_host_and_port()
         context = InProcessContext(port=port, state_dir=state_dir)
+        metric_queries.install()
         sagemaker.install(context)
         context.client("s3").create_bucket(Bucket="data")
         yield context
