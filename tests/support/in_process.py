@@ -53,8 +53,8 @@ class InProcessContext(Context):
                 service,
                 region_name=self.region,
                 endpoint_url=self.endpoint_url,
-                aws_access_key_id="test",
-                aws_secret_access_key="test",
+                aws_access_key_id=self.aws_env()["AWS_ACCESS_KEY_ID"],
+                aws_secret_access_key=self.aws_env()["AWS_SECRET_ACCESS_KEY"],
                 config=Config(retries={"total_max_attempts": 1}, parameter_validation=False),
             )
         return self.own_clients[service]
