@@ -250,3 +250,12 @@ def test_the_access_key_is_no_other_local_clouds(local_aws: LocalAws) -> None:
     assert not key.startswith(("AKIA", "ASIA")), "or scanners for secrets would report it"
     sts = local_aws.client("sts")
     assert sts.get_access_key_info(AccessKeyId=key)["Account"] == local_aws.account_id
+
+
+def test_nobody_may_simulate_policies(local_aws: LocalAws) -> None:
+    """SDKs try, to warn of what a role lacks, and go on where they may not."""
+    with pytest.raises(ClientError, match="not authorized to perform: iam:SimulatePrincipalPolicy") as caught:
+        local_aws.client("iam").simulate_principal_policy(
+            PolicySourceArn="arn:aws:iam::123456789012:role/r", ActionNames=["s3:GetObject"]
+        )
+    assert caught.value.response["Error"]["Code"] == "AccessDenied"

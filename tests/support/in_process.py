@@ -97,8 +97,9 @@ def running(state_dir: Path) -> Iterator[InProcessContext]:
         context.client("s3").create_bucket(Bucket="data")
         yield context
         client = context.client("sagemaker")
-        for summary in client.list_endpoints()["Endpoints"]:
-            client.delete_endpoint(EndpointName=summary["EndpointName"])
+        for page in client.get_paginator("list_endpoints").paginate():
+            for summary in page["Endpoints"]:
+                client.delete_endpoint(EndpointName=summary["EndpointName"])
         wait_for(lambda: not client.list_endpoints()["Endpoints"])
         context.end()
         server.stop()
