@@ -25,6 +25,7 @@ from moto.stepfunctions.parser.asl.eval.evaluation_details import AWSExecutionDe
 from moto.stepfunctions.parser.backend import execution as execution_module
 from moto.stepfunctions.parser.backend import execution_worker
 
+from local import execution_changes
 from local.stepfunctions import failures, interpreter, validation, versions
 from local.stepfunctions.api import refused
 from local.stepfunctions.history_log import open_log
@@ -108,6 +109,7 @@ def _start_execution(
         execution = _new_execution(self, target, name, text, trace_header)
         execution.start()
         machine.executions.append(execution)
+    execution_changes.started(execution)
     return execution
 
 
@@ -181,6 +183,7 @@ def _stop(self: Any, stop_date: datetime.datetime, error: str | None, cause: str
         time.sleep(0.01)
     self.stop_date, self.error, self.cause = stop_date, error, cause
     self.exec_status = ExecutionStatus.ABORTED
+    execution_changes.ended(self)
     worker.stop(stop_date=stop_date, error=error, cause=cause)
 
 
@@ -201,6 +204,7 @@ def _reflect(self: Any) -> None:
         execution.exec_status = ExecutionStatus.TIMED_OUT
     else:
         raise RuntimeError(f"{execution.exec_arn} ended in the state {type(state).__name__}")
+    execution_changes.ended(execution)
 
 
 def _fail_on_crash(execution_logic: Any) -> Any:
@@ -215,5 +219,6 @@ def _fail_on_crash(execution_logic: Any) -> Any:
             execution.stop_date = datetime.datetime.now(tz=datetime.UTC)
             execution.error, execution.cause = failures.RUNTIME, f"{type(error).__name__}: {error}"
             execution.exec_status = ExecutionStatus.FAILED
+            execution_changes.ended(execution)
 
     return _execution_logic
