@@ -196,7 +196,8 @@ class Machines(Construct):
     def _start_on_upload(self, uploads: s3.IBucket) -> sqs.Queue:
         """Start the intake on every object; give the queue of the events that could not be delivered."""
         # Every key, not only incoming/training/: ValidateDataset answers a misplaced upload with a report. A
-        # filter here would drop it without a word.
+        # filter here would drop it without a word. What a console or a tool makes of a folder (a key that ends in a
+        # slash, no bytes) is no upload.
         rule = events.Rule(
             self,
             "ObjectCreated",
@@ -204,7 +205,13 @@ class Machines(Construct):
             event_pattern=events.EventPattern(
                 source=["aws.s3"],
                 detail_type=["Object Created"],
-                detail={"bucket": {"name": [uploads.bucket_name]}},
+                detail={
+                    "bucket": {"name": [uploads.bucket_name]},
+                    "$or": [
+                        {"object": {"key": [{"anything-but": {"suffix": "/"}}]}},
+                        {"object": {"size": [{"numeric": [">", 0]}]}},
+                    ],
+                },
             ),
         )
         role = service_role(

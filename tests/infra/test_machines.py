@@ -123,7 +123,12 @@ def test_each_upload_starts_the_intake_wherever_it_lies(prod: Stacks) -> None:
     assert plain(bucket) == "<UploadsBucket>"
     assert rule["EventPattern"]["source"] == ["aws.s3"]
     assert rule["EventPattern"]["detail-type"] == ["Object Created"]
-    assert rule["EventPattern"]["detail"].keys() == {"bucket"}
+    assert rule["EventPattern"]["detail"].keys() == {"bucket", "$or"}
+    # All but folder markers: a key that ends in a slash and no bytes.
+    assert rule["EventPattern"]["detail"]["$or"] == [
+        {"object": {"key": [{"anything-but": {"suffix": "/"}}]}},
+        {"object": {"size": [{"numeric": [">", 0]}]}},
+    ]
     (target,) = rule["Targets"]
     paths = target["InputTransformer"]["InputPathsMap"]
     given = re.sub(
