@@ -143,14 +143,19 @@ class Machines(Construct):
                         f"sagemaker:Create{kind}",
                         f"sagemaker:Describe{kind}",
                         f"sagemaker:Stop{kind}",
+                        # A .sync job gets a tag of the service's own.
                         "sagemaker:AddTags",
+                        "sagemaker:ListTags",
                     ),
                     (jobs(resource, *self._names, suffixed=True),),
                 )
             )
         return [
             *grants,
-            Grant(("sagemaker:CreateModel",), (jobs("model", *self._names, suffixed=False),)),
+            Grant(
+                ("sagemaker:CreateModel", "sagemaker:AddTags"),
+                (jobs("model", *self._names, suffixed=False),),
+            ),
             Grant(("states:StartExecution",), (deployment.state_machine_arn,)),
             Grant(
                 ("states:DescribeExecution", "states:StopExecution"),
@@ -172,11 +177,21 @@ class Machines(Construct):
             ),
             Grant(("sagemaker:CreateModel",), (model,)),
             Grant(("sagemaker:CreateEndpointConfig",), (endpoint_config,)),
+            # To create with tags is to add tags.
+            Grant(("sagemaker:AddTags",), (model, endpoint_config, endpoint)),
             Grant(("sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint"), (endpoint, endpoint_config)),
             Grant(("sagemaker:DescribeEndpoint", "sagemaker:DeleteEndpoint"), (endpoint,)),
             # ListEndpoints knows no resources.
             Grant(("sagemaker:ListEndpoints",), ("*",)),
+            Grant(("logs:PutRetentionPolicy",), self._endpoint_log_group()),
         ]
+
+    def _endpoint_log_group(self) -> tuple[str, str]:
+        """Name the group in both forms: the reference has it bare, and Logs checks many an action against `:*`."""
+        name = f"/aws/sagemaker/Endpoints/{naming.endpoint(*self._names)}"
+        return arn("logs", "log-group", name, separator=":"), arn(
+            "logs", "log-group", f"{name}:*", separator=":"
+        )
 
     def _start_on_upload(self, uploads: s3.IBucket) -> sqs.Queue:
         """Start the intake on every object; give the queue of the events that could not be delivered."""

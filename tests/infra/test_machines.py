@@ -89,9 +89,15 @@ def test_the_settings_are_those_of_project_environment_and_stacks(prod: Stacks) 
         "own_image": False,
         "hyperparameters": {"max_iter": "20", "loss": 'log "loss"', "early_stopping": "true"},
         "max_runtime_seconds": 3600,
-        "instance_types": {"processing": "ml.m5.large", "training": "ml.m5.large", "serving": "ml.t2.medium"},
+        "instance_types": {
+            "processing": "ml.t3.large",
+            "training": "ml.m5.large",
+            "transform": "ml.m5.large",
+            "serving": "ml.t2.medium",
+        },
         "serving_instance_count": 1,
         "poll_seconds": 15,
+        "log_retention_days": 365,
         "machines": {"deployment": "<MachinesDeployment>"},
     }
 
