@@ -31,12 +31,13 @@ def up(arguments: argparse.Namespace) -> int:
     Where the local AWS of this folder runs already, the project as it now is gets deployed to it.
     """
     _check_project(arguments.project)
-    local = LocalAws(stack.data_folder() / "local", detach=arguments.detach)
+    local = LocalAws(stack.data_folder() / "local")
     try:
         deployed = stack.deploy(arguments.project, local)
         deployed.save()
         say("\n".join(["", f"{arguments.project} is up:", *stack.describe(deployed)]))
         if arguments.detach or not local.is_ours:
+            local.release()
             say("\nstop it with `sluice down`")
             return 0
         say("\nit stays up until you press Ctrl-C")
@@ -52,7 +53,7 @@ def up(arguments: argparse.Namespace) -> int:
 
 def down(_: argparse.Namespace) -> int:
     """Stop the local AWS of this folder. What it held was in memory and is gone."""
-    stack.stop_detached(stack.saved())
+    stack.stop_detached(stack.saved()[0])
     return 0
 
 
@@ -159,7 +160,7 @@ def demo(arguments: argparse.Namespace) -> int:
     with step("generating transactions"):
         argv = [sys.executable, str(project / "generate.py"), "--out", str(data)]
         subprocess.run(argv, check=True, stdout=sys.stderr)
-    local = LocalAws((stack.data_folder() if arguments.keep else folder) / "local", detach=arguments.keep)
+    local = LocalAws((stack.data_folder() if arguments.keep else folder) / "local")
     try:
         deployed = stack.deploy(project, local)
         summary = _train_and_predict(deployed, data, folder)
@@ -170,6 +171,7 @@ def demo(arguments: argparse.Namespace) -> int:
     say(f"\nwhere to look:\n  {folder / 'report.html'}  the report, as it also lies in S3")
     if arguments.keep:
         deployed.save()
+        local.release()
         say("\n".join([*stack.describe(deployed), "", "it stays up until `sluice down`"]))
     else:
         local.stop()

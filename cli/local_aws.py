@@ -19,9 +19,8 @@ _START_SECONDS = 60.0
 class LocalAws:
     """The local AWS of a state folder: one that runs there already, or a process of ours."""
 
-    def __init__(self, state_dir: Path, *, detach: bool = False) -> None:
+    def __init__(self, state_dir: Path) -> None:
         self.state_dir = state_dir.resolve()
-        self._detach = detach
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -43,12 +42,13 @@ class LocalAws:
         ready.unlink(missing_ok=True)
         log = self.state_dir / "local-aws.log"
         argv = [sys.executable, "-m", "local", "serve", "--state-dir", str(self.state_dir)]
+        _end_in_good_order()
         with log.open("ab") as sink:
-            # Not detached, the server lives as long as the pipe to this process: even kill -9 ends it.
+            # The server lives as long as the pipe to this process, until `release`: even kill -9 ends it.
             self._process = subprocess.Popen(
-                argv if self._detach else [*argv, "--until-stdin-closes"],
+                [*argv, "--until-stdin-closes"],
                 cwd=toolchain.ROOT,
-                stdin=subprocess.DEVNULL if self._detach else subprocess.PIPE,
+                stdin=subprocess.PIPE,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -62,6 +62,12 @@ class LocalAws:
         env: dict[str, str] = json.loads(ready.read_text())["env"]
         return env
 
+    def release(self) -> None:
+        """Let the server outlive this process. Not before it is deployed to: what ends half-way leaves nothing."""
+        if self._process and self._process.stdin:
+            self._process.stdin.write(b"stay\n")
+            self._process.stdin.close()
+
     def wait(self) -> None:
         if self._process:
             self._process.wait()
@@ -74,6 +80,16 @@ class LocalAws:
             self._process.wait(30)
         if self._process.stdin:
             self._process.stdin.close()
+
+
+def _end_in_good_order() -> None:
+    """Make SIGTERM and SIGHUP end this process as an exception does: what it has started is stopped."""
+
+    def end(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end)
 
 
 def _running(ready: Path) -> dict[str, str] | None:

@@ -105,7 +105,9 @@ def _parser() -> argparse.ArgumentParser:
         "sluice empty --stack sluice-bank-dev --yes",
     )
     empty.add_argument(
-        "--stack", metavar="NAME", help="a CloudFormation stack on AWS (default: the local one)"
+        "--stack",
+        metavar="NAME",
+        help="a stack that runs here, or one on AWS (default: the one that runs here)",
     )
     empty.add_argument("--yes", action="store_true", help="delete it (default: only say what there is)")
     empty.add_argument("--prod", action="store_true", help="also where the stack is of the environment prod")
@@ -203,7 +205,9 @@ def _add(
 
 def _stack_and_json(parser: argparse.ArgumentParser, what: str = "JSON on stdout") -> None:
     parser.add_argument(
-        "--stack", metavar="NAME", help="a CloudFormation stack on AWS (default: the local one)"
+        "--stack",
+        metavar="NAME",
+        help="a stack that runs here, or one on AWS (default: the one that runs here)",
     )
     parser.add_argument("--json", action="store_true", help=what)
 

@@ -34,6 +34,7 @@ class Stack:
     aws_env: dict[str, str]
     project_folder: str | None = None
     state_dir: str | None = None
+    name: str = ""
 
     def client(self, service: str) -> Any:
         import boto3
@@ -67,22 +68,32 @@ class Stack:
         return self.outputs[name]
 
     def save(self) -> None:
-        """Make this the stack that `sluice upload`, `predict` and `down` in this folder mean."""
+        """Make this a stack that `sluice upload`, `predict` and `down` in this folder mean."""
         session = _session_file()
         session.parent.mkdir(parents=True, exist_ok=True)
-        session.write_text(json.dumps(asdict(self), indent=2))
+        try:
+            before = saved()
+        except NoStack:
+            before = []
+        # What an earlier server held is gone with it.
+        url = self.aws_env["AWS_ENDPOINT_URL"]
+        others = [
+            each for each in before if each.name != self.name and each.aws_env.get("AWS_ENDPOINT_URL") == url
+        ]
+        session.write_text(json.dumps([asdict(each) for each in (*others, self)], indent=2))
 
 
 def current(stack_name: str | None) -> Stack:
-    """Return the named stack on AWS, or the one `sluice up` left running in this folder.
+    """Return the stack that `sluice up` left running in this folder, or the named one: here, or else on AWS.
 
     Raises:
-        NoStack: there is neither.
+        NoStack: there is none, or several run here and none is named.
     """
-    if stack_name:
+    here = saved() if stack_name is None or _session_file().exists() else []
+    named = [each for each in here if stack_name in (None, each.name)]
+    if stack_name is not None and not named:
         return _on_aws(stack_name)
-    stack = saved()
-    url = stack.aws_env.get("AWS_ENDPOINT_URL", "")
+    url = named[0].aws_env.get("AWS_ENDPOINT_URL", "")
     if not local_aws.answers(url):
         raise NoStack(
             "the local AWS of this folder is gone",
@@ -90,18 +101,29 @@ def current(stack_name: str | None) -> Stack:
             why="it was stopped or killed; what it held was in memory and is gone, too",
             fix="start it again with `sluice up PROJECT`",
         )
-    return stack
+    if len(named) > 1:
+        names = [each.name for each in named]
+        raise NoStack(
+            f"{len(names)} stacks run here: {', '.join(names)}",
+            where=str(_session_file().resolve()),
+            why="`sluice up` was called for several projects in this folder",
+            fix=f"say which one is meant: --stack {names[-1]}",
+        )
+    return named[0]
 
 
-def saved() -> Stack:
-    """Return the stack that `sluice up` left in this folder, whether or not it still runs.
+def saved() -> list[Stack]:
+    """Return the stacks that `sluice up` left in this folder, at least one, whether or not they still run.
 
     Raises:
-        NoStack: there is none, or it cannot be read.
+        NoStack: there is none, or they cannot be read.
     """
     session = _session_file()
     try:
-        return Stack(**json.loads(session.read_text()))
+        told = json.loads(session.read_text())
+        stacks = [Stack(**each) for each in told]
+        if not stacks:
+            raise ValueError("it names no stack")
     except FileNotFoundError:
         raise NoStack(
             "no stack is running here",
@@ -115,6 +137,7 @@ def saved() -> Stack:
             why=str(error),
             fix="delete this file, and start again with `sluice up PROJECT`",
         ) from error
+    return stacks
 
 
 def _session_file() -> Path:
@@ -138,7 +161,7 @@ def _on_aws(stack_name: str) -> Stack:
             fix=_NAME_IT,
         ) from None
     outputs = described["Stacks"][0].get("Outputs", [])
-    return Stack({o["OutputKey"]: o["OutputValue"] for o in outputs}, {})
+    return Stack({o["OutputKey"]: o["OutputValue"] for o in outputs}, {}, name=stack_name)
 
 
 def stop_detached(stack: Stack) -> None:
@@ -159,16 +182,19 @@ def deploy(project_folder: Path, local: LocalAws) -> Stack:
     with step("local AWS"):
         aws_env = local.start()
     env = toolchain.tool_env(aws_env)
-    with step("cdk bootstrap, cdk synth"):
-        account = f"aws://{aws_env['CDK_DEFAULT_ACCOUNT']}/{aws_env['CDK_DEFAULT_REGION']}"
-        synth = toolchain.start_cdk(
+    account = f"aws://{aws_env['CDK_DEFAULT_ACCOUNT']}/{aws_env['CDK_DEFAULT_REGION']}"
+    with (
+        step("cdk bootstrap, cdk synth"),
+        toolchain.start_cdk(
             "synth", "--quiet", *context, "--output", str(assembly), env=env, log=log.with_name("synth.log")
-        )
+        ) as synth,
         # Where there is no cdk.json, or the CLI would synthesize the app for it as well.
-        bootstrap = toolchain.start_cdk("bootstrap", account, env=env, log=log, cwd=local.state_dir)
+        toolchain.start_cdk("bootstrap", account, env=env, log=log, cwd=local.state_dir) as bootstrap,
+    ):
         bootstrap.wait()
         synth.wait()
-    with step("cdk deploy"):
+    with (
+        step("cdk deploy"),
         toolchain.start_cdk(
             "deploy",
             "--all",
@@ -177,9 +203,12 @@ def deploy(project_folder: Path, local: LocalAws) -> Stack:
             *("--outputs-file", str(outputs_file)),
             env=env,
             log=log,
-        ).wait()
-    outputs = json.loads(outputs_file.read_text())[naming.stack(project.name, "local")]
-    return Stack(outputs, aws_env, str(project_folder.resolve()), str(local.state_dir))
+        ) as deployment,
+    ):
+        deployment.wait()
+    name = naming.stack(project.name, "local")
+    outputs = json.loads(outputs_file.read_text())[name]
+    return Stack(outputs, aws_env, str(project_folder.resolve()), str(local.state_dir), name)
 
 
 def describe(stack: Stack) -> list[str]:

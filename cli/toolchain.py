@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,11 +42,20 @@ def tool_env(aws_env: dict[str, str]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class CdkRun:
-    """A started `cdk` command whose output goes to a log file."""
+    """A started `cdk` command whose output goes to a log file; left as a context it has ended."""
 
     command: str
     process: subprocess.Popen[bytes]
     log: Path
+
+    def __enter__(self) -> CdkRun:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # It leads a group: node, and the app that it runs.
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
 
     def wait(self) -> None:
         """Wait for the end.
@@ -63,6 +73,12 @@ def start_cdk(*arguments: str, env: dict[str, str], log: Path, cwd: Path = ROOT)
     argv = [str(_CDK), *arguments, "--no-notices", "--ci", "true"]
     with log.open("ab") as sink:
         process = subprocess.Popen(
-            argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT
+            argv,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            process_group=0,
         )
     return CdkRun(f"cdk {arguments[0]}", process, log)

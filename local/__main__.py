@@ -32,7 +32,9 @@ def main() -> int:
     )
     serve.add_argument("--port", type=int, default=0, help="default: a free one; see ready.json")
     serve.add_argument(
-        "--until-stdin-closes", action="store_true", help="end with the process that started it"
+        "--until-stdin-closes",
+        action="store_true",
+        help="end with the process that started it, unless it writes a line to stdin",
     )
     stop = commands.add_parser("stop", help="stop the server of a state folder")
     for command in (serve, stop):

@@ -40,7 +40,7 @@ PYTHONPATH={root} SLUICE_LOCAL_STATE={state_dir} exec {python} -m local.docker_s
 
 
 def serve(state_dir: Path, *, port: int = 0, until_stdin_closes: bool = False) -> None:
-    """Serve until SIGINT or SIGTERM, or until the parent closes our stdin if asked to.
+    """Serve until SIGINT or SIGTERM, or until the parent closes our stdin if asked to; a line there sets us free.
 
     Port 0 lets the kernel choose; `ready.json` in `state_dir` says which, and appears when it answers.
     Raises LocalAwsError when the folder is in use by another server, OSError when the port is.
@@ -133,9 +133,9 @@ def _configure(context: Context) -> None:
 
 
 def _stop_at_eof(context: Context) -> None:
-    while os.read(sys.stdin.fileno(), 4096):
-        pass
-    context.stopping.set()
+    told = os.read(sys.stdin.fileno(), 4096)
+    if not told:
+        context.stopping.set()
 
 
 def _lock(state_dir: Path) -> IO[str] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 
 from cli.toolchain import ROOT
 from tests.support.bank import bank_rows, write_csv, write_project
+from tests.support.local_aws import wait_until
 
 
 @dataclass(frozen=True)
@@ -119,3 +121,43 @@ def test_down_stops_it_and_says_so_when_there_is_nothing(shell: Shell) -> None:
     again = shell.sluice("down")
     assert again.returncode == 1
     assert "sluice up PROJECT" in again.stderr
+
+
+def processes_of(folder: Path) -> list[str]:
+    """The processes that were told of the folder."""
+    listed = subprocess.run(["ps", "-ww", "-eo", "pid,stat,args"], capture_output=True, text=True, check=True)
+    return [
+        line for line in listed.stdout.splitlines() if str(folder) in line and line.split()[1][0] not in "Z"
+    ]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_what_ends_in_the_middle_of_a_deployment_leaves_nothing_running(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    write_project(tmp_path / "bank")
+    local = tmp_path / ".sluice" / "local"
+    up = subprocess.Popen(
+        [sys.executable, "-m", "cli.main", "up", str(tmp_path / "bank"), "--detach"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until(lambda: any(" deploy " in line for line in processes_of(local)), 60)
+        assert (local / "ready.json").exists()
+        up.send_signal(number)
+        assert up.wait(30) == (143 if number == signal.SIGTERM else -9)
+        # After SIGKILL nobody ends the CDK CLI; it ends by itself, as its server is gone.
+        wait_until(lambda: not (local / "ready.json").exists(), 30)
+        wait_until(
+            lambda: (
+                not [line for line in processes_of(local) if number == signal.SIGTERM or " local " in line]
+            ),
+            30,
+        )
+    finally:
+        up.kill()
+        up.wait()
+        for line in processes_of(local):
+            os.kill(int(line.split()[0]), signal.SIGKILL)
