@@ -39,7 +39,7 @@ def entry() -> None:
     try:
         status = main()
     except SystemExit as end:  # argparse's
-        status = end.code if isinstance(end.code, int) else 2
+        status = end.code if isinstance(end.code, int) else 0
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         try:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, cast
 
+from cli.progress import say
 from sluice.contract import Feature, ModelContract
 from sluice.datasets import signatures
 from sluice.datasets.header import read_header
@@ -130,6 +131,8 @@ def _table_rows(source: _Given, contract: ModelContract, missing: Refuse) -> Gen
                 places = {known[normal(name)]: i for i, name in enumerate(names) if normal(name) in known}
                 if len(places) < len(known):
                     raise missing(names)
+                if not number:
+                    _tell_left_out(names, known)
                 for record in _typed(contract, {name: batch.column(i) for name, i in places.items()}):
                     yield from (misfits := list(_misfits(ragged, number + 1)))
                     number += len(misfits) + 1
@@ -149,7 +152,11 @@ def _misfits(ragged: list[RaggedRow], number: int) -> Iterator[Row]:
     """Take the ragged rows that come next, the first of them being the row `number`."""
     while ragged and ragged[0].number == number:
         row = ragged.pop(0)
-        yield Row(number, None, f"it has {row.fields} fields, the header {row.expected}")
+        yield Row(
+            number,
+            None,
+            f"it has {row.fields} field{'s' if row.fields != 1 else ''}, the header {row.expected}",
+        )
         number += 1
 
 
@@ -282,8 +289,16 @@ def _only_features(source: _Given, contract: ModelContract, missing: Refuse) -> 
                 absent = [name for name in names if name not in record]
                 if absent and number == 1:
                     raise missing(list(document))
+                if number == 1:
+                    _tell_left_out(list(document), known)
                 told = f"it has no {', '.join(map(repr, absent))}" if absent else ""
                 yield Row(number, None if absent else record, told)
+
+
+def _tell_left_out(names: Sequence[str], known: dict[str, str]) -> None:
+    left_out = [name for name in names if normal(name) not in known]
+    if left_out:
+        say(f"  left out, being no features of the model: {', '.join(left_out)}")
 
 
 def _by_normal_name(contract: ModelContract) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import random
 from decimal import Decimal
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from cli import prediction
 from cli.main import main
+from cli.serving import Served
 from tests.support.bank import Bank
 from tests.support.spelled import spelled
 
@@ -43,8 +43,10 @@ def test_the_file_is_learned_from_and_answered_as_its_plain_numbers_are(bank: Ba
     assert summary["outcome"] == "Deployed", summary
     assert summary["rejected_rows"] == 0
 
+    served = Served.by(deployed.stack)
+    asked = prediction.Asked(served)
+
     # Of the file, and of the plain numbers as JSON: the same answers, to the last digit, codes told apart.
-    served = list(prediction.predict_file(deployed.stack, file))
     records = [
         {
             "price": float(str(row["price"])),
@@ -53,13 +55,10 @@ def test_the_file_is_learned_from_and_answered_as_its_plain_numbers_are(bank: Ba
         }
         for row in plain
     ]
-    assert served == prediction.invoke(deployed.stack, json.dumps(records).encode(), "application/json")
+    answers = prediction.predict_file(served, file)
+    assert [answer.prediction for answer in answers] == asked.predictions(records)
     one, neighbour = (
-        prediction.invoke(
-            deployed.stack,
-            json.dumps({"price": 1.5, "share": 40, "store_code": code}).encode(),
-            "application/json",
-        )
+        asked.predictions([{"price": 1.5, "share": 40, "store_code": code}])
         for code in (9007199254740993, 9007199254740992)
     )
     assert one != neighbour
