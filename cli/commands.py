@@ -63,11 +63,14 @@ def empty(arguments: argparse.Namespace) -> int:
     """
     try:
         target = stack.current(arguments.stack)
-    except stack.NoStack:
-        if arguments.stack is None:
+    except stack.NoStack as gone:
+        if not arguments.stack:
             raise
         # `cdk destroy --all` takes the pipeline's stack first, and then stops at a bucket that is not empty.
-        target = stack.current(f"{arguments.stack}-data")
+        try:
+            target = stack.current(f"{arguments.stack}-data")
+        except stack.NoStack:
+            raise gone from None
     deployment = emptying.Deployment(target)
     contents = deployment.contents()
     if not contents:
@@ -91,6 +94,12 @@ def empty(arguments: argparse.Namespace) -> int:
 def upload(arguments: argparse.Namespace) -> int:
     """Put a file where the pipeline picks it up; with --wait, follow what comes of it."""
     failures.readable_file(arguments.file, "FILE", "name a CSV, TSV or Parquet file")
+    if arguments.key is not None and (not arguments.key or arguments.key.endswith("/")):
+        raise SluiceError(
+            "the key names no object",
+            where=f"--key {arguments.key!r}",
+            fix=f"name one, such as {keys.INCOMING_TRAINING}{arguments.file.name}, or leave it out",
+        )
     target = stack.current(arguments.stack)
     done = executions.upload(target, arguments.file, arguments.key)
     arn = executions.execution_arn(target, done)

@@ -45,10 +45,17 @@ def readable_file(path: Path, option: str, fix: str) -> None:
     """Check that a file can be read, before anything is started for it.
 
     Raises:
-        FileTrouble: there is none, it is a folder, or it may not be read.
+        FileTrouble: there is none, it is a folder or a pipe, or it may not be read.
     """
     if path.is_dir():
         raise FileTrouble(f"{path} is a folder", where=option, fix=fix)
+    if path.exists() and not path.is_file():
+        raise FileTrouble(
+            f"{path} is a pipe or a device",
+            where=option,
+            why="a file is read more than once",
+            fix="write it to a file first",
+        )
     try:
         path.open("rb").close()
     except OSError as error:

@@ -79,7 +79,9 @@ def current(stack_name: str | None) -> Stack:
     Raises:
         NoStack: there is neither.
     """
-    if stack_name:
+    if stack_name == "":  # a variable of the shell that is not set is not the local stack
+        raise NoStack("--stack names no stack", where='--stack ""', fix=_NAME_IT)
+    if stack_name is not None:
         return _on_aws(stack_name)
     stack = saved()
     url = stack.aws_env.get("AWS_ENDPOINT_URL", "")

@@ -74,6 +74,10 @@ def state_is_a_file() -> None:
     Path(".sluice").write_text("")
 
 
+def pipe() -> None:
+    os.mkfifo("pipe")
+
+
 UNSIGNED = {"AWS_DEFAULT_REGION": "eu-central-1"}
 UNREGIONED = CREDENTIALS
 NOBODY = REGION | {"AWS_PROFILE": "nobody"}
@@ -112,6 +116,18 @@ FILES: list[Case] = [
         {},
         ["would replace the file they are made from"],
     ),
+    (
+        "predict: a pipe",
+        ["predict", "--file", "pipe"],
+        pipe,
+        {},
+        ["pipe is a pipe", "write it to a file first"],
+    ),
+    ("upload: a pipe", ["upload", "pipe"], pipe, {}, ["pipe is a pipe", "write it to a file first"]),
+    *(
+        (f"upload: the key {key!r}", ["upload", "in.csv", "--key", key], nothing, {}, ["names no object"])
+        for key in ("", "incoming/training/")
+    ),
     ("upload: no file", ["upload", "nope.csv"], nothing, {}, ["no such file", "nope.csv"]),
     ("upload: a folder", ["upload", "folder", "--wait"], nothing, {}, ["folder is a folder", "Parquet"]),
     ("run: no file", ["run", TELCO, "--data", "nope.csv"], nothing, {}, ["no such file", "nope.csv"]),
@@ -144,6 +160,7 @@ STACKS: list[Case] = [
         (f"{name}: killed", argv, killed_server, {}, ["local AWS of this folder is gone", "sluice up"]),
         (f"{name}: cut off", argv, cut_off_session, {}, ["cannot be read", "delete this file"]),
         (f"{name}: another", argv, session_of_another_version, {}, ["cannot be read", "delete this file"]),
+        (f"{name}: no name", [*argv, "--stack", ""], killed_server, {}, ["--stack names no stack"]),
         (f"{name}: no region", [*argv, "--stack", "s"], nothing, UNREGIONED, ["no AWS region is set"]),
         (
             f"{name}: no credentials",
@@ -235,7 +252,7 @@ def test_a_stack_that_is_not_there_or_is_another_is_told_so(
 
     assert main.main([*argv, "--stack", "sluice-bank-dev"]) == 1
     told = capsys.readouterr().err
-    assert "there is no stack sluice-bank-dev" in told
+    assert "there is no stack sluice-bank-dev\n" in told
     assert "eu-central-1" in told
     assert "sluice-<project>-<environment>" in told
 
