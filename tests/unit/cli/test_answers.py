@@ -33,7 +33,7 @@ CSV = {
     "multiclass": 'label,a,probability of label,"b,c"\nlabel,0.25,0.5,0.25\n,,,\n',
     "regression": 'value\n""\n0.1\n-3.0\n',
 }
-LINES = {
+LINES: dict[str, list[Any]] = {
     "binary": [{"label": True, "probability": 0.75}, {"label": None, "probability": None}],
     "multiclass": [GIVEN["multiclass"][1][0], {"label": None, "probabilities": None}],
     "regression": [{"value": None}, {"value": 0.1}, {"value": -3.0}],

@@ -67,7 +67,7 @@ def session_of_another_version() -> None:
 def killed_meanwhile() -> None:
     """The server answers the first look, and nothing after it."""
     killed_server()
-    local_aws.answers = lambda _url: True  # put back by the fixture
+    local_aws.answers = lambda endpoint_url: True  # put back by the fixture
 
 
 def state_is_a_file() -> None:
@@ -243,25 +243,25 @@ def test_it_is_said_in_one_sentence_with_what_to_do(
 
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("argv", TO_STACKS.values(), ids=TO_STACKS)
-@mock_aws
 def test_a_stack_that_is_not_there_or_is_another_is_told_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], argv: list[str]
 ) -> None:
     for name, value in (CREDENTIALS | REGION).items():
         monkeypatch.setenv(name, value)
 
-    assert main.main([*argv, "--stack", "sluice-bank-dev"]) == 1
-    told = capsys.readouterr().err
-    assert "there is no stack sluice-bank-dev\n" in told
-    assert "eu-central-1" in told
-    assert "sluice-<project>-<environment>" in told
+    with mock_aws():
+        assert main.main([*argv, "--stack", "sluice-bank-dev"]) == 1
+        told = capsys.readouterr().err
+        assert "there is no stack sluice-bank-dev\n" in told
+        assert "eu-central-1" in told
+        assert "sluice-<project>-<environment>" in told
 
-    template = {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}
-    boto3.client("cloudformation").create_stack(StackName="another", TemplateBody=json.dumps(template))
-    assert main.main([*argv, "--stack", "another"]) == 1
-    told = capsys.readouterr().err
-    assert "the stack has no output" in told
-    assert "sluice-<project>-<environment>" in told
+        template = {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}
+        boto3.client("cloudformation").create_stack(StackName="another", TemplateBody=json.dumps(template))
+        assert main.main([*argv, "--stack", "another"]) == 1
+        told = capsys.readouterr().err
+        assert "the stack has no output" in told
+        assert "sluice-<project>-<environment>" in told
 
 
 @pytest.mark.usefixtures("folder")
