@@ -11,7 +11,7 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
-from cli import commands, failures, init
+from cli import commands, failures, init, stack
 from sluice.outcomes import Outcome
 
 _EXAMPLES = """\
@@ -58,6 +58,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     command: Callable[[argparse.Namespace], int] = arguments.command
     try:
+        if getattr(arguments, "stack", None) == "":  # a variable that is not set does not mean the local stack
+            raise stack.NoStack("--stack names no stack", where='--stack ""', fix=stack.NAME_IT)
         return command(arguments)
     except KeyboardInterrupt:
         return 130
