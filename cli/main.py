@@ -11,13 +11,14 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
-from cli import commands, failures, init, stack
+from cli import commands, failures, init, preflight, stack
 from sluice.outcomes import Outcome
 
 _EXAMPLES = """\
 examples:
   sluice init mybank --from bank.csv --target y    write a project from a data file
   sluice up mybank --detach                        local AWS + cdk deploy
+  sluice preflight mybank                          may this AWS account start the instances?
   sluice upload bank.csv --wait                    S3 put → EventBridge → Step Functions, state by state
   sluice predict --file rows.csv                   through InvokeEndpoint, CSV out
   sluice down                                      stop the local AWS
@@ -58,7 +59,9 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     command: Callable[[argparse.Namespace], int] = arguments.command
     try:
-        if getattr(arguments, "stack", None) == "":  # a variable that is not set does not mean the local stack
+        if (
+            getattr(arguments, "stack", None) == ""
+        ):  # a variable that is not set does not mean the local stack
             raise stack.NoStack("--stack names no stack", where='--stack ""', fix=stack.NAME_IT)
         return command(arguments)
     except KeyboardInterrupt:
@@ -82,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"sluice {metadata.version('sluice')}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     init.add_parser(subparsers)
+    preflight.add_parser(subparsers)
 
     up = _add(
         subparsers,

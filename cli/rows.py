@@ -7,7 +7,6 @@ import csv
 import gzip
 import json
 import tempfile
-import unicodedata
 import zlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, suppress
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, cast
 
 from cli.progress import say
+from sluice.column_names import normal
 from sluice.contract import Feature, ModelContract
 from sluice.datasets import signatures
 from sluice.datasets.header import read_header
@@ -324,8 +324,3 @@ def _tell_left_out(names: Sequence[str], known: dict[str, str]) -> None:
 
 def _by_normal_name(contract: ModelContract) -> dict[str, str]:
     return {normal(name): name for name in contract.names}
-
-
-def normal(name: str) -> str:
-    """Give a name as it is compared: composed (NFC), however it was typed."""
-    return name if name.isascii() else unicodedata.normalize("NFC", name)

@@ -10,11 +10,12 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NoReturn, Self, TypeAlias
+from typing import Any, Literal, NoReturn, Self, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, StrictBool, StrictInt, StrictStr, ValidationError
 
 from sluice.cells import FALSE_WORDS, TRUE_WORDS
+from sluice.column_names import normal
 from sluice.errors import ProjectError, RequestError
 from sluice.problems import Problem
 from sluice.spelling import Spelling
@@ -41,6 +42,9 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _BOOLEAN_TEXT = {**dict.fromkeys((*TRUE_WORDS, "1.0"), True), **dict.fromkeys((*FALSE_WORDS, "0.0"), False)}
 _SHOWN = 60
 _LONGEST_WHOLE = 40
+
+
+_T = TypeVar("_T")
 
 
 class _Frozen(BaseModel):
@@ -112,12 +116,12 @@ class ModelContract(_Frozen):
         """
         _require_rows(records)
         known = frozenset(self.names)
+        named: list[dict[str, Any]] = []
         for row, record in enumerate(records, start=1):
             if not isinstance(record, dict):
                 _refuse(f"row {row}", f"an object with the keys {_names(self.names)}", record)
-            if record.keys() != known:
-                self._refuse_names(list(record), f"row {row}")
-        return self._convert({name: [r[name] for r in records] for name in self.names}, from_json)
+            named.append(record if record.keys() == known else self._named(record, f"row {row}"))
+        return self._convert({name: [r[name] for r in named] for name in self.names}, from_json)
 
     def columns_from_lists(self, rows: Sequence[Any], convert: Converter | None = None) -> Columns:
         """Turn lists of JSON values in contract order, one a row, into columns.
@@ -147,7 +151,7 @@ class ModelContract(_Frozen):
         """
         names: Sequence[str] = self.names
         if rows and self._is_header(rows[0]):
-            names, rows = [field.strip() for field in rows[0]], rows[1:]
+            names, rows = self.own_names([field.strip() for field in rows[0]]), rows[1:]
             if len(names) != len(self.features) or set(names) != set(self.names):
                 self._refuse_names(names, "header")
         _require_rows(rows)
@@ -172,7 +176,7 @@ class ModelContract(_Frozen):
             RequestError: there is no row, or one breaks the contract.
         """
         if len(arrays) != len(self.features) or set(arrays) != set(self.names):
-            self._refuse_names(list(arrays), "array")
+            arrays = self._named(arrays, "array")
         _require_rows(next(iter(arrays.values())))
         return self._convert({name: arrays[name] for name in self.names}, from_array)
 
@@ -224,8 +228,22 @@ class ModelContract(_Frozen):
     def _is_header(self, fields: Sequence[str]) -> bool:
         """Half of the names are enough: a header with a mistake in it is told so, not read as values."""
         known = frozenset(self.names)
-        found = sum(field.strip() in known for field in fields)
+        found = sum(name in known for name in self.own_names([field.strip() for field in fields]))
         return found > 0 and 2 * found >= min(len(fields), len(known))
+
+    def own_names(self, names: Sequence[str]) -> list[str]:
+        """Give the features' own names for those that differ from them in Unicode normalisation only."""
+        if all(map(str.isascii, names)):
+            return list(names)
+        own = {normal(name): name for name in self.names}
+        return [own.get(normal(name), name) for name in names]
+
+    def _named(self, values: Mapping[str, _T], where: str) -> dict[str, _T]:
+        """Give values by the features' own names, or refuse the names."""
+        names = self.own_names(list(values))
+        if len(names) != len(self.features) or set(names) != set(self.names):
+            self._refuse_names(names, where)
+        return dict(zip(names, values.values(), strict=True))
 
     def _refuse_names(self, names: Sequence[str], where: str) -> NoReturn:
         missing = [name for name in self.names if name not in names]

@@ -6,11 +6,13 @@ import difflib
 import re
 import string
 import tomllib
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -24,6 +26,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from sluice.cells import ColumnType
+from sluice.column_names import normal
 from sluice.errors import ProjectError
 from sluice.problems import COMPARED, METRICS, Problem
 from sluice.spelling import Spelling
@@ -35,6 +38,7 @@ _MAX_HYPERPARAMETER_LENGTH = 2_500
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 
+_Name = Annotated[str, AfterValidator(normal)]
 _Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -60,14 +64,14 @@ class Data(_Table):
 class Entity(_Table):
     """[entity]: what a row is about. Without `key`, a row's key is the hash of the row."""
 
-    key: str | None = None
-    timestamp: str | None = None
+    key: _Name | None = None
+    timestamp: _Name | None = None
 
 
 class Target(_Table):
     """[target]: what is predicted."""
 
-    column: str
+    column: _Name
     problem: Problem
     positive: str | int | bool | None = None
 
@@ -116,8 +120,8 @@ class Column(_Table):
 class Features(_Table):
     """[features]: the model's inputs in order, the numeric ones first."""
 
-    numeric: tuple[str, ...] = ()
-    categorical: tuple[str, ...] = ()
+    numeric: tuple[_Name, ...] = ()
+    categorical: tuple[_Name, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -144,7 +148,8 @@ class Model(_Table):
     """[model]: how it is trained, and on what."""
 
     hyperparameters: dict[str, str | bool | int | float] = {}
-    max_runtime_seconds: Annotated[int, Field(ge=1, le=2_419_200)] = 3_600
+    # The processing jobs get the same limit, and theirs is at most nine days.
+    max_runtime_seconds: Annotated[int, Field(ge=1, le=777_600)] = 3_600
     instance_type: Annotated[str, StringConstraints(pattern=r"^ml\.")] = "ml.m5.large"
     image: str | None = None
 
@@ -185,7 +190,7 @@ class Project(_Table):
     data: Data = Data()
     entity: Entity = Entity()
     target: Target
-    columns: dict[str, Column]
+    columns: dict[_Name, Column]
     features: Features
     split: Split = Field(default=Split(), validate_default=True)
     model: Model = Model()
@@ -195,6 +200,16 @@ class Project(_Table):
     @property
     def name(self) -> str:
         return self.project.name
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _each_column_once(cls, columns: Any) -> Any:
+        if isinstance(columns, dict):
+            times = Counter(map(normal, columns))
+            twice = [name for name, count in times.items() if count > 1]
+            if twice:
+                raise ValueError(f"{twice[0]!r} is there twice, written in two ways that look alike")
+        return columns
 
     # A field's validator sees the fields above it that broke no rule. One of the model could return another model,
     # which Project(...) would not take: its salt would be no salt.

@@ -10,6 +10,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, model_validator
 
 DecimalMark = Literal[".", ","]
+DecimalMarks = Literal[".", ",", ".,", ",."]
 GroupingMark = Literal["", ".", ",", "'", " "]
 Negative = Literal["before", "after", "brackets"]
 
@@ -22,7 +23,11 @@ LONGEST = 100
 _BLANK = f"[{BLANKS}]*"
 _CLASSES = {"": "", ".": r"\.", ",": ",", "'": "['\u2019]", " ": f"[{BLANKS}]"}
 _RESERVED = re.compile(rf"[0-9()+{_MINUS}]")
-_DECIMALS = {".": "a decimal point", ",": "a decimal comma"}
+_DECIMALS = {
+    ",": "a decimal comma",
+    ".,": "a decimal point, in some cells a comma",
+    ",.": "a decimal comma, in some cells a point",
+}
 _GROUPS = {".": "points", ",": "commas", "'": "apostrophes", " ": "blanks"}
 
 
@@ -48,7 +53,8 @@ class Spelling(BaseModel):
     marks given here, or is no number: with points between thousands 1.234 is 1234, and 12.5 is none.
 
     Attributes:
-        decimal: the mark before the fraction.
+        decimal: the mark before the fraction; of two the second is for a few cells that were typed otherwise, and
+            where it could be one between thousands (1,234) the cell is no number.
         grouping: the mark between thousands; always three digits follow it. " " is any blank, the no-break and
             narrow ones too, and "'" the typographic apostrophe, too.
         before, after: what may stand around the number (a currency, a unit, %), in capitals or not, with or without
@@ -60,7 +66,7 @@ class Spelling(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    decimal: DecimalMark = "."
+    decimal: DecimalMarks = "."
     grouping: GroupingMark = ""
     before: str = ""
     after: str = ""
@@ -69,8 +75,8 @@ class Spelling(BaseModel):
 
     @model_validator(mode="after")
     def _can_be_told_apart(self) -> Self:
-        if self.decimal == self.grouping:
-            raise ValueError(f"`decimal` and `grouping` are both {self.decimal!r}")
+        if self.grouping and self.grouping in self.decimal:
+            raise ValueError(f"`decimal` and `grouping` are both {self.grouping!r}")
         for key, text in (("before", self.before), ("after", self.after)):
             if text != text.strip(BLANKS):
                 raise ValueError(f"`{key}` {text!r} has blanks around it: they are allowed anyway")
@@ -96,14 +102,14 @@ class Spelling(BaseModel):
         body = found[found.lastindex or 0]
         if self.grouping:
             body = compiled.grouping.sub("", body)
-        if self.decimal == ",":
+        if "," in self.decimal:
             body = body.replace(",", ".")
         sign = "-" if compiled.negative.search(text) else ""
         return f"{sign}{body}e-2" if self.percent and "%" in text else sign + body
 
     def describe(self) -> str:
         """Say it in words: "a decimal comma, points between thousands, € after"."""
-        parts = [_DECIMALS[self.decimal]] if self.decimal == "," else []
+        parts = [_DECIMALS[self.decimal]] if self.decimal != "." else []
         if self.grouping:
             parts.append(f"{_GROUPS[self.grouping]} between thousands")
         parts += [
@@ -136,11 +142,14 @@ def _compiled(spelling: Spelling) -> _Compiled:
 
 
 def _patterns(spelling: Spelling) -> Patterns:
-    decimal, group = _CLASSES[spelling.decimal], _CLASSES[spelling.grouping]
+    decimal, group = _CLASSES[spelling.decimal[0]], _CLASSES[spelling.grouping]
     # A group of thousands never begins with a zero: 0.500 is half of one, or no number.
     whole = rf"[1-9][0-9]{{0,2}}(?:{group}[0-9]{{3}})+|[0-9]+" if group else "[0-9]+"
     exponent = "" if spelling.percent else "(?:[eE][-+]?[0-9]+)?"
-    body = rf"((?:(?:{whole})(?:{decimal}[0-9]*)?|{decimal}[0-9]+){exponent})"
+    number = rf"(?:{whole})(?:{decimal}[0-9]*)?|{decimal}[0-9]+"
+    for other in (_CLASSES[mark] for mark in spelling.decimal[1:]):
+        number += rf"|[0-9]*{other}(?:[0-9]{{1,2}}|[0-9]{{4,}})|(?:0|[0-9]{{4,}}){other}[0-9]{{3}}"
+    body = rf"((?:{number}){exponent})"
     before = rf"(?:(?i:{re.escape(spelling.before)}){_BLANK})?" if spelling.before else ""
     text = "%" if spelling.percent else spelling.after
     after = rf"(?:{_BLANK}(?i:{re.escape(text)}))?" if text else ""

@@ -22,6 +22,7 @@ from containers.paths import MlPaths
 from containers.process import casting, row_keys, targets, transform
 from sluice.arrow import Table
 from sluice.arrow import compute as pc
+from sluice.column_names import normal
 from sluice.contract import ClassLabel, Kind, ModelContract
 from sluice.errors import TrainingSetFailed
 from sluice.payloads.documents import SplitSummary, TargetSummary, TrainingSetSummary
@@ -52,6 +53,7 @@ def build(dataset: Table, folder: Path) -> TrainingSet:
     """
     project = Project.load(folder)
     frame = _built(dataset, folder)
+    frame.columns = [normal(each) if isinstance(each, str) else each for each in frame.columns]
     _check_columns(frame, project)
     for name in project.features.categorical:
         frame[name] = casting.plain_texts(frame[name], project.data.null_values)

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from sluice.arrow import Array
 from sluice.arrow import compute as pc
+from sluice.column_names import normal
 from sluice.datasets import signatures
 from sluice.datasets.header import Header, read_header
 from sluice.errors import EmptyFile, SchemaMismatch, UnreadableFile
@@ -118,23 +119,30 @@ def read_batches(
             why="nothing was written, or the upload was cut off",
             fix="check the file where it was made and upload it again",
         )
+    _refuse_other_formats(head, source)
     if source.suffix == ".parquet":
         return _parquet_batches(source, project, spool)
-    _refuse_other_formats(head, source)
+    _refuse_no_csv(head, source)
     header = _csv_header(head, source, project)
     _check_header(header.names, source, project)
     return _csv_batches(source, project, header, ragged)
 
 
 def _refuse_other_formats(head: bytes, source: Source) -> None:
-    for magic, found in (signatures.SIGNATURES | _NOT_CSV).items():
-        if head.startswith(magic):
-            raise UnreadableFile(
-                f"the file is {found.what}, not CSV",
-                where=source.where,
-                why=f"it begins with the bytes {magic.hex(' ')}",
-                fix=f"{found.fix} and upload it again",
-            )
+    kind = "Parquet" if source.suffix == ".parquet" else "CSV"
+    found = signatures.recognise(head)
+    if kind == "CSV" and found is None:
+        found = next((each for magic, each in _NOT_CSV.items() if head.startswith(magic)), None)
+    if found:
+        raise UnreadableFile(
+            f"the file is {found.what}, not {kind}",
+            where=source.where,
+            why=signatures.beginning(head),
+            fix=f"{found.fix} and upload it again",
+        )
+
+
+def _refuse_no_csv(head: bytes, source: Source) -> None:
     if b"\0" in head:
         raise UnreadableFile(
             "the file is binary or UTF-16, not CSV",
@@ -327,11 +335,12 @@ def _parquet_batches(source: Source, project: Layout, spool: Path) -> Iterator[p
             copy.write(chunk)
     try:
         with pq.ParquetFile(spool) as file:
-            _check_header(file.schema_arrow.names, source, project)
+            names = list(map(normal, file.schema_arrow.names))
+            _check_header(names, source, project)
             _check_types(file.schema_arrow, source)
             for batch in file.iter_batches(_BATCH_ROWS):
                 cells = [_with_nulls(column, project.data.null_values) for column in batch.columns]
-                yield pa.RecordBatch.from_arrays(cells, names=batch.schema.names)
+                yield pa.RecordBatch.from_arrays(cells, names=names)
     except (pa.ArrowException, OSError) as error:
         raise UnreadableFile(
             "the file is no readable Parquet file",
@@ -344,7 +353,7 @@ def _parquet_batches(source: Source, project: Layout, spool: Path) -> Iterator[p
 
 
 def _check_types(found: pa.Schema, source: Source) -> None:
-    strange = [f"{each.name!r} ({each.type})" for each in found if not _is_cell(each.type)]
+    strange = [f"{each.name!r} ({each.type})" for each in found if not is_cell(each.type)]
     if strange:
         raise SchemaMismatch(
             f"columns are of types that no contract can name: {', '.join(strange)}",
@@ -354,10 +363,11 @@ def _check_types(found: pa.Schema, source: Source) -> None:
         )
 
 
-def _is_cell(kind: pa.DataType) -> bool:
+def is_cell(kind: pa.DataType) -> bool:
+    """Tell whether values of an Arrow type can be cells of a column that a contract names."""
     types = pa.types
     if types.is_dictionary(kind):
-        return _is_cell(kind.value_type)
+        return is_cell(kind.value_type)
     tests = (
         types.is_boolean,
         types.is_integer,

@@ -19,7 +19,7 @@ def plain_texts(spelling: Spelling, texts: Array) -> Array:
     bodies = pc.replace_substring_regex(numbers, patterns.number, patterns.body)
     if patterns.grouping:
         bodies = pc.replace_substring_regex(bodies, patterns.grouping, "")
-    if spelling.decimal == ",":
+    if "," in spelling.decimal:
         bodies = pc.replace_substring(bodies, ",", ".")
     if patterns.percent:
         hundredths = pc.match_substring(numbers, patterns.percent)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import pyarrow as pa
 
@@ -16,6 +18,8 @@ _LEAST_ROWS = 100
 _LEAST_IN_CLASS = 10
 # A value stands for this many rows on average, or it identifies rows instead of telling about them.
 _ROWS_PER_VALUE = 10
+# More whole numbers than these are a measure, whose thresholds may well be nature's.
+_MOST_CODES = 12
 # Sums are looked for in this many rows, of at most this many columns.
 _SUMMED_ROWS = 2_000
 _MOST_SUMMANDS = 8
@@ -26,9 +30,10 @@ _GIVEN_AWAY = 0.999
 def find_leak(column: ColumnProfile, target: ColumnProfile, problem: Problem) -> str | None:
     """Say how `column` alone predicts `target`, as the end of a sentence; None if it does not.
 
-    A class is given away if a rule on this one column gets at least 99.9 % of every class right: a rule by
-    value, by being filled in or not, or by thresholds. A number is given away if each value of the column has
-    one value of the target, or if both have the same order.
+    The classes are given away if a rule on this one column gets at least 99.9 % of every class right: a rule by
+    value, by being filled in or not, or by thresholds. One class of several is if a rule by being filled in or by
+    the value of a category tells it from all others; a threshold that does may well be nature's. A number is given
+    away if each value of the column has one value of the target, or if both have the same order.
     """
     known = pa.table({"column": column.values, "target": target.values})
     known = known.filter(pc.is_valid(known["target"]))
@@ -75,33 +80,70 @@ def _greedy_sum(numbers: dict[str, ChunkedArray], rest: ChunkedArray) -> dict[st
 
 
 def _leaks_class(column: ColumnProfile, known: Table) -> str | None:
-    classes = known.group_by("target").aggregate([([], "count_all")])
-    if pc.min(classes["count_all"]).as_py() < _LEAST_IN_CLASS or classes.num_rows < 2:
+    classes = Counter(
+        {each["values"]: each["counts"] for each in pc.value_counts(known["target"]).to_pylist()}
+    )
+    if len(classes) < 2:
         return None
-    filled = known.set_column(0, "column", pc.is_valid(known["column"]))
-    if column.nulls > 0 and _by_value(filled):
-        return "whether it is filled in already says what the target is"
-    if column.distinct * _ROWS_PER_VALUE <= known.num_rows and _by_value(known):
-        return "each of its values goes with one value of the target"
-    if column.is_numeric and _by_threshold(known.drop_null(), classes.num_rows):
-        return "its size alone separates the values of the target"
+    filled = (
+        _pairs(known.set_column(0, "column", pc.is_valid(known["column"]))) if column.nulls else Counter()
+    )
+    values = _pairs(known) if column.distinct * _ROWS_PER_VALUE <= known.num_rows else Counter()
+    if min(classes.values()) >= _LEAST_IN_CLASS:
+        if filled and _by_value(filled):
+            return "whether it is filled in already says what the target is"
+        if values and _by_value(values):
+            return "each of its values goes with one value of the target"
+        if column.is_numeric and _by_threshold(known.drop_null(), len(classes)):
+            return "its size alone separates the values of the target"
+    if len(classes) == 2:
+        return None
+    large = [label for label, count in classes.most_common() if count >= _LEAST_IN_CLASS]
+    for label in large if filled else ():
+        if _by_value(_one_against_all(filled, label)):
+            return f"whether it is filled in already says whether the target is {_written(label)}"
+    for label in large if values and _is_category(column) else ():
+        if _by_value(_one_against_all(values, label)):
+            return f"its values already say whether the target is {_written(label)}"
     return None
 
 
-def _by_value(known: Table) -> bool:
+def _is_category(column: ColumnProfile) -> bool:
+    return not column.is_numeric or (column.whole and column.distinct <= _MOST_CODES)
+
+
+def _written(label: object) -> str:
+    return repr(label) if isinstance(label, str) else str(label)
+
+
+_Pairs: TypeAlias = Counter[tuple[object, object]]
+"""How many rows have a value of the column and one of the target."""
+
+
+def _pairs(known: Table) -> _Pairs:
+    counted = known.group_by(["column", "target"]).aggregate([([], "count_all")]).to_pylist()
+    return Counter({(each["column"], each["target"]): each["count_all"] for each in counted})
+
+
+def _one_against_all(pairs: _Pairs, label: object) -> _Pairs:
+    two: _Pairs = Counter()
+    for (value, each), count in pairs.items():
+        two[value, each == label] += count
+    return two
+
+
+def _by_value(pairs: _Pairs) -> bool:
     """Tell whether guessing the most frequent class for each value finds 99.9 % of every class."""
-    pairs = known.group_by(["column", "target"]).aggregate([([], "count_all")]).to_pylist()
     best: dict[object, tuple[int, object]] = {}
-    rows: dict[object, int] = {}
-    for pair in pairs:
-        value, label, count = pair["column"], pair["target"], pair["count_all"]
-        rows[label] = rows.get(label, 0) + count
+    rows: Counter[object] = Counter()
+    for (value, label), count in pairs.items():
+        rows[label] += count
         if value not in best or count > best[value][0]:
             best[value] = (count, label)
-    right: dict[object, int] = {}
+    right: Counter[object] = Counter()
     for count, label in best.values():
-        right[label] = right.get(label, 0) + count
-    return all(right.get(label, 0) >= _GIVEN_AWAY * count for label, count in rows.items())
+        right[label] += count
+    return all(right[label] >= _GIVEN_AWAY * count for label, count in rows.items())
 
 
 def _by_threshold(known: Table, classes: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -11,9 +12,10 @@ import pyarrow as pa
 from sluice.arrow import Array, ChunkedArray
 from sluice.arrow import compute as pc
 from sluice.cells import ColumnType
+from sluice.datasets.reading import is_cell
 from sluice.datasets.spelled import plain_texts
-from sluice.drafting.dates import DateFormat, recognise, recognise_compact
-from sluice.drafting.sampling import Sample
+from sluice.drafting.dates import DateFormat, MixedDates, recognise, recognise_compact, recognise_mixed
+from sluice.drafting.sampling import Sample, shown
 from sluice.drafting.spellings import PLAIN, Candidates, candidates, choose, plainly
 from sluice.errors import ProjectError
 from sluice.spelling import DecimalMark, Spelling
@@ -30,6 +32,7 @@ _NULL_ANYWHERE = frozenset(("null", "n/a", "#n/a", "nan", "?"))
 _TOLERATED = 0.01
 _TOLERATED_MIN_VALUES = 200
 _FREQUENT = 256
+_MOST_INTEGER = 2**63 - 1
 _DATES_LOOKED_AT = 5_000
 
 _INTEGER = r"^-?(0|[1-9][0-9]{0,17})$"
@@ -61,7 +64,12 @@ class ColumnProfile:
     breaking: tuple[str, ...] = ()
     """Values that are not of the type, the most frequent first."""
     breaking_rows: int = 0
+    strays: tuple[str, ...] = ()
+    """Of a target of two classes: values that are neither, the most frequent first; null in `values`."""
+    stray_rows: int = 0
     dates: DateFormat | None = None
+    mixed_dates: MixedDates | None = None
+    """Text that is meant for dates and is not written in one way."""
     spelling: Spelling | None = None
     """How its numbers are written, where that is not plainly."""
     example: str = ""
@@ -90,6 +98,11 @@ class ColumnProfile:
         return int(self.values.null_count)
 
     @property
+    def empty(self) -> int:
+        """Rows that hold nothing, not even a mistake."""
+        return self.nulls - self.breaking_rows - self.stray_rows
+
+    @property
     def filled(self) -> int:
         return self.rows - self.nulls
 
@@ -105,11 +118,12 @@ def profile(sample: Sample) -> list[ColumnProfile]:
     holds for the text columns too, because `null_values` holds for the whole file.
 
     Raises:
-        ProjectError: a Parquet column is of a type no contract can name (a list, a struct, bytes).
+        ProjectError: Parquet columns are of types no contract can name (a list, a struct, bytes, a time of day).
     """
     columns = [(name, sample.table[name]) for name in sample.table.column_names]
     if sample.delimiter is None:
-        return _profile_parquet(columns, sample)
+        _check_types(sample)
+        return _profile_parquet(columns)
     texts = [_Text(name, cells) for name, cells in columns]
     proven = _proven_decimals(texts)
     parsed = [text.parse(proven, sample.delimiter) for text in texts]
@@ -117,23 +131,24 @@ def profile(sample: Sample) -> list[ColumnProfile]:
     return [found or text.as_string(tokens) for found, text in zip(parsed, texts, strict=True)]
 
 
-def _profile_parquet(columns: list[tuple[str, ChunkedArray]], sample: Sample) -> list[ColumnProfile]:
+def _profile_parquet(columns: list[tuple[str, ChunkedArray]]) -> list[ColumnProfile]:
     """Profile the columns of a Parquet file. Text stays text there, but for numbers that only text can hold."""
-    texts = {name: _Text(name, _as_text(cells)) for name, cells in columns if _holds_text(cells)}
+    texts = {name: _Text(name, _as_text(cells)) for name, cells in columns if _is_text(_value_type(cells))}
     proven = _proven_decimals(texts.values())
     found = []
     for name, cells in columns:
         text = texts.get(name)
         if text is None:
-            found.append(_profile_typed(name, cells, sample))
+            found.append(_profile_typed(name, cells))
             continue
         numbers = text.numbers(proven, None)
         found.append(numbers if numbers is not None and numbers.spelling is not None else text.as_string(()))
     return found
 
 
-def _holds_text(cells: ChunkedArray) -> bool:
-    return _parquet_type(_value_type(cells)) == "string" and not pa.types.is_null(cells.type)
+def _is_text(kind: pa.DataType) -> bool:
+    types = pa.types
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
 
 
 def _value_type(cells: ChunkedArray) -> pa.DataType:
@@ -270,6 +285,7 @@ class _Text:
         return replace(
             found,
             units=self.ways.units if self.ways is not None else (),
+            mixed_dates=recognise_mixed(self._texts(good, _DATES_LOOKED_AT)) if found.distinct > 2 else None,
             mean_length=pc.mean(pc.utf8_length(filled)).as_py(),
             mean_words=pc.mean(pc.count_substring(filled, " ")).as_py() + 1,
         )
@@ -333,52 +349,97 @@ class _Text:
         return [str(text) for text in self.values.filter(mask).slice(0, limit).to_pylist()]
 
 
-def _profile_typed(name: str, cells: ChunkedArray, sample: Sample) -> ColumnProfile:
+def _check_types(sample: Sample) -> None:
+    strange = [each for each in sample.table.schema if not is_cell(each.type)]
+    if not strange:
+        return
+    first = strange[0].type
+    advice = "flatten them into plain columns"
+    if pa.types.is_time(first) or pa.types.is_duration(first):
+        advice = "write them as numbers (seconds) or as text"
+    elif pa.types.is_binary(first) or pa.types.is_large_binary(first):
+        advice = "write them as text if they are"
+    raise ProjectError(
+        f"{sample.path.name} has columns of types that no contract can name",
+        where=f"{sample.path}, column {shown(strange[0].name)}",
+        why=", ".join(f"{shown(each.name)} is {each.type}" for each in strange[:5])
+        + (f" and {len(strange) - 5} more" if len(strange) > 5 else ""),
+        fix=f"{advice}, or leave them out of the file",
+    )
+
+
+def _profile_typed(name: str, cells: ChunkedArray) -> ColumnProfile:
     """Profile a Parquet column: its type is what the file says."""
     if pa.types.is_dictionary(cells.type):
         cells = cells.cast(cells.type.value_type)
-    kind = _parquet_type(cells.type)
-    if kind is None:
-        raise ProjectError(
-            f"column {name!r} of {sample.path.name} is of type {cells.type}, which no contract can name",
-            where=f"{sample.path}, column {name}",
-            fix="flatten it into plain columns, or leave it out of the file",
-        )
-    arrow = {"integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_()}.get(kind, pa.string())
-    values = cells.cast(arrow)
-    if kind == "number":
-        values = pc.if_else(pc.is_nan(values), pa.scalar(None, pa.float64()), values)
-    whole = kind == "integer" or (
-        kind == "number" and bool(pc.all(pc.equal(pc.floor(values), values)).as_py())
-    )
+    kind = _parquet_type(cells)
+    if kind == "string":
+        return _Text(name, pc.fill_null(cells.cast(pa.string()), "")).as_string(())
+    values = _typed_values(cells, kind)
     counted = pc.value_counts(values.drop_null())
     order = pc.sort_indices(counted.field("counts"), sort_keys=[("", "descending")])
     counted = counted.take(order)
+    breaking = cells.filter(pc.and_(_is_filled(cells), pc.is_null(values)))
+    numeric = kind in ("integer", "number")
     return ColumnProfile(
         name=name,
         type=kind,
         values=values,
         distinct=len(counted),
         counts=_most_frequent(counted.field("values"), counted.field("counts")),
+        breaking=tuple(map(str, breaking.unique().slice(0, 5).to_pylist())),
+        breaking_rows=len(breaking),
         dates=DateFormat(None) if kind == "timestamp" else None,
-        whole=whole,
-        **_range(values if kind in ("integer", "number") else None),
+        whole=numeric and bool(pc.all(pc.equal(pc.floor(values), values)).as_py()),
+        **_range(values if numeric else None),
     )
 
 
-def _parquet_type(arrow: pa.DataType) -> ColumnType | None:
-    types = pa.types
+def _typed_values(cells: ChunkedArray, kind: ColumnType) -> ChunkedArray:
+    """Give the cells as validation will take them: null where they are missing, infinite or too large."""
+    if kind == "integer":
+        return pc.if_else(_fits_64_bits(cells), cells, pa.scalar(None, cells.type)).cast(pa.int64())
+    if kind == "number":
+        values = cells.cast(pa.float64())
+        return pc.if_else(pc.is_finite(values), values, pa.scalar(None, pa.float64()))
+    if kind == "boolean":
+        return cells.cast(pa.bool_())
+    if pa.types.is_timestamp(cells.type):
+        cells = cells.cast(pa.timestamp(cells.type.unit))  # in UTC
+    return cells.cast(pa.string())
+
+
+def _is_filled(cells: ChunkedArray) -> ChunkedArray:
+    filled = pc.is_valid(cells)
+    return pc.and_not(filled, pc.is_nan(cells)) if pa.types.is_floating(cells.type) else filled
+
+
+def _fits_64_bits(cells: ChunkedArray) -> ChunkedArray:
+    if pa.types.is_uint64(cells.type):
+        return pc.less_equal(cells, pa.scalar(_MOST_INTEGER, pa.uint64()))
+    if pa.types.is_decimal(cells.type):
+        wide = pa.decimal256(76, 0)
+        least, most = (pa.scalar(Decimal(bound), wide) for bound in (-_MOST_INTEGER - 1, _MOST_INTEGER))
+        cells = cells.cast(wide)
+        return pc.and_(pc.greater_equal(cells, least), pc.less_equal(cells, most))
+    return pc.is_valid(cells)
+
+
+def _parquet_type(cells: ChunkedArray) -> ColumnType:
+    """Find the type for the cells; what it could not hold, numbers of more than 64 bits or all infinite, is text."""
+    types, arrow = pa.types, cells.type
     if types.is_boolean(arrow):
         return "boolean"
-    if types.is_integer(arrow):
-        return "integer"
-    if types.is_floating(arrow) or types.is_decimal(arrow):
-        return "number"
     if types.is_timestamp(arrow) or types.is_date(arrow):
         return "timestamp"
-    if types.is_string(arrow) or types.is_large_string(arrow) or types.is_null(arrow):
-        return "string"
-    return None
+    if types.is_integer(arrow) or (types.is_decimal(arrow) and arrow.scale == 0):
+        lost = pc.sum(pc.invert(_fits_64_bits(cells.drop_null()))).as_py() or 0
+        return "integer" if lost <= _TOLERATED * len(cells) else "string"
+    if types.is_floating(arrow) or types.is_decimal(arrow):
+        values = _typed_values(cells, "number")
+        holds_any = values.null_count < len(values) or not pc.any(_is_filled(cells)).as_py()
+        return "number" if holds_any else "string"
+    return "string"
 
 
 def _are_enough(right: int, wrong: int) -> bool:

@@ -56,6 +56,13 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
 _ENDS_IN_ID = re.compile(
     r"(customer|user|client|account|member|patient|order|passenger|person|row|employee|transaction|loan|subject)id$"
 )
+# What pandas and readr call a column that has no name, as are the numbers of rows.
+_NAMELESS = re.compile(r"(Unnamed: ?\d+(\.\d+)*|__index_level_\d+__|\.\.\.\d+|)")
+# What pandas, R and Spark call one, but people may, too.
+_ROW_NUMBER = re.compile(r"level_\d+|X(\.\d+)?|_c0")
+# In a shorter column chance may number the rows.
+_LEAST_NUMBERED = 20
+_LEAST_SAMPLED = 100
 _TIME_WORDS = frozenset(
     ("year", "yr", "month", "week", "quarter", "day", "hour", "time", "period", "age", "t")
 )
@@ -148,7 +155,7 @@ def feature_column(
     column: ColumnProfile, target: ColumnProfile, problem: Problem, dates: dict[str, Range]
 ) -> ColumnDraft:
     """Decide a column's part where it is not target, entity or timestamp; `dates` as of `date_parts`."""
-    out = ColumnDraft(column, "left out", notes=breaking_notes(column), nullable=column.nulls > 0)
+    out = ColumnDraft(column, "left out", notes=breaking_notes(column), nullable=column.empty > 0)
     useless = _useless(column)
     if useless is None and not pc.any(pc.and_(column.values.is_valid(), target.values.is_valid())).as_py():
         useless = f"never filled in where {target.name} is"
@@ -210,8 +217,22 @@ def spelling_notes(column: ColumnProfile) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def mixed_dates_text(column: ColumnProfile) -> str | None:
+    """Say that a column's dates are not written in one way; None if they are, or it holds none."""
+    mixed = column.mixed_dates
+    if mixed is None:
+        return None
+    ways = " and ".join(map(repr, mixed.examples))
+    others = f"; no date: {', '.join(map(repr, mixed.others))}" if mixed.others else ""
+    how = f"in {len(mixed.examples)} ways" if len(mixed.examples) > 1 else "with others among them"
+    return f"dates written {how} ({ways}{others}): read as text; written in one way, they are dates"
+
+
 def breaking_notes(column: ColumnProfile) -> tuple[str, ...]:
     """Say which values are not of the column's type, if there are any."""
+    mixed = mixed_dates_text(column)
+    if mixed is not None:
+        return (mixed,)
     if not column.breaking_rows:
         return ()
     shown = ", ".join(repr(value) for value in column.breaking)
@@ -232,6 +253,8 @@ def _useless(column: ColumnProfile) -> str | None:
         return f"amounts of several kinds ({', '.join(column.units)}); features.py can make one of them"
     if _is_identifier(column):
         return f"an identifier, {column.distinct:,} different values in {column.filled:,} rows"
+    if _is_row_number(column):
+        return f"row numbers, {column.distinct:,} different ones in {column.filled:,} rows"
     return None
 
 
@@ -251,6 +274,28 @@ def _unusable(column: ColumnProfile) -> str | None:
             " too few to learn from"
         )
     return None
+
+
+def _is_row_number(column: ColumnProfile) -> bool:
+    """Tell whether whole numbers say where a row stood: by the name that pandas or R gives them, or by their values.
+
+    By values: no number comes twice, and together they fill what is between the least and the largest, or most of it
+    where rows were left out (a sample, one side of a split). The order is of no matter: the file may be shuffled.
+    """
+    if not column.whole or column.low is None or column.high is None or column.spelling:
+        return False
+    if _NAMELESS.fullmatch(column.name):
+        return column.distinct > LISTED_CATEGORIES or column.distinct == column.filled
+    if column.filled < _LEAST_NUMBERED or column.distinct < column.filled:
+        return False
+    if _ROW_NUMBER.fullmatch(column.name):
+        return True
+    if _TIME_WORDS & set(_words(column.name)):
+        return False
+    extent = int(column.high) - int(column.low) + 1
+    if extent == column.filled:
+        return True
+    return column.filled >= _LEAST_SAMPLED and column.low >= 0 and extent <= 2 * column.filled
 
 
 def _is_identifier(column: ColumnProfile) -> bool:
@@ -279,11 +324,6 @@ def _is_identifier(column: ColumnProfile) -> bool:
         return True
     if _TIME_WORDS & set(words):
         return False
-    steps = pc.subtract(
-        column.values.combine_chunks().slice(1), column.values.combine_chunks().slice(0, column.rows - 1)
-    )
-    if pc.all(pc.equal(steps, 1)).as_py():
-        return True
     long = column.low is not None and column.high is not None and column.low >= 10**7
     return long and len(str(column.low)) == len(str(column.high))
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tomllib
+import unicodedata
 from pathlib import Path
 from string import Template
 
@@ -30,27 +32,27 @@ def write_project(folder: Path, draft: Draft, *, force: bool = False) -> list[Pa
     """Write the project's files into `folder` and return their paths.
 
     Raises:
-        ProjectError: the folder's name is no project name, or it exists (and is not empty) without `force`.
+        ProjectError: the folder exists (and is not empty) without `force`.
     """
     check_folder(folder, force=force)
     folder.mkdir(parents=True, exist_ok=True)
+    name = project_name(folder)
     texts = {
-        "project.toml": render_project(folder.resolve().name, draft),
+        "project.toml": render_project(name, draft),
         "train.py": render_train(draft),
-        "README.md": render_readme(folder.resolve().name, draft),
+        "README.md": render_readme(folder, draft),
     }
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    return [folder / name for name in texts]
+    for file, text in texts.items():
+        (folder / file).write_text(text, encoding="utf-8")
+    return [folder / file for file in texts]
 
 
 def check_folder(folder: Path, *, force: bool = False) -> None:
     """Make sure that a project can be written into `folder`.
 
     Raises:
-        ProjectError: its name is no project name, or it exists (and is not empty) without `force`.
+        ProjectError: it exists (and is not empty) without `force`.
     """
-    _check_name(folder)
     if folder.exists() and not force and (not folder.is_dir() or any(folder.iterdir())):
         raise ProjectError(
             f"{folder} already exists",
@@ -59,22 +61,21 @@ def check_folder(folder: Path, *, force: bool = False) -> None:
         )
 
 
-def _check_name(folder: Path) -> None:
+def project_name(folder: Path) -> str:
+    """Give the name of the project in `folder`: the folder's, made to fit where AWS resources cannot be called so."""
     name = folder.resolve().name
     if PROJECT_NAME.fullmatch(name):
-        return
-    better = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-0123456789")[:24] or "project"
-    raise ProjectError(
-        f"{name!r} is no project name",
-        where=f"sluice init {folder}",
-        why="it names AWS resources: a lower-case letter, then up to 23 more, digits or hyphens",
-        fix=f"sluice init {(folder if folder.name else folder.resolve()).with_name(better)}",
-    )
+        return name
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    words = re.sub(r"[^a-z0-9]+", "-", plain).lstrip("-0123456789")
+    return words[:24].rstrip("-") or "project"
 
 
 def render_train(draft: Draft) -> str:
     kind = "Regressor" if draft.problem == "regression" else "Classifier"
-    return _template("train.py").substitute(estimator=f"HistGradientBoosting{kind}", target=draft.target.name)
+    # It stands in a docstring, which a quotation mark, a backslash or a line break of the name would break.
+    target = _on_one_line(draft.target.name).replace("\\", "\\\\").replace('"', '\\"')
+    return _template("train.py").substitute(estimator=f"HistGradientBoosting{kind}", target=target)
 
 
 def preview(name: str, draft: Draft) -> Project:
@@ -82,12 +83,14 @@ def preview(name: str, draft: Draft) -> Project:
     return Project.model_validate(tomllib.loads(render_project(name, draft)))
 
 
-def render_readme(name: str, draft: Draft) -> str:
+def render_readme(folder: Path, draft: Draft) -> str:
     return _template("README.md").substitute(
-        name=name,
-        target=draft.target.name,
+        name=project_name(folder),
+        folder=shlex.quote(folder.resolve().name),
+        target=_as_code(draft.target.name),
         problem=draft.problem,
-        file=draft.sample.path.name,
+        file=_as_code(draft.sample.path.name),
+        data=shlex.quote(draft.sample.path.name),
         features=len(draft.named("numeric")) + len(draft.named("categorical")),
     )
 
@@ -202,7 +205,7 @@ def _column(draft: ColumnDraft) -> list[str]:
     if column.dates and column.dates.format:
         lines.append(f"format = {string(column.dates.format)}")
     if draft.nullable:
-        lines.append(f"nullable = true  # {column.nulls / column.rows:.2%} of the rows have none")
+        lines.append(f"nullable = true  # {column.empty / column.rows:.2%} of the rows have none")
     if draft.min is not None:
         lines.append(f"min = {draft.min}")
     if draft.max is not None:
@@ -328,6 +331,19 @@ def _minimum(draft: Draft, held_out: int) -> tuple[str, str]:
         f"accuracy = {least}",
         f"always answering {inline(label)} is right in {share:.1%}; raise it once you know this data",
     )
+
+
+def _on_one_line(text: str, limit: int = 40) -> str:
+    short = text if len(text) <= limit else text[: limit - 1] + "…"
+    return "".join(character if character.isprintable() else " " for character in short)
+
+
+def _as_code(text: str) -> str:
+    """Write a text as code in Markdown: within more backticks than it holds in a row."""
+    line = _on_one_line(text)
+    fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
+    blank = " " if "`" in line else ""
+    return f"{fence}{blank}{line}{blank}{fence}"
 
 
 def _template(name: str) -> Template:

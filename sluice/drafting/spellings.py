@@ -16,7 +16,7 @@ import pyarrow as pa
 from sluice.arrow import Array
 from sluice.arrow import compute as pc
 from sluice.drafting.currencies import is_currency
-from sluice.spelling import BLANKS, DecimalMark, GroupingMark, Negative, Spelling
+from sluice.spelling import BLANKS, DecimalMark, DecimalMarks, GroupingMark, Negative, Spelling
 
 # Longer runs of digits are all alike; numbers have some two hundred shapes at most, text has any number.
 _MOST_SHAPES = 1_000
@@ -55,7 +55,8 @@ class Candidates:
     def decimal(self) -> DecimalMark | None:
         """The file's decimal mark, as far as this column proves it."""
         marks = {way.decimal for way in self.ways}
-        return marks.pop() if len(marks) == 1 and _are_marked(self.shapes) else None
+        proven = next((mark for mark in _DECIMALS if marks == {mark}), None)
+        return proven if _are_marked(self.shapes) else None
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,16 @@ def candidates(values: Array, times: Array) -> Candidates | None:
     several = _several(befores, afters, shapes)
     if several:
         return Candidates((), sum(shape.rows for shape in shapes), tuple(shapes), several)
-    read = {way: _rows(way, shapes) for way in _ways(shapes, befores, afters)}
-    most = max(read.values())
-    return Candidates(tuple(way for way, rows in read.items() if rows == most), most, tuple(shapes))
+    found = Candidates((), 0, tuple(shapes))
+    # First by one decimal mark. Two are for cells that no one mark reads, and the more frequent one comes first.
+    points, commas = (sum(shape.rows for shape in shapes if mark in shape.body) for mark in ".,")
+    two: DecimalMarks = ".," if points >= commas else ",."
+    for decimals in (_marks_of(shapes), [two] if points and commas else []):
+        read = {way: _rows(way, shapes) for way in _ways(shapes, decimals, befores, afters)}
+        most = max(read.values(), default=0)
+        if most > found.rows:
+            found = replace(found, ways=tuple(way for way, rows in read.items() if rows == most), rows=most)
+    return found
 
 
 def _counted(values: Array, times: Array) -> list[tuple[str, int]]:
@@ -150,17 +158,27 @@ def _several(befores: dict[str, str], afters: dict[str, str], shapes: Sequence[S
     return ()
 
 
-def _ways(shapes: Sequence[Shape], befores: dict[str, str], afters: dict[str, str]) -> Iterable[Spelling]:
+def _marks_of(shapes: Sequence[Shape]) -> list[DecimalMarks]:
+    return [mark for mark in _DECIMALS if any(mark in shape.body for shape in shapes)] or ["."]
+
+
+def _ways(
+    shapes: Sequence[Shape],
+    decimals: Sequence[DecimalMarks],
+    befores: dict[str, str],
+    afters: dict[str, str],
+) -> Iterable[Spelling]:
     """Give the ways of writing that use marks which are there, the plainest first."""
     marks = set("".join(shape.body for shape in shapes))
     groupings: list[GroupingMark] = ["", *(mark for mark in _GROUPINGS if mark in marks)]
-    decimals = [mark for mark in _DECIMALS if mark in marks] or ["."]
     negatives: list[Negative] = [
         style for style in ("after", "brackets") if any(shape.negative == style for shape in shapes)
     ] or ["before"]
     before, after = next(iter(befores.values()), ""), next(iter(afters.values()), "")
     for grouping, decimal, negative in product(groupings, decimals, negatives):
-        if decimal == grouping:
+        if grouping and grouping in decimal:
+            if len(decimal) > 1:
+                continue
             # Nothing but thousands: a fraction would be written with the other one.
             decimal = "," if grouping == "." else "."
         yield Spelling(decimal=decimal, grouping=grouping, before=before, after=after, negative=negative)

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from sluice import errors
+from sluice import errors, instances
 from sluice.errors import (
     DeploymentFailed,
     EvaluationFailed,
@@ -17,6 +17,7 @@ from sluice.errors import (
     TrainingSetFailed,
     TrainingTimedOut,
 )
+from sluice.instances import Use
 from sluice.payloads.training import StateFailure
 
 # What a job of this state is called when it fails, and when its time is over.
@@ -28,7 +29,16 @@ _JOBS: dict[str, tuple[type[SluiceError], type[SluiceError]]] = {
 }
 _KINDS = ("Training", "Processing", "Transform")
 _ALGORITHM_ERROR = re.compile(r"AlgorithmError:\s*(.*?)(?:, exit code: -?\d+)?", re.DOTALL)
+_USES = {
+    "BuildTrainingSet": Use.PROCESSING,
+    "TrainModel": Use.TRAINING,
+    "PredictChallenger": Use.TRANSFORM,
+    "PredictChampion": Use.TRANSFORM,
+    "EvaluateModel": Use.PROCESSING,
+    "DeployModel": Use.ENDPOINT,
+}
 _QUOTA = re.compile(r"LimitExceeded|service limit|quota", re.IGNORECASE)
+_NO_CAPACITY = re.compile(r"CapacityError|InsufficientInstanceCapacity|Insufficient ?Capacity", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -117,30 +127,46 @@ def _job(failure: StateFailure, cause: dict[str, Any], kind: str) -> Explained:
     if errors.by_name(head):
         return Explained(head, rest)
     fix = f"the log /aws/sagemaker/{kind}Jobs/{name} holds what the container printed"
-    if _QUOTA.search(reason) or reason.startswith(("CapacityError", "ClientError: Insufficient")):
-        fix = "choose another instance type in project.toml, or ask AWS for a higher quota"
+    fix = _more_instances(failure.state, reason) or fix
     return Explained.of(
         failed(f"{failure.state} failed", where=where, why=text or reason or "it left no reason", fix=fix)
     )
 
 
 def _child_execution(cause: dict[str, Any]) -> Explained:
+    why = str(cause.get("Cause") or cause.get("Error") or f"it is {cause.get('Status')}")
+    fix = "the endpoint's own log and the execution's history say more; upload again when it is mended"
     return Explained.of(
         DeploymentFailed(
             "the model was not deployed",
             where=f"execution {cause['ExecutionArn']}",
-            why=str(cause.get("Cause") or cause.get("Error") or f"it is {cause.get('Status')}"),
-            fix="the endpoint's own log and the execution's history say more; upload again when it is mended",
+            why=why,
+            fix=_more_instances("DeployModel", why) or fix,
         )
     )
+
+
+def _more_instances(state: str, text: str) -> str | None:
+    """Say what helps where an account may not start the instances of a state, or there were none; else nothing."""
+    named = instances.refused(text)
+    use = (named and named[1]) or _USES.get(state)
+    another = f"choose another instance type ({use.setting})" if use else ""
+    if named or _QUOTA.search(text):
+        quota = f"the quota '{named[0]}'" if named else "the quota it names"
+        ask = f"ask AWS for more of {quota}: `sluice preflight` says how"
+        return f"{ask}; or {another}" if another else f"ask AWS for more of {quota}"
+    if _NO_CAPACITY.search(text):
+        return f"{another}, or upload again later: AWS had none left" if another else "upload again later"
+    return None
 
 
 def _unforeseen(state: str, error: str, cause: str) -> SluiceError:
     fix = (
         "if it is no matter of permissions or quotas, start the execution again: every state can be repeated"
     )
-    if _QUOTA.search(error) or _QUOTA.search(cause):
-        fix = "choose another instance type in project.toml, or ask AWS for a higher quota"
+    limited = _more_instances(state, f"{error}: {cause}")
+    if limited:
+        fix = limited
     elif "AccessDenied" in error or "AccessDenied" in cause or "not authorized" in cause:
         fix = "deploy the stack again: a role lacks a permission it was given there"
     return PipelineFailed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 import random
 from decimal import Decimal
@@ -43,10 +44,8 @@ def test_the_file_is_learned_from_and_answered_as_its_plain_numbers_are(bank: Ba
     assert summary["outcome"] == "Deployed", summary
     assert summary["rejected_rows"] == 0
 
+    # Of the file, and of the plain numbers: the same answers, to the last digit, codes told apart.
     served = Served.by(deployed.stack)
-    asked = prediction.Asked(served)
-
-    # Of the file, and of the plain numbers as JSON: the same answers, to the last digit, codes told apart.
     records = [
         {
             "price": float(str(row["price"])),
@@ -55,10 +54,22 @@ def test_the_file_is_learned_from_and_answered_as_its_plain_numbers_are(bank: Ba
         }
         for row in plain
     ]
-    answers = prediction.predict_file(served, file)
-    assert [answer.prediction for answer in answers] == asked.predictions(records)
+    asked = prediction.Asked(served)
+    answers = [answer.prediction for answer in prediction.predict_file(served, file)]
+    assert answers == asked.predictions(records)
     one, neighbour = (
         asked.predictions([{"price": 1.5, "share": 40, "store_code": code}])
         for code in (9007199254740993, 9007199254740992)
     )
     assert one != neighbour
+
+    # And as CSV in the file's own marks, to whoever asks the endpoint.
+    runtime = deployed.stack.client("sagemaker-runtime")
+    lines = [f'"{spelled(Decimal(str(row["price"])), decimal=",", grouping=".")}"' for row in plain[:50]]
+    body = "\n".join(
+        f"{price},{row['share']}%,{row['store_code']}" for price, row in zip(lines, plain, strict=False)
+    )
+    answer = runtime.invoke_endpoint(
+        EndpointName=served.endpoint, ContentType="text/csv", Accept="application/json", Body=body
+    )
+    assert json.loads(answer["Body"].read())["predictions"] == answers[:50]

@@ -51,6 +51,12 @@ _SAGEMAKER = _six(
     "SageMaker.SageMakerException", "SageMaker.SdkClientException", "SageMaker.ThrottlingException"
 )
 _S3 = _six("S3.S3Exception", "S3.SdkClientException")
+_LOGS = _six(
+    "CloudWatchLogs.CloudWatchLogsException",
+    "CloudWatchLogs.OperationAbortedException",
+    "CloudWatchLogs.ServiceUnavailableException",
+    "CloudWatchLogs.SdkClientException",
+)
 _SNS = _six("SNS.AmazonSNSException", "SNS.SdkClientException")
 _EXECUTIONS = _six("StepFunctions.AWSStepFunctionsException", "StepFunctions.SdkClientException")
 
@@ -95,6 +101,7 @@ EXPECTED: dict[str, dict[str, Task]] = {
         "UpdateEndpoint": Task(_SAGEMAKER, _UNLOCK),
         "DescribeEndpoint": Task(_SAGEMAKER, _UNLOCK),
         "RecordRelease": Task(_DYNAMODB, _UNLOCK),
+        "KeepLogs": Task(_LOGS, _UNLOCK),
         "ReleaseLock": Task(_DYNAMODB, {UNFORESEEN: "Failed"}),
     },
 }

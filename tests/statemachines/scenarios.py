@@ -115,6 +115,7 @@ ENDPOINT: dict[str, list[Any]] = {
     "DeleteEndpoint": [{}],
     "DescribeEndpoint": [described("Creating"), described("InService")],
     "RecordRelease": [{}],
+    "KeepLogs": [{}],
     "ReleaseLock": [{}],
 }
 

@@ -16,7 +16,7 @@ from tests.statemachines.harness import Call, Failure, Harness, Run, definition,
 from tests.statemachines.scenarios import SCENARIOS, Scenario
 
 NAMES = load.names()
-SERVICES = {"states": "stepfunctions"}
+SERVICES = {"cloudwatchlogs": "logs", "states": "stepfunctions"}
 
 
 _reached: dict[tuple[str, str], tuple[Scenario, Run]] = {}

@@ -162,8 +162,8 @@ LONGEST = "x" * 2_500
         ("[gates]\nmin_held_out_rows = 1", "[gates]\nmin_held_out_rows = 0", "gates.min_held_out_rows"),
         ("[model]\nmax_runtime_seconds = 1", "[model]\nmax_runtime_seconds = 0", "model.max_runtime_seconds"),
         (
-            "[model]\nmax_runtime_seconds = 2_419_200",
-            "[model]\nmax_runtime_seconds = 2_419_201",
+            "[model]\nmax_runtime_seconds = 777_600",
+            "[model]\nmax_runtime_seconds = 777_601",
             "model.max_runtime_seconds",
         ),
         ("[serving]\ninstance_count = 1", "[serving]\ninstance_count = 0", "serving.instance_count"),
@@ -233,3 +233,17 @@ def test_a_format_strptime_knows_is_taken(layout: str) -> None:
 def test_a_format_strptime_does_not_know_is_refused(layout: str) -> None:
     with pytest.raises(ValueError, match="is no strptime format"):
         Column(type="timestamp", format=layout)
+
+
+def test_names_are_the_same_however_their_letters_are_composed(tmp_path: Path) -> None:
+    apart, composed = "cate\u0301gorie", "cat\u00e9gorie"
+    text = GOOD.replace("[columns.job]", f'[columns."{apart}"]').replace('["job"]', f'["{composed}"]')
+    project = Project.load(_write(tmp_path, text))
+    assert list(project.columns) == ["age", composed, "y"]
+    assert project.features.categorical == (composed,)
+
+
+def test_a_name_in_two_ways_is_a_mistake(tmp_path: Path) -> None:
+    twice = '[columns."\u00e9"]\ntype = "string"\n[columns."e\u0301"]\ntype = "string"\n'
+    with pytest.raises(ProjectError, match="columns: '\u00e9' is there twice"):
+        Project.load(_write(tmp_path, GOOD + twice))

@@ -19,6 +19,7 @@ from sluice.drafting.rehearsal import rehearse
 from sluice.drafting.sampling import read_sample
 from sluice.drafting.scaffold import preview, write_project
 from sluice.project import Project
+from sluice.spelling import Spelling
 from tests.support.spelled import WAYS, spelled
 from tests.support.tables import cycle
 
@@ -134,6 +135,12 @@ class TestWhatIsInferred:
         found = profiled(tmp_path, {"a": [*map(str, range(300)), few, few], "b": ["x", "y"] * 151})["a"]
         assert found.breaking_rows == 0
         assert found.values.to_pylist()[-1] == float(few.replace(",", "").replace("$", ""))
+
+    def test_a_few_decimal_commas_among_decimal_points_are_values(self, tmp_path: Path) -> None:
+        values = [f"{number}.{number % 10}5" for number in range(300)]
+        found = profiled(tmp_path, {"a": [*values, "12,5", "7,25"], "b": ["x", "y"] * 151}, ";")["a"]
+        assert (found.breaking_rows, found.spelling) == (0, Spelling(decimal=".,"))
+        assert found.values.to_pylist()[-2:] == [12.5, 7.25]
 
     def test_a_mistake_among_spelled_cells_is_still_a_mistake(self, tmp_path: Path) -> None:
         values = [spelled(Decimal(number), grouping=",", before="$") for number in range(900, 1_300)]

@@ -80,6 +80,16 @@ def test_what_was_written_is_read(way: str, number: Decimal) -> None:
         ({}, "1e-5", "1e-5"),
         ({}, "\u22121E5", "-1E5"),
         ({"decimal": ","}, "1,5E+03", "1.5E+03"),
+        ({"decimal": ".,"}, "12.5", "12.5"),
+        ({"decimal": ".,"}, "12,5", "12.5"),
+        ({"decimal": ".,"}, "1.234", "1.234"),
+        ({"decimal": ".,"}, "1,234", None),
+        ({"decimal": ".,"}, "0,234", "0.234"),
+        ({"decimal": ".,"}, "1234,500", "1234.5"),
+        ({"decimal": ".,"}, ",25", ".25"),
+        ({"decimal": ",."}, "1,234", "1.234"),
+        ({"decimal": ",."}, "1.234", None),
+        ({"decimal": ".,"}, "1.234,5", None),
         ({"percent": True}, "37%", "0.37"),
         ({"percent": True}, "-12.5 %", "-0.125"),
         ({"percent": True}, "0.37", "0.37"),
@@ -102,7 +112,9 @@ SPELLINGS = st.builds(
     lambda marks, before, after, negative: Spelling(
         decimal=marks[0], grouping=marks[1], before=before, after=after, negative=negative
     ),
-    st.sampled_from([(d, g) for d in ".," for g in ("", ".", ",", "'", " ") if d != g]),
+    st.sampled_from(
+        [(d, g) for d in (".", ",", ".,", ",.") for g in ("", ".", ",", "'", " ") if not g or g not in d]
+    ),
     st.sampled_from(["", "$", "CHF", "kr."]),
     st.sampled_from(["", "€", "%", "EUR"]),
     st.sampled_from(["before", "after", "brackets"]),
@@ -135,7 +147,8 @@ def test_what_is_read_is_a_plain_number(text: str) -> None:
         ({"after": "m2"}, "holds a digit"),
         ({"before": "(USD)"}, "holds a digit, a sign or a bracket"),
         ({"percent": True, "after": "%"}, "`after` must be empty"),
-        ({"decimal": ";"}, "Input should be '.' or ','"),
+        ({"decimal": ".,", "grouping": "."}, "`decimal` and `grouping` are both '.'"),
+        ({"decimal": ";"}, "Input should be '.', ',', '.,' or ',.'"),
     ],
 )
 def test_a_spelling_that_could_not_be_read(spelling: dict[str, Any], message: str) -> None:
