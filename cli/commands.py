@@ -22,7 +22,6 @@ from cli.toolchain import ROOT
 from sluice import keys, naming
 from sluice.errors import SluiceError
 from sluice.outcomes import Outcome
-from sluice.project import Project
 
 
 def up(arguments: argparse.Namespace) -> int:
@@ -30,7 +29,7 @@ def up(arguments: argparse.Namespace) -> int:
 
     Where the local AWS of this folder runs already, the project as it now is gets deployed to it.
     """
-    _check_project(arguments.project)
+    failures.load_project(arguments.project)
     local = LocalAws(stack.data_folder() / "local", detach=arguments.detach)
     try:
         deployed = stack.deploy(arguments.project, local)
@@ -144,7 +143,7 @@ def run(arguments: argparse.Namespace) -> int:
     Exits with 0 if the model was deployed and predicted, 3 if it did not pass its gates, 4 if it was rolled back,
     1 if something failed.
     """
-    project = _check_project(arguments.project)
+    project = failures.load_project(arguments.project)
     failures.readable_file(arguments.data, "--data", "name a CSV, TSV or Parquet file")
     _check_folder(arguments.reports)
     reports = arguments.reports or stack.data_folder() / "runs" / project.name
@@ -187,19 +186,6 @@ def demo(arguments: argparse.Namespace) -> int:
             "stopped; `sluice demo --keep` leaves it running, for the aws CLI, `sluice upload`, `sluice predict`"
         )
     return Outcome(summary["outcome"]).exit_status
-
-
-def _check_project(folder: Path) -> Project:
-    """Read the project before anything is started for it."""
-    if folder.is_file():
-        raise failures.FileTrouble(
-            f"{folder} is a file",
-            where="PROJECT",
-            fix=f"name the project's folder: {folder.parent}"
-            if folder.name == "project.toml"
-            else "name the project's folder, which holds its project.toml",
-        )
-    return Project.load(folder)
 
 
 def _check_folder(folder: Path | None) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sluice.errors import SluiceError
+from sluice.project import Project
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 _UNKNOWN_KEYS = {
@@ -60,6 +61,21 @@ def readable_file(path: Path, option: str, fix: str) -> None:
         path.open("rb").close()
     except OSError as error:
         raise _of_file(error, option, fix) from error
+
+
+def load_project(folder: Path) -> Project:
+    """Read a project before anything is started for it.
+
+    Raises:
+        FileTrouble: it is a file.
+        ProjectError: there is none, or it breaks a rule.
+    """
+    if folder.is_file():
+        fix = "name the project's folder, which holds its project.toml"
+        if folder.name == "project.toml":
+            fix = f"name the project's folder: {folder.parent}"
+        raise FileTrouble(f"{folder} is a file", where="PROJECT", fix=fix)
+    return Project.load(folder)
 
 
 def explain(error: Exception) -> SluiceError | None:

@@ -173,6 +173,17 @@ STACKS: list[Case] = [
     )
 ]
 STACKS += [
+    (
+        "preflight: no project",
+        ["preflight", "nope"],
+        nothing,
+        {},
+        ["there is no project here", "sluice init"],
+    ),
+    ("preflight: a file", ["preflight", "in.csv"], nothing, {}, ["in.csv is a file", "the project's folder"]),
+    ("preflight: no region", ["preflight", TELCO], nothing, UNREGIONED, ["no AWS region is set"]),
+    ("preflight: no credentials", ["preflight", TELCO], nothing, UNSIGNED, ["there are no AWS credentials"]),
+    ("preflight: no profile", ["preflight", TELCO], nothing, NOBODY, ["nobody", "aws configure"]),
     ("down: no stack", ["down"], nothing, {}, ["no stack is running here", "sluice up PROJECT"]),
     ("down: cut off", ["down"], cut_off_session, {}, ["cannot be read", "delete this file"]),
     *(
