@@ -11,7 +11,7 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
-from cli import commands, failures, init, preflight
+from cli import commands, failures, init, preflight, stack
 from sluice.outcomes import Outcome
 
 _EXAMPLES = """\
@@ -40,7 +40,7 @@ def entry() -> None:
     try:
         status = main()
     except SystemExit as end:  # argparse's
-        status = end.code if isinstance(end.code, int) else 2
+        status = end.code if isinstance(end.code, int) else 0
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -59,6 +59,10 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     command: Callable[[argparse.Namespace], int] = arguments.command
     try:
+        if (
+            getattr(arguments, "stack", None) == ""
+        ):  # a variable that is not set does not mean the local stack
+            raise stack.NoStack("--stack names no stack", where='--stack ""', fix=stack.NAME_IT)
         return command(arguments)
     except KeyboardInterrupt:
         return 130

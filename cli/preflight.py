@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from cli.failures import load_project
 from cli.toolchain import ROOT
 from sluice import instances
 from sluice.instances import Use
@@ -176,7 +177,7 @@ def preflight(arguments: argparse.Namespace) -> int:
     """
     import boto3
 
-    project = Project.load(arguments.project)
+    project = load_project(arguments.project)
     context = {**_deployed_context(), **dict(arguments.context)}
     wanted = needs(project, context)
     client = boto3.client("service-quotas")

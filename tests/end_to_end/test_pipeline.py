@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cli import executions, prediction
+from cli.serving import Served
 from sluice import keys, naming
 from tests.support.bank import Bank, bank_rows, write_csv
 
@@ -98,7 +99,7 @@ def test_the_endpoint_serves_the_probabilities_of_the_artifact(
         "print(json.dumps(model.predict_proba(X)[:, list(model.classes_).index('yes')].tolist()))"
     )
     expected = json.loads(subprocess.check_output([sys.executable, "-c", program], cwd=tmp_path))
-    served = prediction.invoke(bank.stack, json.dumps(features.to_pylist()).encode(), "application/json")
+    served = prediction.Asked(Served.by(bank.stack)).predictions(features.to_pylist())
     assert len(expected) > 50
     assert [each["probability"] for each in served] == pytest.approx(expected, rel=0, abs=1e-9)
 
