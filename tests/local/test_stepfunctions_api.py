@@ -9,7 +9,6 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from tests.support.local_aws import LocalAws, create_function, wait_until
@@ -284,21 +283,17 @@ class TestRefusals:
         assert (ended["redriveCount"], ended["redriveStatus"]) == (0, status)
         assert ended.get("redriveStatusReason") == reason
 
-    def test_operations(self, machines: Machines, local_aws: LocalAws) -> None:
-        api = machines.api
+    def test_operations(
+        self, machines: Machines, local_aws: LocalAws, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         execution = machines.start(machines.make({"A": {"Type": "Fail"}}))
         machines.wait(execution)
         with pytest.raises(ClientError, match=r"UnsupportedOperation.*RedriveExecution"):
-            api.redrive_execution(executionArn=execution)
-        # These two have a host name of their own, which a client does not find here.
-        plain = boto3.client(
-            "stepfunctions",
-            region_name="us-east-1",
-            endpoint_url=local_aws.endpoint_url,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-            config=Config(inject_host_prefix=False),
-        )
+            machines.api.redrive_execution(executionArn=execution)
+        # These two have a host name of their own, unless the environment says not to use it.
+        for name, value in local_aws.env.items():
+            monkeypatch.setenv(name, value)
+        plain = boto3.session.Session().client("stepfunctions")
         with pytest.raises(ClientError, match=r"UnsupportedOperation.*StartSyncExecution"):
             plain.start_sync_execution(stateMachineArn=machines.make(giving("one")))
         with pytest.raises(ClientError, match=r"UnsupportedOperation.*TestState"):
