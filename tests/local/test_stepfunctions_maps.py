@@ -610,6 +610,18 @@ class TestErrorsFromInside:
         assert (ended["status"], ended["error"]) == ("FAILED", "States.QueryEvaluationError")
 
     @pytest.mark.parametrize("kind", ["Map", "Parallel"])
+    def test_a_runtime_error_is_caught_outside_as_little_as_inside(
+        self, machines: Machines, kind: str
+    ) -> None:
+        inner = task("lambda:invoke", {"FunctionName": "f", "Bogus": 1})
+        catch = {"ErrorEquals": ["States.ALL"], "Next": "End"}
+        outer = self.outer(kind, {"Inner": inner}, Catch=[catch], Next="End")
+
+        ended = machines.run({"Outer": outer, "End": {"Type": "Succeed"}})
+
+        assert (ended["status"], ended["error"]) == ("FAILED", "States.Runtime")
+
+    @pytest.mark.parametrize("kind", ["Map", "Parallel"])
     def test_it_can_be_tried_again(self, machines: Machines, kind: str) -> None:
         inner = {"Type": "Fail", "Error": "States.Timeout"}
         retry = {"ErrorEquals": ["States.Timeout"], "IntervalSeconds": 1, "MaxAttempts": 1}
