@@ -14,6 +14,7 @@ from local.stepfunctions import (
     definitions,
     distributed_map,
     executions,
+    express,
     interpreter,
     jsonpath,
     nested,
@@ -34,6 +35,7 @@ def install(context: Context) -> None:
     executions.install()
     api.install()
     versions.install()
+    express.install()
 
 
 @functools.cache  # the patches wrap what they find: twice would be once too often

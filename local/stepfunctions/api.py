@@ -13,7 +13,7 @@ from moto.stepfunctions import responses
 from moto.stepfunctions.exceptions import ExecutionDoesNotExist, ResourceNotFound, ValidationException
 from moto.stepfunctions.parser import models as parser_models
 
-from local.stepfunctions import validation, versions
+from local.stepfunctions import express, validation, versions
 from local.stepfunctions.distributed_map import ChildExecution, MapRun, child_executions, map_runs
 
 _PAGE = 100
@@ -36,7 +36,6 @@ class NotImitated(AWSError):
 # Operation -> why it is not done. What is not here and not moto's either is moto's own refusal.
 _REFUSED = {
     "redrive_execution": ("RedriveExecution", "start a new execution"),
-    "start_sync_execution": ("StartSyncExecution", "use a STANDARD state machine and StartExecution"),
     "test_state": ("TestState", "run the state in a state machine of its own"),
 }
 
@@ -197,6 +196,8 @@ def _list_executions(self: Any) -> ActionResult:
         raise ValidationException("Give either a stateMachineArn or a mapRunArn")
     if map_run_arn is None:
         target = versions.target_of(self.stepfunction_backend, machine_arn)
+        if target.machine.type == express.EXPRESS:
+            raise express.StateMachineTypeNotSupported
         executions = [
             execution
             for execution in target.machine.executions
@@ -223,7 +224,9 @@ def _validate_definition(self: Any) -> ActionResult:
         _present(
             {"severity": "ERROR", "code": problem.code, "message": problem.message, "location": problem.place}
         )
-        for problem in validation.problems_of(self._get_param("definition"))
+        for problem in validation.problems_of(
+            self._get_param("definition"), self._get_param("type") or "STANDARD"
+        )
     ]
     most = self._get_int_param("maxResults") or _PAGE
     return ActionResult(

@@ -12,8 +12,6 @@ from typing import Any
 
 from moto.stepfunctions.parser.api import HistoryEventType, MapRunFailedEventDetails, MapRunStatus
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEventException
-from moto.stepfunctions.parser.asl.component.common.timeouts.timeout import TimeoutSeconds
-from moto.stepfunctions.parser.asl.component.program.program import Program
 from moto.stepfunctions.parser.asl.component.state.exec.state_map import (
     max_concurrency,
     state_map,
@@ -30,13 +28,12 @@ from moto.stepfunctions.parser.asl.parse import preprocessor
 from moto.stepfunctions.parser.backend import execution as execution_module
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 
-from local.stepfunctions import failures, map_items, map_results
+from local.stepfunctions import express, failures, map_items, map_results
 from local.stepfunctions.history_log import open_log
 
 EXCEEDED = "States.ExceedToleratedFailureThreshold"
 # AWS runs up to 10,000 children at a time; one here takes some threads of this process.
 MOST_AT_A_TIME = 40
-EXPRESS_SECONDS = 300
 _POLL_SECONDS = 0.02
 
 
@@ -212,7 +209,7 @@ def _child_execution(
     name = str(uuid.uuid4())
     place = machine.arn.rsplit(":stateMachine:", 1)[0]
     arn = f"{place}:execution:{machine.name}:{name}"
-    if execution_type == "EXPRESS":
+    if execution_type == express.EXPRESS:
         arn = f"{place}:express:{machine.name}:{name}:{uuid.uuid4()}"
     return ChildExecution(
         program=program,
@@ -282,14 +279,8 @@ def _wait_for_children(component: Any, run: MapRun, env: Any) -> None:
     parent = env.aws_execution_details.execution
     execution_type = component.extension.execution_type
     program = component._get_iteration_program()
-    if execution_type == "EXPRESS":
-        program = Program(
-            query_language=program.query_language,
-            start_at=program.start_at,
-            states=program.states,
-            timeout_seconds=TimeoutSeconds(timeout_seconds=EXPRESS_SECONDS),
-            comment=program.comment,
-        )
+    if execution_type == express.EXPRESS:
+        program = express.limited(program)
     while any(child.status in ("PENDING", "RUNNING") for child in run.children):
         if not env.is_running():
             run.abort()

@@ -26,8 +26,7 @@ from moto.stepfunctions.parser.backend import execution as execution_module
 from moto.stepfunctions.parser.backend import execution_worker
 
 from local import execution_changes
-from local.stepfunctions import failures, interpreter, validation, versions
-from local.stepfunctions.api import refused
+from local.stepfunctions import express, failures, interpreter, validation, versions
 from local.stepfunctions.history_log import open_log
 
 
@@ -49,6 +48,7 @@ def install() -> None:
     backend = parser_models.StepFunctionsParserBackend
     backend._validate_definition = staticmethod(validation.check)
     backend.create_state_machine = _idempotent_create(backend.create_state_machine)
+    backend.update_state_machine = _checked_update(backend.update_state_machine)
     backend.start_execution = _start_execution
     execution_module.Execution.stop = _stop
     execution_module.BaseExecutionWorkerCommunication._reflect_execution_status = _reflect
@@ -61,14 +61,23 @@ def install() -> None:
 
 def _idempotent_create(create: Any) -> Any:
     def create_state_machine(self: Any, name: str, definition: str, roleArn: str, **settings: Any) -> Any:  # noqa: N803
-        if settings.get("sm_type") == "EXPRESS":
-            raise refused("The type EXPRESS", "use a STANDARD state machine")
+        if settings.get("sm_type") == express.EXPRESS:
+            validation.check(definition, express.EXPRESS)
         existing = self._revision_by_name(name)
         if existing is not None and (existing.definition, existing.roleArn) != (definition, roleArn):
             raise StateMachineAlreadyExists(f"State Machine Already Exists: '{existing.arn}'")
         return create(self, name=name, definition=definition, roleArn=roleArn, **settings)
 
     return create_state_machine
+
+
+def _checked_update(update: Any) -> Any:
+    def update_state_machine(self: Any, arn: str, definition: str | None = None, **settings: Any) -> Any:
+        if definition is not None:
+            validation.check(definition, self.describe_state_machine(arn).type)
+        return update(self, arn=arn, definition=definition, **settings)
+
+    return update_state_machine
 
 
 def _start_execution(
@@ -100,6 +109,11 @@ def _start_execution(
     if name is not None:
         self._validate_name(name)
     name = name or str(uuid.uuid4())
+    if machine.type == express.EXPRESS:
+        # Neither its name nor the execution is kept: there is no operation that would ask for it.
+        execution = _new_execution(self, target, name, text, trace_header)
+        execution.start()
+        return execution
     with _START_LOCK:
         existing = next((item for item in machine.executions if item.name == name), None)
         if existing is not None:
@@ -122,7 +136,11 @@ def _new_execution(backend: Any, target: versions.Target, name: str, text: str, 
     snapshot.loggingConfiguration = target.source.loggingConfiguration
     place = f"{backend.partition}:states:{backend.region_name}:{backend.account_id}"
     arn = f"arn:{place}:execution:{machine.name}:{name}"
-    execution = execution_module.Execution(
+    kind = execution_module.Execution
+    if machine.type == express.EXPRESS:
+        arn = f"arn:{place}:express:{machine.name}:{name}:{uuid.uuid4()}"
+        kind = express.ExpressExecution
+    execution = kind(
         name=name,
         sm_type=snapshot.sm_type,
         role_arn=snapshot.roleArn,

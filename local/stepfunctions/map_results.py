@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -12,6 +11,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.credentials i
 from moto.stepfunctions.parser.asl.utils.boto_client import boto_client_for
 
 from local.stepfunctions import failures
+from local.stepfunctions.interpreter import iso_time
 
 RESULT_WRITER_FAILED = "States.ResultWriterFailed"
 
@@ -51,10 +51,10 @@ def record(child: Any) -> dict[str, Any]:
         RedriveCount=0,
         RedriveStatus="NOT_REDRIVABLE" if succeeded else "REDRIVABLE_BY_MAP_RUN",
         RedriveStatusReason="Execution is SUCCEEDED and cannot be redriven" if succeeded else None,
-        StartDate=_iso(child.execution.start_date),
+        StartDate=iso_time(child.execution.start_date),
         StateMachineArn=child.execution.state_machine.arn,
         Status=child.status,
-        StopDate=_iso(child.execution.stop_date),
+        StopDate=iso_time(child.execution.stop_date),
     )
 
 
@@ -107,7 +107,3 @@ def _without_none(**fields: Any) -> dict[str, Any]:
 
 def _text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _iso(moment: datetime.datetime) -> str:
-    return moment.astimezone(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -24,6 +24,7 @@ _OPTIMIZED = {
 _NULL_ARGUMENT = re.compile(
     r"""Missing required parameter in input: "(\w+)"|Invalid type for parameter (\w+), value: None,"""
 )
+_TABLE_NAME = re.compile("[a-zA-Z0-9_.-]+")
 OPTIMIZED_SERVICES = frozenset(_OPTIMIZED)
 
 
@@ -57,17 +58,33 @@ def sdk(service: str, error: ClientError) -> tuple[str, str]:
 def refusal(service: str, error: ParamValidationError) -> ClientError:
     """What the service itself would answer for arguments that botocore does not even send."""
     missing = _null_arguments(str(error))
-    message = str(error)
     if missing and service == "sqs":
         message = f"The request must contain the parameter {missing[0]}."
-    elif missing:
-        plural = "error" if len(missing) == 1 else "errors"
-        constraints = "; ".join(
-            f"Value null at '{name[:1].lower()}{name[1:]}' failed to satisfy constraint: Member must not be null"
-            for name in missing
-        )
-        message = f"{len(missing)} validation {plural} detected: {constraints}"
-    code = "MissingParameter" if missing and service == "sqs" else "ValidationException"
+        return _refused(message, "MissingParameter")
+    if not missing:
+        return _refused(str(error))
+    return _refused(
+        _violations("Value null at '{}' failed to satisfy constraint: Member must not be null", missing)
+    )
+
+
+def invalid_table_name(name: str) -> ClientError | None:
+    """What DynamoDB answers for a table's name that none can have, or None; moto looks for the table."""
+    if name.startswith("arn:") or _TABLE_NAME.fullmatch(name):
+        return None
+    return _refused(
+        f"1 validation error detected: Value '{name}' at 'tableName' failed to satisfy constraint: "
+        f"Member must satisfy regular expression pattern: {_TABLE_NAME.pattern}"
+    )
+
+
+def _violations(constraint: str, names: list[str]) -> str:
+    plural = "error" if len(names) == 1 else "errors"
+    found = "; ".join(constraint.format(f"{name[:1].lower()}{name[1:]}") for name in names)
+    return f"{len(names)} validation {plural} detected: {found}"
+
+
+def _refused(message: str, code: str = "ValidationException") -> ClientError:
     answer: Any = {
         "Error": {"Code": code, "Message": message},
         "ResponseMetadata": {"HTTPStatusCode": 400, "RequestId": str(uuid.uuid4())},

@@ -142,8 +142,13 @@ def _normalise_parameters(
         self._get_boto_service_name(boto_service_name), service_action_name or self.resource.api_action
     )
     renamed = to_boto(parameters, operation.input_shape)
-    if operation.service_model.service_name == "sqs":
+    service = operation.service_model.service_name
+    if service == "sqs":
         _check_queue_url(renamed.get("QueueUrl"))
+    if service == "dynamodb" and isinstance(renamed.get("TableName"), str):
+        refused = task_errors.invalid_table_name(renamed["TableName"])
+        if refused is not None:
+            raise refused
     parameters.clear()
     parameters.update(renamed)
 

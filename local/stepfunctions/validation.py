@@ -60,19 +60,19 @@ class Problem:
         return f"{self.code}: {self.message}{where}"
 
 
-def check(definition: str) -> None:
+def check(definition: str, machine_type: str = "STANDARD") -> None:
     """Check a definition's text.
 
     Raises:
         InvalidDefinition: with every problem found, each with its place as a JSON pointer.
     """
-    problems = problems_of(definition)
+    problems = problems_of(definition, machine_type)
     if problems:
         listed = ", ".join(str(problem) for problem in problems)
         raise InvalidDefinition(f"Invalid State Machine Definition: '{listed}'")
 
 
-def problems_of(definition: str) -> list[Problem]:
+def problems_of(definition: str, machine_type: str = "STANDARD") -> list[Problem]:
     """Everything found wrong with a definition's text."""
     try:
         parsed = json.loads(definition)
@@ -81,6 +81,8 @@ def problems_of(definition: str) -> list[Problem]:
     if not isinstance(parsed, dict):
         return [Problem("INVALID_JSON_DESCRIPTION", "the definition is no JSON object")]
     problems = list(_misshapen(parsed)) or list(find_problems(parsed))
+    if machine_type == "EXPRESS" and not problems:
+        problems = list(_express_problems(parsed))
     if problems:
         return problems
     try:
@@ -195,21 +197,28 @@ def _map_problems(state: Mapping[str, Any], path: str, language: str) -> Iterato
         place = f"{path}/ToleratedFailurePercentage"
         yield _schema("ToleratedFailurePercentage must be between 0 and 100", place)
     if config.get("ExecutionType") == "EXPRESS":
-        for name in _waiting_tasks(processor):
-            problem = f"The task '{name}' waits for a job or a token: not in an EXPRESS execution"
-            yield _schema(problem, f"{path}/ItemProcessor")
+        yield from _express_problems(processor, f"{path}/ItemProcessor")
     if "ItemBatcher" in state:
         yield from _batcher_problems(state["ItemBatcher"], f"{path}/ItemBatcher")
     if "ResultWriter" in state:
         yield from _writer_problems(state["ResultWriter"], f"{path}/ResultWriter", language)
 
 
-def _waiting_tasks(machine: Mapping[str, Any]) -> Iterator[str]:
-    for name, state in machine.get("States", {}).items():
-        if str(state.get("Resource", "")).endswith((".sync", ".sync:2", ".waitForTaskToken")):
-            yield name
-        for branch in [*state.get("Branches", []), state.get("ItemProcessor", {})]:
-            yield from _waiting_tasks(branch)
+def _express_problems(machine: Mapping[str, Any], path: str = "") -> Iterator[Problem]:
+    """What an EXPRESS execution cannot do: wait for a job, a token or a worker, and start a Map Run.
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/concepts-standard-vs-express.html
+    """
+    for name, state in machine["States"].items():
+        place = f"{path}/States/{name}"
+        resource = str(state.get("Resource", ""))
+        if resource.endswith((".sync", ".sync:2", ".waitForTaskToken")) or ":activity:" in resource:
+            yield _schema(f"An EXPRESS execution does not wait for '{resource}'", f"{place}/Resource")
+        processor = state.get("ItemProcessor") or state.get("Iterator")
+        if processor and processor.get("ProcessorConfig", {}).get("Mode") == DISTRIBUTED:
+            yield _schema("An EXPRESS execution starts no distributed Map", place)
+        for branch in [*state.get("Branches", []), *([processor] if processor else [])]:
+            yield from _express_problems(branch, place)
 
 
 def _batcher_problems(batcher: Any, path: str) -> Iterator[Problem]:

@@ -9,12 +9,12 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from tests.support.local_aws import LocalAws, create_function, wait_until
 from tests.support.machines import ROLE, Machines, task
 
+END = {"Type": "Succeed"}
 SLOW = {"Wait": {"Type": "Wait", "Seconds": 600, "End": True}}
 
 
@@ -213,9 +213,6 @@ class TestActivities:
             api.get_activity_task(activityArn=activity)
 
 
-END = {"Type": "Succeed"}
-
-
 def test_a_definition_is_validated_without_being_made(machines: Machines) -> None:
     validate = machines.api.validate_state_machine_definition
 
@@ -267,6 +264,106 @@ def test_stopping_ends_the_wait_for_a_token(machines: Machines, local_aws: Local
     wait_until(lambda: machines.events(execution)[-1] == "ExecutionAborted")
 
 
+def client_of_the_environment(local_aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A client with no settings but the server's environment: some operations have a host name of their own."""
+    for name, value in local_aws.env.items():
+        monkeypatch.setenv(name, value)
+    return boto3.session.Session().client("stepfunctions")
+
+
+class TestExpress:
+    """https://docs.aws.amazon.com/step-functions/latest/dg/concepts-standard-vs-express.html"""
+
+    def test_it_is_run_to_its_end(
+        self, machines: Machines, local_aws: LocalAws, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        api = client_of_the_environment(local_aws, monkeypatch)
+        double = {"A": {"Type": "Pass", "Output": "{% $states.input.n * 2 %}", "End": True}}
+        machine = machines.make(double, type="EXPRESS")
+
+        ended = api.start_sync_execution(stateMachineArn=machine, name="twice", input='{"n": 2}')
+        again = api.start_sync_execution(stateMachineArn=machine, name="twice", input='{"n": 3}')
+
+        assert (ended["status"], ended["output"], ended["input"]) == ("SUCCEEDED", "4", '{"n": 2}')
+        assert again["output"] == "6"
+        assert ended["executionArn"].startswith(machine.replace(":stateMachine:", ":express:") + ":twice:")
+        assert ended["billingDetails"]["billedDurationInMilliseconds"] % 100 == 0
+
+    def test_how_it_fails(
+        self, machines: Machines, local_aws: LocalAws, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        api = client_of_the_environment(local_aws, monkeypatch)
+        fail = machines.make({"A": {"Type": "Fail", "Error": "Broken", "Cause": "why"}}, type="EXPRESS")
+        ended = api.start_sync_execution(stateMachineArn=fail)
+        assert (ended["status"], ended["error"], ended["cause"]) == ("FAILED", "Broken", "why")
+
+        late = json.dumps({"TimeoutSeconds": 1, "StartAt": "Wait", "States": SLOW})
+        machine = machines.api.create_state_machine(
+            name=f"m-{uuid.uuid4().hex[:8]}", definition=late, roleArn=ROLE, type="EXPRESS"
+        )["stateMachineArn"]
+        assert api.start_sync_execution(stateMachineArn=machine)["status"] == "TIMED_OUT"
+
+    def test_started_it_is_seen_in_its_log_alone(self, machines: Machines, local_aws: LocalAws) -> None:
+        logs, group = local_aws.client("logs"), f"/machines/{uuid.uuid4().hex[:8]}"
+        logs.create_log_group(logGroupName=group)
+        arn = f"arn:aws:logs:us-east-1:123456789012:log-group:{group}:*"
+        destinations = [{"cloudWatchLogsLogGroup": {"logGroupArn": arn}}]
+        machine = machines.make(
+            giving("one"),
+            type="EXPRESS",
+            loggingConfiguration={"level": "ALL", "includeExecutionData": True, "destinations": destinations},
+        )
+
+        execution = machines.start(machine)
+
+        def types() -> list[str]:
+            events = logs.filter_log_events(logGroupName=group)["events"]
+            messages = [json.loads(event["message"]) for event in events]
+            return [message["type"] for message in messages if message["execution_arn"] == execution]
+
+        wait_until(lambda: "ExecutionSucceeded" in types())
+        with pytest.raises(ClientError, match="StateMachineTypeNotSupported"):
+            machines.api.list_executions(stateMachineArn=machine)
+        with pytest.raises(ClientError, match="InvalidArn"):
+            machines.api.describe_execution(executionArn=execution)
+
+    def test_a_standard_machine_is_not_run_so(
+        self, machines: Machines, local_aws: LocalAws, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        api = client_of_the_environment(local_aws, monkeypatch)
+        with pytest.raises(ClientError, match="StateMachineTypeNotSupported"):
+            api.start_sync_execution(stateMachineArn=machines.make(giving("one")))
+
+    @pytest.mark.parametrize(
+        "state",
+        [
+            task("states:startExecution.sync:2", {}),
+            task("sqs:sendMessage.waitForTaskToken", {}),
+            {"Type": "Task", "Resource": "arn:aws:states:us-east-1:123456789012:activity:a", "End": True},
+            {
+                "Type": "Map",
+                "ItemProcessor": {
+                    "StartAt": "P",
+                    "States": {"P": END},
+                    "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+                },
+                "End": True,
+            },
+        ],
+    )
+    def test_what_it_cannot_do_is_refused(self, machines: Machines, state: dict[str, Any]) -> None:
+        with pytest.raises(ClientError, match=r"InvalidDefinition.*EXPRESS.*/States/A"):
+            machines.make({"A": state}, type="EXPRESS")
+        machine = machines.make(giving("one"), type="EXPRESS")
+        with pytest.raises(ClientError, match=r"InvalidDefinition.*EXPRESS"):
+            machines.api.update_state_machine(stateMachineArn=machine, definition=definition({"A": state}))
+        answer = machines.api.validate_state_machine_definition(
+            definition=definition({"A": state}), type="EXPRESS"
+        )
+        assert answer["result"] == "FAIL"
+        machines.make({"A": state})
+
+
 class TestRefusals:
     """What is not imitated says so by its name."""
 
@@ -284,29 +381,16 @@ class TestRefusals:
         assert (ended["redriveCount"], ended["redriveStatus"]) == (0, status)
         assert ended.get("redriveStatusReason") == reason
 
-    def test_operations(self, machines: Machines, local_aws: LocalAws) -> None:
-        api = machines.api
+    def test_operations(
+        self, machines: Machines, local_aws: LocalAws, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         execution = machines.start(machines.make({"A": {"Type": "Fail"}}))
         machines.wait(execution)
         with pytest.raises(ClientError, match=r"UnsupportedOperation.*RedriveExecution"):
-            api.redrive_execution(executionArn=execution)
-        # These two have a host name of their own, which a client does not find here.
-        plain = boto3.client(
-            "stepfunctions",
-            region_name="us-east-1",
-            endpoint_url=local_aws.endpoint_url,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-            config=Config(inject_host_prefix=False),
-        )
-        with pytest.raises(ClientError, match=r"UnsupportedOperation.*StartSyncExecution"):
-            plain.start_sync_execution(stateMachineArn=machines.make(giving("one")))
+            machines.api.redrive_execution(executionArn=execution)
+        plain = client_of_the_environment(local_aws, monkeypatch)
         with pytest.raises(ClientError, match=r"UnsupportedOperation.*TestState"):
             plain.test_state(definition=json.dumps(giving("one")["A"]), roleArn=ROLE)
-
-    def test_express_machines(self, machines: Machines) -> None:
-        with pytest.raises(ClientError, match=r"UnsupportedOperation.*EXPRESS"):
-            machines.make(giving("one"), type="EXPRESS")
 
     def test_what_a_revision_is_called(self, machines: Machines) -> None:
         with pytest.raises(ClientError, match=r"ValidationException.*revisionId"):

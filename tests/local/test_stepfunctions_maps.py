@@ -272,20 +272,23 @@ class TestChildren:
 
         assert json.loads(runs.machines.wait(execution)["output"]) == [{"approved": True}]
 
-    def test_the_tolerance_of_a_running_one_can_be_changed(self, runs: Runs) -> None:
-        slow = {
-            "StartAt": "Wait",
-            "States": {
-                "Wait": {"Type": "Wait", "Seconds": "{% $states.input %}", "Next": "Fail"},
-                "Fail": {"Type": "Fail", "Error": "Broken"},
-            },
-        }
-        execution = runs.machines.start(runs.machines.make({"Map": distributed(slow)}), [2])
-        arn = wait_until(lambda: runs.api.list_map_runs(executionArn=execution)["mapRuns"])[0]["mapRunArn"]
+    def test_the_tolerance_of_a_running_one_can_be_changed(self, runs: Runs, local_aws: LocalAws) -> None:
+        sqs = local_aws.client("sqs")
+        queue = sqs.create_queue(QueueName=f"q-{uuid.uuid4().hex[:8]}")["QueueUrl"]
+        ask = task(
+            "sqs:sendMessage.waitForTaskToken",
+            {"QueueUrl": queue, "MessageBody": "{% $states.context.Task.Token %}"},
+        )
+        state = distributed({"StartAt": "Ask", "States": {"Ask": ask}})
+        execution = runs.machines.start(runs.machines.make({"Map": state}), [1])
+        message = wait_until(lambda: sqs.receive_message(QueueUrl=queue).get("Messages"))[0]
+        arn = runs.api.list_map_runs(executionArn=execution)["mapRuns"][0]["mapRunArn"]
 
         runs.api.update_map_run(mapRunArn=arn, toleratedFailureCount=1)
+        runs.api.send_task_failure(taskToken=message["Body"], error="Broken")
 
-        assert runs.machines.wait(execution)["status"] == "SUCCEEDED"
+        ended = runs.machines.wait(execution)
+        assert json.loads(ended["output"]) == [{"Status": "FAILED", "Error": "Broken"}]
         assert runs.api.describe_map_run(mapRunArn=arn)["toleratedFailureCount"] == 1
 
     def test_no_such_map_run(self, runs: Runs) -> None:
@@ -607,6 +610,18 @@ class TestErrorsFromInside:
         assert (ended["status"], ended["error"]) == ("FAILED", "States.QueryEvaluationError")
 
     @pytest.mark.parametrize("kind", ["Map", "Parallel"])
+    def test_a_runtime_error_is_caught_outside_as_little_as_inside(
+        self, machines: Machines, kind: str
+    ) -> None:
+        inner = task("lambda:invoke", {"FunctionName": "f", "Bogus": 1})
+        catch = {"ErrorEquals": ["States.ALL"], "Next": "End"}
+        outer = self.outer(kind, {"Inner": inner}, Catch=[catch], Next="End")
+
+        ended = machines.run({"Outer": outer, "End": {"Type": "Succeed"}})
+
+        assert (ended["status"], ended["error"]) == ("FAILED", "States.Runtime")
+
+    @pytest.mark.parametrize("kind", ["Map", "Parallel"])
     def test_it_can_be_tried_again(self, machines: Machines, kind: str) -> None:
         inner = {"Type": "Fail", "Error": "States.Timeout"}
         retry = {"ErrorEquals": ["States.Timeout"], "IntervalSeconds": 1, "MaxAttempts": 1}
@@ -655,16 +670,15 @@ class TestErrorsFromInside:
                     "Default": "Wait",
                 },
                 "Fail": {"Type": "Fail", "Error": "Broken"},
-                "Wait": {"Type": "Wait", "Seconds": 2, "Next": "After"},
-                "After": {"Type": "Pass", "End": True},
+                "Wait": {"Type": "Wait", "Seconds": 600, "End": True},
             },
         }
-        catch = {"ErrorEquals": ["Broken"], "Next": "Then"}
+        catch = {"ErrorEquals": ["Broken"], "Next": "End"}
         states = {
-            "Map": {"Type": "Map", "ItemProcessor": processor, "Catch": [catch], "Next": "Then"},
-            "Then": {"Type": "Wait", "Seconds": 3, "End": True},
+            "Map": {"Type": "Map", "ItemProcessor": processor, "Catch": [catch], "Next": "End"},
+            "End": {"Type": "Succeed"},
         }
         execution = machines.start(machines.make(states), ["good", "bad"])
 
         assert machines.wait(execution)["status"] == "SUCCEEDED"
-        assert "PassStateEntered" not in machines.events(execution)
+        wait_until(lambda: "MapIterationAborted" in machines.events(execution))

@@ -297,7 +297,7 @@ def test_the_session_lies_where_sluice_state_says(
     made.save()
     assert (folder / "elsewhere" / "state" / "local.json").is_file()
     assert not (folder / ".sluice").exists()
-    assert saved() == made
+    assert saved() == [made]
 
 
 def test_what_a_killed_server_left_is_tidied_up_by_down(
