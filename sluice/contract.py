@@ -38,7 +38,9 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 # The words of a training file; and a column of booleans with nulls is one of floats in pandas, and written so.
 _BOOLEAN_TEXT = {**dict.fromkeys((*TRUE_WORDS, "1.0"), True), **dict.fromkeys((*FALSE_WORDS, "0.0"), False)}
 _SHOWN = 60
-_LONGEST_WHOLE = 40
+_INT64 = range(-(2**63), 2**63)
+_LONGEST_INT64 = 19  # digits
+_EXACT_INTEGERS = 2**53
 
 
 class _Frozen(BaseModel):
@@ -177,9 +179,7 @@ class ModelContract(_Frozen):
             return _boolean(flag, feature)
         if not _NUMBER_TEXT.fullmatch(text):
             raise _Breach
-        # Read exactly where a float, which holds 53 bits, would not; a longer one than that is no category.
-        whole = text.lstrip("+-").isdigit() and len(text) <= _LONGEST_WHOLE
-        return _number(int(text) if whole else float(text), feature)
+        return _number(_whole(text) if feature.type == "integer" else float(text), feature)
 
     def _category(self, value: str, feature: Feature) -> Value:
         text = plain_text(value, self.null_values)
@@ -288,9 +288,29 @@ def _number(value: float, feature: Feature) -> Value:
         number = float(value)
     except OverflowError:
         raise _Breach from None
-    if not math.isfinite(number) or (feature.type == "integer" and not number.is_integer()):
+    if not math.isfinite(number) or (feature.type == "integer" and not _is_whole(value)):
         raise _Breach
     return number if feature.kind == "number" else category_text(value, feature.type)
+
+
+def _whole(text: str) -> int:
+    """Read an integer as sluice/datasets/schema.py does: in digits, or as spreadsheets and pandas write it, 3.0."""
+    whole, point, zeros = text.partition(".")
+    digits = whole.lstrip("+-")
+    significant = digits.lstrip("0") or "0"
+    if not digits.isdigit() or len(significant) > _LONGEST_INT64 or (point and (not zeros or zeros.strip("0"))):
+        raise _Breach
+    number = -int(significant) if whole.startswith("-") else int(significant)
+    if point and abs(number) >= _EXACT_INTEGERS:
+        raise _Breach
+    return number
+
+
+def _is_whole(value: float) -> bool:
+    """Tell whether a dataset's integers may hold a value; a float from 2**53 on may stand for another integer."""
+    if isinstance(value, int):
+        return value in _INT64
+    return value.is_integer() and abs(value) < _EXACT_INTEGERS
 
 
 def _boolean(value: bool, feature: Feature) -> Value:
