@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+import reprlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn, Self, TypeAlias
 
@@ -38,6 +40,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 # The words of a training file; and a column of booleans with nulls is one of floats in pandas, and written so.
 _BOOLEAN_TEXT = {**dict.fromkeys((*TRUE_WORDS, "1.0"), True), **dict.fromkeys((*FALSE_WORDS, "0.0"), False)}
 _SHOWN = 60
+_MOST_LISTED = 30
 _INT64 = range(-(2**63), 2**63)
 _LONGEST_INT64 = 19  # digits
 _EXACT_INTEGERS = 2**53
@@ -147,13 +150,13 @@ class ModelContract(_Frozen):
         names: Sequence[str] = self.names
         if rows and self._is_header(rows[0]):
             names, rows = [field.strip() for field in rows[0]], rows[1:]
-            if len(names) != len(self.features) or set(names) != set(self.names):
-                self._refuse_names(names, "header")
+            self.check_names(names, "header")
         _require_rows(rows)
         for row, fields in enumerate(rows, start=1):
             if len(fields) != len(names):
                 self._refuse_length(row, len(fields))
-        by_column = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+        # A column at a time: all in one go would be a long while in which nobody else is answered.
+        by_column = {name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
         return self._convert({name: by_column[name] for name in self.names}, self.from_text)
 
     def columns_from_arrays(self, arrays: Mapping[str, Sequence[Any]]) -> Columns:
@@ -162,10 +165,18 @@ class ModelContract(_Frozen):
         Raises:
             RequestError: there is no row, or one breaks the contract.
         """
-        if len(arrays) != len(self.features) or set(arrays) != set(self.names):
-            self._refuse_names(list(arrays), "array")
+        self.check_names(list(arrays), "array")
         _require_rows(next(iter(arrays.values())))
         return self._convert({name: arrays[name] for name in self.names}, from_array)
+
+    def check_names(self, names: Sequence[str], where: str) -> None:
+        """Refuse other columns than the model's, in whichever order.
+
+        Raises:
+            RequestError: some are missing, unknown or there twice.
+        """
+        if len(names) != len(self.features) or set(names) != set(self.names):
+            self._refuse_names(names, where)
 
     def from_text(self, value: Any, feature: Feature) -> Value:
         """Read one text field; see `Converter`."""
@@ -213,12 +224,17 @@ class ModelContract(_Frozen):
         return found > 0 and 2 * found >= min(len(fields), len(known))
 
     def _refuse_names(self, names: Sequence[str], where: str) -> NoReturn:
-        missing = [name for name in self.names if name not in names]
-        unknown = [name for name in dict.fromkeys(names) if name not in self.names]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        # Of as many names as a client likes to send: nothing here looks at each of them for each of them.
+        received, known = dict.fromkeys(names), frozenset(self.names)
+        missing = [name for name in self.names if name not in received]
+        unknown = [name for name in received if name not in known]
         found = [
-            f"{what}: {_names(which)}"
-            for what, which in (("missing", missing), ("unknown", unknown), ("there twice", twice))
+            f"{what}: {listed(which)}"
+            for what, which in (
+                ("missing", missing),
+                ("unknown", unknown),
+                ("there twice", repeated(names)),
+            )
             if which
         ]
         raise RequestError(
@@ -298,7 +314,11 @@ def _whole(text: str) -> int:
     whole, point, zeros = text.partition(".")
     digits = whole.lstrip("+-")
     significant = digits.lstrip("0") or "0"
-    if not digits.isdigit() or len(significant) > _LONGEST_INT64 or (point and (not zeros or zeros.strip("0"))):
+    if (
+        not digits.isdigit()
+        or len(significant) > _LONGEST_INT64
+        or (point and (not zeros or zeros.strip("0")))
+    ):
         raise _Breach
     number = -int(significant) if whole.startswith("-") else int(significant)
     if point and abs(number) >= _EXACT_INTEGERS:
@@ -353,9 +373,22 @@ def _describe(value: Any) -> str:
     if isinstance(value, float) and math.isnan(value):
         return "null (NaN)"
     kinds = {str: "string", int: "number", float: "number", list: "list", dict: "object"}
-    text = repr(value)
+    # reprlib looks at the beginning of a list or an object only, which may be millions of values.
+    text = repr(value[: _SHOWN + 1]) if isinstance(value, str) else reprlib.repr(value)
     shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
     return f"the {kinds.get(type(value), type(value).__name__)} {shown}"
+
+
+def repeated(names: Iterable[str]) -> list[str]:
+    """Give the names that are there more than once, in order."""
+    return sorted(name for name, count in Counter(names).items() if count > 1)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Write names for a message, which a client does not make as long as it likes."""
+    shown = [name if len(name) <= _SHOWN else name[:_SHOWN] + "…" for name in names[:_MOST_LISTED]]
+    more = f" and {len(names) - _MOST_LISTED:,} more" if len(names) > _MOST_LISTED else ""
+    return _names(shown) + more
 
 
 def _names(names: Sequence[str]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -26,10 +25,11 @@ from containers.serve.decoding import decode
 from containers.serve.scorer import CompiledScorer
 from sluice.contract import Feature, ModelContract, TargetContract
 from sluice.datasets import schema
+from sluice.datasets.reading import LocalFile, read_batches
 from sluice.errors import RequestError
 from sluice.project import Column
 from tests.support.asgi import npy
-from tests.support.uploads import a_project, accept
+from tests.support.uploads import a_project
 
 NULLS = ("", "NA")
 CODES = [2**53 - 1, 2**53, 2**53 + 1, 2**63 - 1, -(2**63), -(2**53) - 1, -(2**53), 7]
@@ -66,14 +66,14 @@ def pipeline() -> Pipeline:
 
 
 @pytest.fixture(scope="module", params=["native", "numpy"])
-def scorer(request: pytest.FixtureRequest) -> Iterator[CompiledScorer]:
+def scorer(request: pytest.FixtureRequest) -> CompiledScorer:
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "numpy":
             patch.setattr(engine, "_native", lambda: None)
         made = CompiledScorer(compile_model(pipeline(), CONTRACT), CONTRACT)
     if made.engine.name != request.param:
         pytest.skip("the native extension is not built: python -m containers.compiled.build")
-    yield made
+    return made
 
 
 class Rejected(Exception):
@@ -128,14 +128,11 @@ written = st.one_of(
     st.sampled_from(["5.", ".5", "1e1", "+1", "+.5e+1", "1e308", "1e309", "1_0", "0x1f", "nan", "inf", "-"]),
     st.sampled_from(["", "NA", " 7 ", "\t1.5", "\u00a02", "٣", "7 7", "9007199254740993.0", "1" * 60]),
 )
-rows = st.fixed_dictionaries(dict.fromkeys(TYPES, "1") and {name: written for name in TYPES})
 
 
 @given(name=st.sampled_from(sorted(TYPES)), text=written)
 @settings(max_examples=600, deadline=None)
-def test_a_number_is_written_in_a_request_as_in_a_file(
-    scorer: CompiledScorer, name: str, text: str
-) -> None:
+def test_a_number_is_written_in_a_request_as_in_a_file(scorer: CompiledScorer, name: str, text: str) -> None:
     row = {"amount": "3", "count": "2", "code": "7", "rate": "0.5"} | {name: text}
     expected = expected_columns(row)
     assert repr(served(a_line(row), "text/csv")) == repr(expected)
@@ -170,7 +167,8 @@ def test_an_integer_category_keeps_every_digit(scorer: CompiledScorer, code: int
     }[way]
     content = body.encode()
     if way == "npy":
-        content = npy(np.array([(3.0, 2, code, 0.5)], dtype=[("amount", "f8"), ("count", "i8"), ("code", "i8"), ("rate", "f8")]))
+        kinds = [("amount", "f8"), ("count", "i8"), ("code", "i8"), ("rate", "f8")]
+        content = npy(np.array([(3.0, 2, code, 0.5)], dtype=kinds))
     row = {"amount": [3.0], "count": [2.0], "code": [str(code)], "rate": ["0.5"]}
     own = float(pipeline().predict(frame_of(row, CONTRACT))[0])
     others = [
@@ -185,13 +183,53 @@ def test_an_integer_category_keeps_every_digit(scorer: CompiledScorer, code: int
     assert scorer.score(decode(content, media_type, CONTRACT)).values.tolist() == [own]
 
 
-@pytest.mark.parametrize("text", ["9007199254740993.0", "9223372036854775808", "-9223372036854775809", "1e1", "5."])
+@pytest.mark.parametrize(
+    "text", ["9007199254740993.0", "9223372036854775808", "-9223372036854775809", "1e1", "5."]
+)
 def test_what_no_file_may_hold_as_an_integer_is_refused(text: str) -> None:
-    with pytest.raises(RequestError, match="column 'code': found the string .* expected a whole number"):
+    with pytest.raises(RequestError, match=r"column 'code': found the string .* expected a whole number"):
         decode(f"3,2,{text},0.5".encode(), "text/csv", CONTRACT)
 
 
-@pytest.mark.parametrize("number", ["9007199254740992.0", "9223372036854775808", "18446744073709551617", "1e300"])
+@pytest.mark.parametrize(
+    "number", ["9007199254740992.0", "9223372036854775808", "18446744073709551617", "1e300"]
+)
 def test_a_json_number_that_no_file_may_hold_as_an_integer_is_refused(number: str) -> None:
     with pytest.raises(RequestError, match="column 'code': found the number"):
         decode(f"[[3, 2, {number}, 0.5]]".encode(), "application/json", CONTRACT)
+
+
+ONE_COLUMN = ModelContract(
+    features=(Feature(name="x", kind="category", type="string", nullable=True),),
+    target=TargetContract(name="y", problem="regression"),
+    null_values=NULLS,
+)
+
+
+@given(
+    cells=st.lists(st.sampled_from(["a", '""', " ", "\t", "", "NA", '"NA"', '" "']), min_size=1, max_size=4),
+    end=st.sampled_from(["\n", "\r\n"]),
+    last=st.booleans(),
+)
+@settings(max_examples=200, deadline=None)
+def test_a_row_of_one_column_is_a_row_in_a_request_as_in_a_file(
+    cells: list[str], end: str, last: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    body = end.join(cells) + end * last
+    file = LocalFile(tmp_path_factory.getbasetemp() / "one.csv")
+    file.path.write_text(f"x{end}{body}", newline="")
+    project = a_project({"x": {"type": "string", "nullable": True}}, target="x", null_values=NULLS)
+    batches = read_batches(file, project, file.path.with_suffix(".spool"), None)
+    column = project.columns["x"]
+    found = [
+        value
+        for batch in batches
+        for value in schema.check(
+            column, batch.column(0), null_values=NULLS, required=False
+        ).values.to_pylist()
+    ]
+    if found:
+        assert decode(body.encode(), "text/csv", ONE_COLUMN)["x"] == found
+    else:
+        with pytest.raises(RequestError):
+            decode(body.encode(), "text/csv", ONE_COLUMN)
