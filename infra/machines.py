@@ -124,6 +124,9 @@ class Machines(Construct):
         grants = [
             Grant(("s3:GetObject",), (code.bucket.arn_for_objects(code.s3_object_key),)),
             Grant(("s3:PutObject",), (artifacts.arn_for_objects(keys.code("*")),)),
+            Grant(
+                ("s3:ListBucket",), (artifacts.bucket_arn,), {"StringLike": {"s3:prefix": f"{keys.MODELS}/*"}}
+            ),
             # Any version: an execution that began before a redeploy goes on calling the older ones.
             Grant(
                 ("lambda:InvokeFunction",),
@@ -150,7 +153,10 @@ class Machines(Construct):
             )
         return [
             *grants,
-            Grant(("sagemaker:CreateModel",), (jobs("model", *self._names, suffixed=False),)),
+            Grant(
+                ("sagemaker:CreateModel", "sagemaker:DescribeModel"),
+                (jobs("model", *self._names, suffixed=False),),
+            ),
             Grant(("states:StartExecution",), (deployment.state_machine_arn,)),
             Grant(
                 ("states:DescribeExecution", "states:StopExecution"),
@@ -170,8 +176,8 @@ class Machines(Construct):
             Grant(
                 ("dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:DeleteItem"), (data.releases.table_arn,)
             ),
-            Grant(("sagemaker:CreateModel",), (model,)),
-            Grant(("sagemaker:CreateEndpointConfig",), (endpoint_config,)),
+            Grant(("sagemaker:CreateModel", "sagemaker:DescribeModel"), (model,)),
+            Grant(("sagemaker:CreateEndpointConfig", "sagemaker:DescribeEndpointConfig"), (endpoint_config,)),
             Grant(("sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint"), (endpoint, endpoint_config)),
             Grant(("sagemaker:DescribeEndpoint", "sagemaker:DeleteEndpoint"), (endpoint,)),
             # ListEndpoints knows no resources.

@@ -7,10 +7,12 @@ from typing import Any
 from lambdas.adapters.artifacts import S3Artifacts
 from lambdas.adapters.log import decided
 from lambdas.adapters.settings import project, settings
+from lambdas.adapters.wire import on_the_wire
 from sluice.payloads.training import ReportOutcomeInput
 from sluice.reporting.outcome import report_outcome
 
 
+@on_the_wire
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Answer `sluice.payloads.training.ReportedOutcome`."""
     told = ReportOutcomeInput.model_validate(event)

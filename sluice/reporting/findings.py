@@ -7,12 +7,13 @@ from typing import TypeVar
 
 from sluice import keys, naming
 from sluice.artifacts import Artifacts
+from sluice.errors import SluiceError
 from sluice.outcomes import Outcome
 from sluice.payloads.base import Document
 from sluice.payloads.documents import Evaluation, Summary, TrainingSetSummary, Validation
 from sluice.payloads.training import ReportOutcomeInput, Source
 from sluice.project import Project
-from sluice.reporting.failures import Explained, explain
+from sluice.reporting.failures import explain
 
 _Document = TypeVar("_Document", bound=Document)
 
@@ -23,7 +24,7 @@ class Findings:
 
     told: ReportOutcomeInput
     project: Project
-    failure: Explained | None
+    failure: SluiceError | None
     validation: Validation | None
     training_set: TrainingSetSummary | None
     evaluation: Evaluation | None
@@ -71,7 +72,7 @@ def _source(told: ReportOutcomeInput) -> Source:
 
 def _summary(
     told: ReportOutcomeInput,
-    failure: Explained | None,
+    failure: SluiceError | None,
     validation: Validation | None,
     evaluation: Evaluation | None,
     artifacts: Artifacts,
@@ -101,5 +102,5 @@ def _summary(
         serving=deployment.endpoint_config_name if deployment is not None and rolled_back else None,
         report_uri=artifacts.uri(keys.report(told.execution)),
         error=None if failure is None else failure.name,
-        cause=None if failure is None else failure.text,
+        cause=None if failure is None else str(failure),
     )

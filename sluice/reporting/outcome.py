@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from sluice import keys
 from sluice.artifacts import Artifacts
+from sluice.errors import SluiceError
 from sluice.payloads.documents import Report
 from sluice.payloads.training import ReportedOutcome, ReportOutcomeInput
 from sluice.project import Project
 from sluice.reporting import page
-from sluice.reporting.failures import Explained
 from sluice.reporting.findings import Findings, gather
 
 # https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
@@ -54,6 +54,6 @@ def _subject(findings: Findings) -> str:
     return subject.encode("ascii", "replace").decode()[:_SUBJECT_MAX]
 
 
-def _cause(failure: Explained, page_uri: str) -> str:
+def _cause(failure: SluiceError, page_uri: str) -> str:
     report = f"\n  report {page_uri}"
-    return failure.text[: _CAUSE_MAX - len(report)] + report
+    return str(failure)[: _CAUSE_MAX - len(report)] + report

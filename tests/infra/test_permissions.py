@@ -106,7 +106,8 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
             ]
             for kind in ("Training", "Processing", "Transform")
         },
-        sagemaker("model", f"bank-prod-{DIGITS}"): ["sagemaker:CreateModel"],
+        ARTIFACTS: ["s3:ListBucket"],
+        sagemaker("model", f"bank-prod-{DIGITS}"): ["sagemaker:CreateModel", "sagemaker:DescribeModel"],
         "<SageMakerRole>": ["iam:PassRole"],
         "<MachinesDeployment>": ["states:StartExecution"],
         f"arn:<Partition>:states:{ACCOUNT}:execution:<MachinesDeployment.Name>:*": [
@@ -130,9 +131,10 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
     "Machines/DeploymentRole": {
         "*": [*MACHINE_LOGS["*"], "sagemaker:ListEndpoints"],
         "<ReleasesTable>": ["dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:DeleteItem"],
-        sagemaker("model", f"bank-prod-{DIGITS}"): ["sagemaker:CreateModel"],
+        sagemaker("model", f"bank-prod-{DIGITS}"): ["sagemaker:CreateModel", "sagemaker:DescribeModel"],
         sagemaker("endpoint-config", f"bank-prod-{DIGITS}"): [
             "sagemaker:CreateEndpointConfig",
+            "sagemaker:DescribeEndpointConfig",
             "sagemaker:CreateEndpoint",
             "sagemaker:UpdateEndpoint",
         ],
@@ -213,6 +215,15 @@ def test_what_stands_on_every_resource_is_conditioned_or_knows_none(prod: Stacks
     assert statement["Condition"] == {"StringLike": {"cloudwatch:namespace": "/aws/sagemaker/*"}}
 
 
+def test_training_lists_models_and_nothing_else(prod: Stacks) -> None:
+    (statement,) = (
+        each
+        for each in prod.pipeline.statements("Machines/TrainingRole")
+        if each["Action"] == ["s3:ListBucket"]
+    )
+    assert statement["Condition"] == {"StringLike": {"s3:prefix": "models/*"}}
+
+
 @pytest.mark.parametrize("name", ["Training", "Deployment"])
 def test_the_sagemaker_role_is_passed_to_sagemaker_alone(prod: Stacks, name: str) -> None:
     (statement,) = (
@@ -251,6 +262,9 @@ def actions(resource: str) -> set[str]:
         return {"lambda:InvokeFunction"}
     if resource == "aws-sdk:s3:copyObject":
         return {"s3:GetObject", "s3:PutObject"}
+    if resource == "aws-sdk:s3:listObjectsV2":
+        return {"s3:ListBucket"}
+    resource = resource.replace("aws-sdk:sfn:", "states:")
     service, verb = resource.removeprefix("aws-sdk:").split(":")[:2]
     verb = verb.removesuffix(".sync")
     return {f"{service}:{verb[0].upper()}{verb[1:]}", *SYNC.get(resource, "").split()}

@@ -23,6 +23,7 @@ from tests.statemachines.scenarios import (
     SOURCE,
     SUMMARY,
     TRAINING,
+    as_asked,
 )
 
 # The states any failure of which is reported.
@@ -169,23 +170,57 @@ def test_the_champion_of_an_own_image_answers_to_the_same_rows(harness: Harness)
 
 
 @pytest.mark.parametrize(
-    ("cause", "told"),
+    ("described", "told"),
     [
         (
-            '{"TransformJobStatus":"Failed","FailureReason":"ClientError: it takes 4 columns","ModelName":"b"}',
-            "ClientError: it takes 4 columns",
+            {"TransformJobStatus": "Failed", "FailureReason": 'ClientError: it takes "4" columns, not 5'},
+            'ClientError: it takes "4" columns, not 5',
         ),
-        ("x" * 1000, "x" * 256),  # as much as a processing job's environment takes
-        ("", "States.TaskFailed"),
+        # As much as a processing job's environment takes.
+        ({"TransformJobStatus": "Failed", "FailureReason": "x" * 1000}, "x" * 256),
+        ({"TransformJobStatus": "Stopped"}, "its job is Stopped"),
     ],
 )
-def test_a_champion_that_does_not_answer_cannot_be_judged(harness: Harness, cause: str, told: str) -> None:
-    failed = Failure("States.TaskFailed", cause)
-    result = train_image(harness, FindChampion=[CHAMPION], PredictChampion=[failed])
+@pytest.mark.parametrize("error", ["States.TaskFailed", "States.Timeout", "Unforeseen"])
+def test_a_champion_that_does_not_answer_cannot_be_judged(
+    harness: Harness, error: str, described: dict[str, str], told: str
+) -> None:
+    result = train_image(
+        harness,
+        FindChampion=[CHAMPION],
+        PredictChampion=[Failure(error, "whatever it says")],
+        DescribeTransformJob=[as_asked(TransformJobStatus="Stopping"), as_asked(**described)],
+    )
 
     [evaluation] = result.calls_of("EvaluateModel")
     assert evaluation["Environment"]["CHAMPION_MODEL_URI"] == CHAMPION_URI
     assert evaluation["Environment"]["CHAMPION_ERROR"] == told
+    assert "champion" not in inputs(result)
+    assert result.succeeded
+
+
+def test_a_champion_whose_archive_is_gone_cannot_be_judged(harness: Harness) -> None:
+    other = CHAMPION_URI.removeprefix("s3://artifacts/") + ".old"
+    for found in ({"KeyCount": 0}, {"KeyCount": 1, "Contents": [{"Key": other}]}):
+        result = train(harness, FindChampion=[CHAMPION], FindChampionArchive=[found])
+
+        [asked] = result.calls_of("FindChampionArchive")
+        assert asked["Bucket"] == "artifacts"
+        assert asked["Prefix"] == "models/bank-dev-0-train/output/model.tar.gz"
+        [evaluation] = result.calls_of("EvaluateModel")
+        assert evaluation["Environment"]["CHAMPION_MODEL_URI"] == CHAMPION_URI
+        assert evaluation["Environment"]["CHAMPION_ERROR"] == "its archive is not there any more"
+        assert "champion" not in inputs(result)
+
+
+def test_a_champion_whose_sagemaker_model_is_gone_cannot_be_judged(harness: Harness) -> None:
+    gone = Failure(
+        "SageMaker.AmazonSageMakerException", 'Could not find model "arn:aws:sagemaker:x:1:model/m".'
+    )
+    result = train_image(harness, FindChampion=[CHAMPION], PredictChampion=[gone])
+
+    [evaluation] = result.calls_of("EvaluateModel")
+    assert evaluation["Environment"]["CHAMPION_ERROR"] == "its SageMaker model is not there any more"
     assert "champion" not in inputs(result)
 
 

@@ -131,7 +131,12 @@ FAILED = {
         state="ValidateDataset",
         error="DataRejected",
         cause=json.dumps(
-            {"errorType": "DataRejected", "errorMessage": "<9> of 10 rows\n  why    bad\n  to do  mend"}
+            {
+                "errorType": "DataRejected",
+                "errorMessage": json.dumps(
+                    {"error": "DataRejected", "what": "<9> of 10 rows", "why": "bad", "fix": "mend"}
+                ),
+            }
         ),
     ),
 }
@@ -360,7 +365,8 @@ def test_subjects_are_ascii_and_short_enough_for_sns() -> None:
 
 
 def test_a_cause_keeps_within_what_step_functions_takes() -> None:
-    cause = json.dumps({"errorType": "DataRejected", "errorMessage": "x" * 60_000})
+    message = json.dumps({"error": "DataRejected", "what": "x" * 60_000})
+    cause = json.dumps({"errorType": "DataRejected", "errorMessage": message})
     failure = StateFailure(state="ValidateDataset", error="DataRejected", cause=cause)
     reported = report_outcome(told(**{**FAILED, "failure": failure}), PROJECT, Bucket())
     assert reported.cause is not None
