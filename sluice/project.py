@@ -8,7 +8,7 @@ import string
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -162,6 +162,7 @@ class Gates(_Table):
     compare: str = ""
     tolerance: Annotated[float, Field(ge=0)] = 0.0
     min_held_out_rows: Annotated[int, Field(ge=1)] = 50
+    unjudged_champion: Literal["minimums", "reject"] = "minimums"
 
 
 class Serving(_Table):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tarfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -99,7 +100,8 @@ def _unpack(archive: Path, folder: Path) -> SluiceError | None:
         with tarfile.open(archive) as tar:
             # The filter refuses absolute paths, links out of the folder, devices.
             tar.extractall(folder, filter="data")
-    except (OSError, tarfile.TarError) as error:
+    # A gzip that ends early is an EOFError, one with other bytes in it a zlib.error.
+    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
         return EvaluationFailed(
             "the model's archive cannot be unpacked",
             where=archive.name,

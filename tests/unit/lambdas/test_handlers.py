@@ -198,7 +198,7 @@ def test_a_decision_is_one_line_without_what_a_models_failure_quotes(
     assert (line["message"], line["execution"], line["promote"]) == ("gate", "run", True)
     assert len(line["reasons"]) == len(answer["reasons"])
     assert line["reasons"][-1] == (
-        "The champion could not score the held-out rows, so only the minimums apply: see evaluation.json"
+        "The champion could not be judged, so only the minimums apply: see evaluation.json"
     )
 
 
