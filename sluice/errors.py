@@ -108,6 +108,14 @@ class PipelineFailed(SluiceError):
     """A state failed for a reason the pipeline knows nothing of: an AWS error, a bug."""
 
 
+class ExecutionAborted(SluiceError):
+    """Somebody stopped the execution."""
+
+
+class ExecutionTimedOut(SluiceError):
+    """The execution ran into the machine's own time limit."""
+
+
 class RequestError(SluiceError):
     """A prediction request breaks the model's contract. Answered with 400."""
 

@@ -53,6 +53,11 @@ def page(execution: str) -> str:
     return f"{REPORTS}/{execution}/report.html"
 
 
+def told(execution: str) -> str:
+    """What marks that people were told of an end that the state machine itself could not tell of."""
+    return f"{REPORTS}/{execution}/told.json"
+
+
 def training_set(execution: str) -> str:
     """The summary of a training set: what was made of which dataset."""
     return f"{TRAINING_SETS}/{execution}/summary/training_set.json"

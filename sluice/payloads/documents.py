@@ -9,7 +9,7 @@ from pydantic import Field
 from sluice.contract import Feature
 from sluice.outcomes import Outcome
 from sluice.payloads.base import Document, Payload
-from sluice.payloads.training import Source, StateFailure
+from sluice.payloads.training import EndpointSeen, Source, StateFailure
 from sluice.problems import Problem
 
 
@@ -132,7 +132,7 @@ class Summary(Payload):
     model_uri: str | None
     endpoint_name: str | None = Field(description="of a model that was deployed")
     serving: str | None = Field(description="the endpoint configuration that a rollback left in service")
-    report_uri: str
+    report_uri: str | None
     error: str | None = None
     cause: str | None = None
 
@@ -146,6 +146,7 @@ class Report(Summary, Document):
 
     project: str
     source: Source
+    endpoint: EndpointSeen | None = None
     failure: StateFailure | None
     validation: Validation | None
     training_set: TrainingSetSummary | None

@@ -401,26 +401,50 @@ def test_the_message_is_the_report_and_its_outcome_can_be_filtered_on(harness: H
     assert message["MessageAttributes"]["outcome"]["StringValue"] == "Deployed"
 
 
-def test_without_a_report_the_first_failure_is_the_one_people_hear_of(harness: Harness) -> None:
+RAW = '{"errorMessage":"secret","errorType":"KeyError","stackTrace":["  File x"]}'
+
+
+@pytest.mark.parametrize("cause", [RAW, "a hook raised"])
+def test_without_a_report_the_first_failure_is_the_one_people_hear_of(harness: Harness, cause: str) -> None:
     result = train(
         harness,
-        TrainModel=[Failure("TrainingBroke", "a hook raised")],
-        ReportOutcome=[Failure("ReportBroke")],
+        ValidateDataset=[Failure("ValidationBroke", cause)],
+        ReportOutcome=[Failure("ReportBroke", RAW)],
     )
 
-    assert (result.error, result.cause) == ("TrainingBroke", "a hook raised")
+    assert result.error == "ValidationBroke"
     [message] = result.calls_of("NotifyOutcome")
-    assert "a hook raised" in message["Message"]
-    assert "ReportBroke" in message["Message"]
+    for text in (str(result.cause), message["Message"]):
+        for part in ("ValidateDataset", "ValidationBroke", "ReportOutcome failed: ReportBroke"):
+            assert part in text
+        assert "stackTrace" not in text
+        assert "{" not in text
+    assert EXECUTION_NAME in message["Message"]
     assert len(message["Subject"]) <= 100
 
 
 def test_a_deployed_model_whose_report_fails_is_a_failure(harness: Harness) -> None:
-    result = train(harness, ReportOutcome=[Failure("ReportBroke", "no access")])
+    result = train(harness, ReportOutcome=[Failure("ReportBroke", RAW)])
 
     assert result.error == "PipelineFailed"
-    assert result.cause is not None
-    assert "no access" in result.cause
+    for text in (str(result.cause), result.calls_of("NotifyOutcome")[0]["Message"]):
+        assert "Deployed" in text
+        assert "ReportBroke" in text
+        assert "stackTrace" not in text
+
+
+def test_the_report_is_told_how_often_it_was_tried_and_what_served_before(harness: Harness) -> None:
+    busy = Failure("StorageUnavailable", "{}")
+    result = train(harness, FindChampion=[CHAMPION], ReportOutcome=[*[busy] * 6, payload(REPORT)])
+
+    asked = [ReportOutcomeInput.model_validate(each["Payload"]) for each in result.calls_of("ReportOutcome")]
+    assert [each.retries for each in asked] == [0, 1, 2, 3, 4, 5, 6]
+    assert {each.released for each in asked} == {"bank-dev-0"}
+    assert result.succeeded
+
+
+def test_a_first_model_replaces_nothing(harness: Harness) -> None:
+    assert report(train(harness)).released is None
 
 
 def test_a_notification_that_cannot_be_sent_fails_the_execution_and_keeps_the_first_cause(

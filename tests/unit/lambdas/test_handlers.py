@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from lambdas import decide_gate, report_outcome, validate_dataset
-from lambdas.adapters import settings
+from lambdas.adapters import endpoints, settings
 from lambdas.adapters.uploads import Upload
-from sluice.payloads.training import GateDecision, ReportedOutcome, ValidatedDataset
+from sluice.errors import PipelineFailed, SluiceError, StorageUnavailable
+from sluice.payloads.training import EndpointSeen, GateDecision, ReportedOutcome, ValidatedDataset
 from tests.support.bucket import Bucket
 from tests.support.s3 import FakeS3
 
@@ -54,6 +55,9 @@ def bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bucket:
     made = Bucket()
     for module in (validate_dataset, decide_gate, report_outcome):
         monkeypatch.setattr(module, "S3Artifacts", lambda _name: made)
+    monkeypatch.setattr(
+        endpoints, "look", lambda name: EndpointSeen(name=name, status="InService", config="c")
+    )
     return made
 
 
@@ -135,6 +139,54 @@ def test_an_outcome_is_reported(bucket: Bucket) -> None:
     answer = ReportedOutcome.model_validate(report_outcome.handler(event, None))
     assert answer.error == "PipelineFailed"
     assert {"reports/run/report.json", "reports/run/report.html"} <= bucket.objects.keys()
+
+
+FAILED = {
+    "execution": "run",
+    "execution_arn": "arn",
+    "outcome": "Failed",
+    "source": {"bucket": "uploads", "key": KEY, "version_id": None},
+    "endpoint_name": "e",
+    "failure": {"state": "TrainModel", "error": "States.TaskFailed", "cause": "the first cause"},
+}
+
+
+class Busy(Bucket):
+    """A bucket that is not to be had."""
+
+    def __init__(self, error: SluiceError) -> None:
+        super().__init__()
+        self._error = error
+
+    def read(self, key: str) -> bytes | None:
+        raise self._error
+
+
+@pytest.mark.usefixtures("bucket")
+def test_a_report_that_cannot_be_written_now_is_tried_again_and_then_told_without(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    busy = Busy(StorageUnavailable("S3 does not answer", why="SlowDown"))
+    monkeypatch.setattr(report_outcome, "S3Artifacts", lambda _name: busy)
+    for retries in range(6):
+        with pytest.raises(Exception, match="SlowDown") as caught:
+            report_outcome.handler({**FAILED, "retries": retries}, None)
+        assert type(caught.value).__name__ == "StorageUnavailable"
+
+    answer = ReportedOutcome.model_validate(report_outcome.handler({**FAILED, "retries": 6}, None))
+    assert (answer.report_uri, answer.error) == (None, "PipelineFailed")
+    for text in (answer.message, str(answer.cause)):
+        assert "the first cause" in text
+    assert "SlowDown" in answer.message
+
+
+@pytest.mark.usefixtures("bucket")
+def test_a_report_that_is_refused_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = Busy(PipelineFailed("S3 refuses", why="AccessDenied"))
+    monkeypatch.setattr(report_outcome, "S3Artifacts", lambda _name: refused)
+    answer = ReportedOutcome.model_validate(report_outcome.handler(FAILED, None))
+    assert "AccessDenied" in answer.message
+    assert "the first cause" in answer.message
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
