@@ -63,6 +63,22 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
         f"{ARTIFACTS}/training-sets/*/summary/training_set.json": ["s3:GetObject"],
         f"{ARTIFACTS}/reports/*/report.json": PUT,
         f"{ARTIFACTS}/reports/*/report.html": PUT,
+        sagemaker("endpoint", "sluice-bank-prod"): ["sagemaker:DescribeEndpoint"],
+    },
+    "Functions/ReportEndingRole": {
+        "<FunctionsReportEndingLogs>": LOGS,
+        ARTIFACTS: ["s3:ListBucket"],
+        f"{ARTIFACTS}/reports/*/validation.json": ["s3:GetObject"],
+        f"{ARTIFACTS}/reports/*/evaluation/evaluation.json": ["s3:GetObject"],
+        f"{ARTIFACTS}/training-sets/*/summary/training_set.json": ["s3:GetObject"],
+        f"{ARTIFACTS}/reports/*/report.json": PUT,
+        f"{ARTIFACTS}/reports/*/report.html": PUT,
+        f"{ARTIFACTS}/reports/*/told.json": ["s3:GetObject", *PUT],
+        sagemaker("endpoint", "sluice-bank-prod"): ["sagemaker:DescribeEndpoint"],
+        f"arn:<Partition>:states:{ACCOUNT}:execution:sluice-bank-prod-training:*": [
+            "states:GetExecutionHistory"
+        ],
+        "<Outcomes>": ["sns:Publish"],
     },
     "SageMakerRole": {
         ARTIFACTS: ["s3:ListBucket"],

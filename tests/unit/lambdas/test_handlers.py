@@ -22,7 +22,7 @@ from tests.support.s3 import FakeS3
 KEY = "incoming/training/a.csv"
 GOOD = b"age,y\n1,yes\n2,no\n3,yes\n"
 EVENT = {"execution": "run", "bucket": "uploads", "key": KEY, "version_id": "v1"}
-_PROJECT = """\
+PROJECT_TOML = """\
 [project]
 name = "bank"
 [data]
@@ -46,7 +46,7 @@ minimum = { roc_auc = 0.8 }
 def bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bucket:
     """The artifacts bucket of a function that was deployed with a small project."""
     (tmp_path / "project").mkdir()
-    (tmp_path / "project" / "project.toml").write_text(_PROJECT)
+    (tmp_path / "project" / "project.toml").write_text(PROJECT_TOML)
     monkeypatch.setenv("LAMBDA_TASK_ROOT", str(tmp_path))
     monkeypatch.setenv("PROJECT_FILE", "project/project.toml")
     monkeypatch.setenv("ARTIFACTS_BUCKET", "artifacts")
