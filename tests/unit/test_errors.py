@@ -57,7 +57,7 @@ def test_an_error_on_the_wire_is_as_short_as_it_has_to_be_and_still_one(filling:
 
 
 def test_the_why_gives_way_before_what_helps() -> None:
-    error = DataRejected("what", where="w" * 200, why="y" * 700, fix="f" * 300)
+    error = DataRejected("what", where="w" * 100, why="y" * 300, fix="f" * 500)
     back = errors.from_wire(errors.to_wire(error, most_bytes=900))
     assert back is not None
     assert (back.where, back.fix) == (error.where, error.fix)
