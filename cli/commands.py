@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import io
 import json
+import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from cli import emptying, executions, prediction, stack
+from cli import answers, emptying, executions, failures, prediction, stack
 from cli.local_aws import LocalAws
-from cli.progress import say, step
+from cli.progress import counted, say, step
+from cli.serving import Served
 from cli.toolchain import ROOT
 from sluice import keys, naming
 from sluice.errors import SluiceError
@@ -27,6 +30,7 @@ def up(arguments: argparse.Namespace) -> int:
 
     Where the local AWS of this folder runs already, the project as it now is gets deployed to it.
     """
+    _check_project(arguments.project)
     local = LocalAws(stack.data_folder() / "local", detach=arguments.detach)
     try:
         deployed = stack.deploy(arguments.project, local)
@@ -48,7 +52,7 @@ def up(arguments: argparse.Namespace) -> int:
 
 def down(_: argparse.Namespace) -> int:
     """Stop the local AWS of this folder. What it held was in memory and is gone."""
-    stack.stop_detached(stack.current(None))
+    stack.stop_detached(stack.saved())
     return 0
 
 
@@ -86,6 +90,7 @@ def empty(arguments: argparse.Namespace) -> int:
 
 def upload(arguments: argparse.Namespace) -> int:
     """Put a file where the pipeline picks it up; with --wait, follow what comes of it."""
+    failures.readable_file(arguments.file, "FILE", "name a CSV, TSV or Parquet file")
     target = stack.current(arguments.stack)
     done = executions.upload(target, arguments.file, arguments.key)
     arn = executions.execution_arn(target, done)
@@ -98,21 +103,30 @@ def upload(arguments: argparse.Namespace) -> int:
 
 
 def predict(arguments: argparse.Namespace) -> int:
-    """Predict each row of a file; CSV on stdout, or JSON Lines with --json."""
-    target = stack.current(arguments.stack)
-    predictions = prediction.predict_file(target, arguments.file)
-    if arguments.json:
-        for each in predictions:
-            print(json.dumps(each))
-        return 0
-    writer: Any = None
-    for each in predictions:
-        flat = {**each, **each.pop("probabilities", {})} if "probabilities" in each else each
-        if writer is None:
-            writer = csv.DictWriter(sys.stdout, list(flat), lineterminator="\n")
-            writer.writeheader()
-        writer.writerow(flat)
-    return 0
+    """Predict each row of a file: CSV in any delimiter, Parquet, JSON or JSON Lines, each of them gzipped or not.
+
+    The columns the model takes are sent, others are left out. A row that is refused is told by its number, and
+    its prediction is left empty; the exit status is 1 then. Predictions are CSV, or what --output names.
+    """
+    failures.readable_file(arguments.file, "--file", "name a CSV, Parquet, JSON or JSON Lines file")
+    output = None if arguments.output == Path("-") else arguments.output
+    if output is not None:
+        answers.check(output, arguments.file)
+    served = Served.by(stack.current(arguments.stack))
+    served.describe()
+    refused = 0
+    with closing(prediction.predict_file(served, arguments.file)) as predictions:
+
+        def seen() -> Iterator[prediction.Answer]:
+            nonlocal refused
+            for answer in prediction.tell(predictions):
+                refused += answer.prediction is None
+                yield answer
+
+        shown = output is None and sys.stdout.isatty()
+        told = counted(seen(), "rows predicted", quiet=shown)
+        answers.write(told, served.contract.target, output, as_json=arguments.json)
+    return 1 if refused else 0
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -121,7 +135,9 @@ def run(arguments: argparse.Namespace) -> int:
     Exits with 0 if the model was deployed and predicted, 3 if it did not pass its gates, 4 if it was rolled back,
     1 if something failed.
     """
-    project = Project.load(arguments.project)
+    project = _check_project(arguments.project)
+    failures.readable_file(arguments.data, "--data", "name a CSV, TSV or Parquet file")
+    _check_folder(arguments.reports)
     reports = arguments.reports or stack.data_folder() / "runs" / project.name
     with tempfile.TemporaryDirectory(prefix="sluice-run-") as folder:
         local = LocalAws(Path(folder) / "local")
@@ -164,6 +180,30 @@ def demo(arguments: argparse.Namespace) -> int:
     return Outcome(summary["outcome"]).exit_status
 
 
+def _check_project(folder: Path) -> Project:
+    """Read the project before anything is started for it."""
+    if folder.is_file():
+        raise failures.FileTrouble(
+            f"{folder} is a file",
+            where="PROJECT",
+            fix=f"name the project's folder: {folder.parent}"
+            if folder.name == "project.toml"
+            else "name the project's folder, which holds its project.toml",
+        )
+    return Project.load(folder)
+
+
+def _check_folder(folder: Path | None) -> None:
+    """Check that reports can be written to a folder, which need not be there yet."""
+    if folder is None:
+        return
+    there = next(each for each in (folder, *folder.resolve().parents) if each.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise failures.FileTrouble(
+            f"nothing can be written to {there}", where="--reports", fix="name a folder that can be written"
+        )
+
+
 def _train_and_predict(deployed: stack.Stack, data: Path, reports: Path) -> dict[str, Any]:
     done = executions.upload(deployed, data)
     say(f"  ↑ {done.uri}")
@@ -190,24 +230,17 @@ def _keep_reports(deployed: stack.Stack, summary: dict[str, Any], folder: Path) 
 
 
 def _predict_held_out(deployed: stack.Stack, summary: dict[str, Any], rows: int = 3) -> list[dict[str, Any]]:
-    """Send the first held-out rows of the execution to the endpoint.
-
-    As CSV: they are written as the model sees them, a code such as 0 as the text "0", and CSV makes no difference.
-    """
+    """Send the first held-out rows of the execution to the endpoint."""
     import pyarrow.parquet as pq
 
     execution = summary["execution_arn"].rsplit(":", 1)[-1]
-    body = deployed.client("s3").get_object(
-        Bucket=deployed.outputs["ArtifactsBucketName"], Key=keys.held_out(execution)
-    )["Body"]
-    table = pq.read_table(io.BytesIO(body.read())).slice(0, rows)
-    names = table.column_names[:-2]  # features, then target and key
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(names)
-    for row in table.select(names).to_pylist():
-        writer.writerow("" if value is None or value != value else value for value in row.values())
-    return prediction.invoke(deployed, text.getvalue().encode(), "text/csv")
+    served = Served.by(deployed)
+    answer = deployed.client("s3").get_object(
+        Bucket=deployed.output("ArtifactsBucketName"), Key=keys.held_out(execution)
+    )
+    held_out = io.BytesIO(answer["Body"].read())
+    columns = pq.read_table(held_out, columns=list(served.contract.names)).slice(0, rows).to_pydict()
+    return prediction.Asked(served).predictions(served.contract.records(columns))
 
 
 def _show(summary: dict[str, Any], *, as_json: bool) -> None:

@@ -32,14 +32,16 @@ class Contents:
     models: list[str]
     objects: dict[str, int]
     """How many, by bucket."""
+    uploads: dict[str, int]
+    """How many uploads in parts were begun and never finished, by bucket: their parts are paid for."""
     size: int
-    """Of all of them, in bytes."""
+    """Of all objects, in bytes."""
     records: int
     """Items of the endpoint in the releases table."""
 
     def __bool__(self) -> bool:
         made = self.endpoint or self.endpoint_configs or self.models or self.records
-        return bool(made or any(self.objects.values()))
+        return bool(made or any(self.objects.values()) or any(self.uploads.values()))
 
     def lines(self) -> Iterator[str]:
         if self.endpoint:
@@ -54,6 +56,9 @@ class Contents:
             yield f"{self.records:,} records of the endpoint's releases"
         for bucket, count in self.objects.items():
             yield f"{count:,} object versions in s3://{bucket}"
+        for bucket, count in self.uploads.items():
+            if count:
+                yield f"{count:,} unfinished uploads to s3://{bucket}"
         yield f"{self.size / 1e6:,.1f} MB in all"
 
 
@@ -91,6 +96,7 @@ class Deployment:
             ),
             models=list(self._named("list_models", "Models", "ModelName")),
             objects=objects,
+            uploads={bucket: sum(1 for _ in self._uploads(bucket)) for bucket in self._buckets},
             size=size,
             records=len(self._records()),
         )
@@ -121,6 +127,13 @@ class Deployment:
             if count:
                 with step(f"s3://{bucket}"):
                     self._empty(bucket, count)
+        for bucket, count in contents.uploads.items():
+            if count:
+                with step(f"unfinished uploads to s3://{bucket}"):
+                    for each in list(self._uploads(bucket)):
+                        self._s3.abort_multipart_upload(
+                            Bucket=bucket, Key=each["Key"], UploadId=each["UploadId"]
+                        )
 
     def _has_endpoint(self) -> bool:
         try:
@@ -165,6 +178,13 @@ class Deployment:
                 yield from page.get("DeleteMarkers", [])
         except self._s3.exceptions.NoSuchBucket:
             return  # and perhaps a bucket that was empty
+
+    def _uploads(self, bucket: str) -> Iterator[dict[str, Any]]:
+        try:
+            for page in self._s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket):
+                yield from page.get("Uploads", [])
+        except self._s3.exceptions.NoSuchBucket:
+            return
 
     def _empty(self, bucket: str, expected: int) -> None:
         done = 0

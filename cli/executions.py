@@ -18,7 +18,9 @@ from sluice.errors import SluiceError
 _PUT_LIMIT = 5 * 1024**3  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html
 _START_SECONDS = 120.0
 _POLL_SECONDS = 0.25
-_PAGE_EVENTS = 50
+_POLL_SECONDS_ON_AWS = 2.0  # of what an account may ask, other clients want their share
+# https://docs.aws.amazon.com/step-functions/latest/apireference/API_GetExecutionHistory.html
+_PAGE_EVENTS = 1_000
 
 
 class NotStarted(SluiceError):
@@ -51,10 +53,8 @@ class Progress:
 
 def upload(stack: Stack, file: Path, key: str | None = None) -> Upload:
     """Put `file` where the pipeline picks it up, by default `incoming/training/<file name>`."""
-    if not file.is_file():
-        raise SluiceError("there is no such file", where=str(file), fix="name a CSV or Parquet file")
+    bucket = stack.output("UploadsBucketName")
     s3 = stack.client("s3")
-    bucket = stack.outputs["UploadsBucketName"]
     key = key or keys.INCOMING_TRAINING + _name_with_format(file)
     if file.stat().st_size < _PUT_LIMIT:
         with file.open("rb") as body:
@@ -75,7 +75,7 @@ def _name_with_format(file: Path) -> str:
 
 def execution_arn(stack: Stack, upload: Upload) -> str:
     """The ARN of the execution that EventBridge starts, or has started, for the upload."""
-    machine: str = stack.outputs["TrainingArn"]
+    machine: str = stack.output("TrainingArn")
     name = naming.execution_name(upload.bucket, upload.key, upload.version_id)
     return f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
 
@@ -90,7 +90,8 @@ def follow(stack: Stack, arn: str) -> dict[str, Any]:
         NotStarted: no such execution within two minutes.
     """
     sfn = stack.client("stepfunctions")
-    _await_start(sfn, arn)
+    pause = _POLL_SECONDS if stack.aws_env else _POLL_SECONDS_ON_AWS
+    _await_start(sfn, arn, pause)
     progress = Progress()
     while True:
         status = sfn.describe_execution(executionArn=arn)
@@ -99,10 +100,10 @@ def follow(stack: Stack, arn: str) -> dict[str, Any]:
             _record(progress, event)
         if status["status"] != "RUNNING":
             return _summary(arn, status, progress)
-        time.sleep(_POLL_SECONDS)
+        time.sleep(pause)
 
 
-def _await_start(sfn: Any, arn: str) -> None:
+def _await_start(sfn: Any, arn: str, pause: float) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while True:
         try:
@@ -116,19 +117,26 @@ def _await_start(sfn: Any, arn: str) -> None:
                     why=f"nothing of that name after {_START_SECONDS:.0f} s",
                     fix="look at the intake state machine's executions and the EventBridge rule's metrics",
                 ) from None
-            time.sleep(_POLL_SECONDS)
+            time.sleep(pause)
 
 
 def _new_events(sfn: Any, arn: str, seen: int) -> list[dict[str, Any]]:
-    """Read the events after the one with the id `seen`, oldest first: from the end back, and no further."""
+    """Read the events after the one with the id `seen`, oldest first: from the end back, and no further.
+
+    Ids are 1, 2, 3 …: the newest says how many are new.
+    """
+    request = {"executionArn": arn, "reverseOrder": True}
+    found: list[dict[str, Any]] = sfn.get_execution_history(**request, maxResults=1)["events"]
+    new = found[0]["id"] - seen if found else 0
+    if new <= 1:
+        return found[:new]
     pages = sfn.get_paginator("get_execution_history").paginate(
-        executionArn=arn, reverseOrder=True, PaginationConfig={"PageSize": _PAGE_EVENTS}
+        **request, PaginationConfig={"PageSize": min(new, _PAGE_EVENTS)}
     )
-    found: list[dict[str, Any]] = []
+    found = []
     for page in pages:
-        new = [event for event in page["events"] if event["id"] > seen]
-        found += new
-        if len(new) < len(page["events"]):
+        found += (event for event in page["events"] if event["id"] > seen)
+        if any(event["id"] <= seen + 1 for event in page["events"]):
             break
     return sorted(found, key=lambda event: int(event["id"]))
 

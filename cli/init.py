@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 from pathlib import Path
 
 from cli.progress import say
 from sluice.drafting.draft import Draft, draft_project
 from sluice.drafting.rehearsal import rehearse
 from sluice.drafting.sampling import read_sample, shown
-from sluice.drafting.scaffold import check_folder, preview, write_project
+from sluice.drafting.scaffold import check_folder, preview, project_name, write_project
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -21,7 +22,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         epilog="example: sluice init mybank --from bank.csv --target y",
     )
     parser.add_argument(
-        "name", type=Path, metavar="NAME", help="the folder to write; its name is the project's"
+        "name", type=Path, metavar="NAME", help="the folder to write; the project is called after it"
     )
     parser.add_argument(
         "--from", dest="file", type=Path, required=True, metavar="FILE", help="CSV, TSV or Parquet"
@@ -38,6 +39,12 @@ def init(arguments: argparse.Namespace) -> int:
     """Read a data file and write a project: project.toml, with its reasons as comments, and train.py."""
     folder: Path = arguments.name
     check_folder(folder, force=arguments.force)
+    name = project_name(folder)
+    if name != folder.resolve().name:
+        say(
+            f"the project is called {name}: {folder.resolve().name!r} cannot name AWS resources (a lower-case letter,"
+            " then up to 23 more, digits or hyphens)"
+        )
     sample = read_sample(arguments.file)
     if not sample.complete:
         say(f"{arguments.file.name} is large: looked at its first {sample.rows:,} rows")
@@ -48,7 +55,7 @@ def init(arguments: argparse.Namespace) -> int:
         timestamp=arguments.timestamp,
         positive=arguments.positive,
     )
-    draft = rehearse(draft, preview(folder.resolve().name, draft))
+    draft = rehearse(draft, preview(name, draft))
     written = write_project(folder, draft, force=arguments.force)
     _report(draft, written, folder, arguments.file)
     return 0
@@ -59,14 +66,14 @@ def _report(draft: Draft, written: list[Path], folder: Path, file: Path) -> None
     features = len(draft.named("numeric")) + len(draft.named("categorical"))
     positive = f", positive {draft.positive!r}" if draft.positive is not None else ""
     say(f"{file.name}: {draft.sample.rows:,} rows, {draft.sample.table.num_columns} columns")
-    say(f"  target    {draft.target.name} ({draft.problem}{positive})")
+    say(f"  target    {shown(draft.target.name)} ({draft.problem}{positive})")
     say(f"  features  {features}")
     for column in left_out:
-        why = f"gives {draft.target.name} away, {column.reason}" if column.leak else column.reason
+        why = f"gives {shown(draft.target.name)} away, {column.reason}" if column.leak else column.reason
         say(f"  left out  {shown(column.name)}: {why}")
     if draft.entity_suggestion:
         say(f"  entity    none given; --entity {draft.entity_suggestion} would fit")
     for warning in draft.warnings:
         say(f"  note      {warning}")
     say(f"wrote {', '.join(os.fspath(path) for path in written)}")
-    say(f"next: sluice run {folder} --data {file}")
+    say(f"next: {shlex.join(('sluice', 'run', str(folder), '--data', str(file)))}")

@@ -37,8 +37,8 @@ class LocalAws:
         """
         self.state_dir.mkdir(parents=True, exist_ok=True)
         ready = self.state_dir / "ready.json"
-        if ready.exists() and _answers(json.loads(ready.read_text())["endpoint_url"]):
-            running: dict[str, str] = json.loads(ready.read_text())["env"]
+        running = _running(ready)
+        if running is not None:
             return running
         ready.unlink(missing_ok=True)
         log = self.state_dir / "local-aws.log"
@@ -76,7 +76,18 @@ class LocalAws:
             self._process.stdin.close()
 
 
-def _answers(endpoint_url: str) -> bool:
+def _running(ready: Path) -> dict[str, str] | None:
+    """Give the environment for the server that a ready.json tells of; None where it is gone."""
+    try:
+        told = json.loads(ready.read_text())
+        env: dict[str, str] = told["env"]
+        return env if answers(told["endpoint_url"]) else None
+    except (FileNotFoundError, ValueError, LookupError):  # never there, or cut off as the machine went down
+        return None
+
+
+def answers(endpoint_url: str) -> bool:
+    """Tell whether something listens at the address, at once."""
     address = urlsplit(endpoint_url)
     try:
         socket.create_connection((address.hostname or "", address.port or 0), timeout=5).close()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import atexit
+import inspect
+import os
 import sys
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
-from cli import commands, init
-from sluice.errors import SluiceError
+from cli import commands, failures, init
 from sluice.outcomes import Outcome
 
 _EXAMPLES = """\
@@ -16,27 +19,55 @@ examples:
   sluice init mybank --from bank.csv --target y    write a project from a data file
   sluice up mybank --detach                        local AWS + cdk deploy
   sluice upload bank.csv --wait                    S3 put → EventBridge → Step Functions, state by state
-  sluice predict --file rows.csv                   through InvokeEndpoint
+  sluice predict --file rows.csv                   through InvokeEndpoint, CSV out
   sluice down                                      stop the local AWS
   sluice empty --stack sluice-bank-dev --yes       delete what executions made, before `cdk destroy --all`
   sluice run mybank --data bank.csv --json         all of it once, unattended
 """
 
 
+_BROKEN_PIPE = 141  # as a shell says of a process that SIGPIPE ended
+
+
+def entry() -> None:
+    """Run the command line and end the process.
+
+    pyarrow's readers read ahead on threads of their own, and what they still do while the interpreter is taken down
+    ends in SIGABRT now and then (apache/arrow#34314, #43604): a command that failed well would report 134. So
+    exit handlers run and the streams are flushed, and then nothing is taken down.
+    """
+    try:
+        status = main()
+    except SystemExit as end:  # argparse's
+        status = end.code if isinstance(end.code, int) else 2
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            status = status or _BROKEN_PIPE
+    os._exit(status)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command line and return its status.
 
-    0 done, 1 failed, 2 not understood, 130 interrupted; what waits for an execution ends with
+    0 done, 1 failed, 2 not understood, 130 interrupted, 141 nobody reads on; what waits for an execution ends with
     `sluice.outcomes.Outcome.exit_status`.
     """
     arguments = _parser().parse_args(argv)
     command: Callable[[argparse.Namespace], int] = arguments.command
     try:
         return command(arguments)
-    except SluiceError as error:
-        return commands.fail(error, as_json=getattr(arguments, "json", False))
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        return _BROKEN_PIPE
+    except Exception as error:
+        told = failures.explain(error)
+        if told is None:
+            raise
+        return commands.fail(told, as_json=getattr(arguments, "json", False))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -46,11 +77,17 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"sluice {metadata.version('sluice')}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     init.add_parser(subparsers)
 
     up = _add(
-        subparsers, "up", commands.up, "start the local AWS and deploy a project", "sluice up examples/telco"
+        subparsers,
+        "up",
+        commands.up,
+        "start the local AWS and deploy a project",
+        "sluice up examples/telco",
+        "sluice up mybank --detach",
     )
     up.add_argument("project", type=Path, help="the project's folder")
     up.add_argument("--detach", action="store_true", help="return when it is up; `sluice down` stops it")
@@ -62,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
         "empty",
         commands.empty,
         "delete what executions made, so that `cdk destroy` works",
+        "sluice empty --stack sluice-bank-dev",
         "sluice empty --stack sluice-bank-dev --yes",
     )
     empty.add_argument(
@@ -76,9 +114,10 @@ def _parser() -> argparse.ArgumentParser:
         commands.upload,
         "put a file where the pipeline picks it up",
         "sluice upload bank.csv --wait",
+        "sluice upload bank.parquet --wait --json --stack sluice-bank-prod",
         follows=True,
     )
-    upload.add_argument("file", type=Path)
+    upload.add_argument("file", type=Path, metavar="FILE", help="CSV, TSV or Parquet")
     upload.add_argument("--key", help="the object's key (default: incoming/training/FILE)")
     upload.add_argument("--wait", action="store_true", help="follow the execution to its end")
     _stack_and_json(upload)
@@ -89,16 +128,30 @@ def _parser() -> argparse.ArgumentParser:
         commands.predict,
         "predict the rows of a file",
         "sluice predict --file rows.csv",
+        "sluice predict --file rows.parquet --output predictions.parquet",
+        "sluice predict --file rows.jsonl.gz --stack sluice-bank-prod --output predictions.csv",
     )
-    predict.add_argument("--file", type=Path, required=True, help="CSV with a header, JSON or JSON Lines")
-    _stack_and_json(predict)
+    predict.add_argument(
+        "--file",
+        type=Path,
+        required=True,
+        help="CSV with a header, Parquet, JSON or JSON Lines; gzipped, too",
+    )
+    predict.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="CSV, JSON Lines or Parquet, by its name (default: -, which is stdout)",
+    )
+    _stack_and_json(predict, "JSON Lines on stdout")
 
     run = _add(
         subparsers,
         "run",
         commands.run,
         "deploy, upload, train, predict once in a local AWS of its own",
-        "sluice run mybank --data bank.csv --json",
+        "sluice run mybank --data bank.csv",
+        "sluice run mybank --data bank.csv --json --reports reports",
         follows=True,
     )
     run.add_argument("project", type=Path, help="the project's folder")
@@ -117,6 +170,7 @@ def _parser() -> argparse.ArgumentParser:
         commands.demo,
         "examples/churn from generated data to predictions",
         "sluice demo",
+        "sluice demo --keep",
         follows=True,
     )
     demo.add_argument("--keep", action="store_true", help="leave the local AWS running")
@@ -129,8 +183,7 @@ def _add(
     name: str,
     command: Callable[[argparse.Namespace], int],
     summary: str,
-    example: str,
-    *,
+    *examples: str,
     follows: bool = False,
 ) -> argparse.ArgumentParser:
     """Add a command; one that `follows` an execution ends with the status of its outcome."""
@@ -138,19 +191,20 @@ def _add(
     parser = subparsers.add_parser(
         name,
         help=summary,
-        description=command.__doc__,
-        epilog=f"example: {example}" + (f" | exit status: {statuses}" if follows else ""),
+        description=inspect.getdoc(command),
+        epilog="\n  ".join(["examples:", *examples]) + (f"\nexit status: {statuses}" if follows else ""),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(command=command)
     return parser
 
 
-def _stack_and_json(parser: argparse.ArgumentParser) -> None:
+def _stack_and_json(parser: argparse.ArgumentParser, what: str = "JSON on stdout") -> None:
     parser.add_argument(
         "--stack", metavar="NAME", help="a CloudFormation stack on AWS (default: the local one)"
     )
-    parser.add_argument("--json", action="store_true", help="JSON on stdout")
+    parser.add_argument("--json", action="store_true", help=what)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry()

@@ -1,145 +1,266 @@
-"""Predictions through InvokeEndpoint: rows of a file in, answers out."""
+"""Predictions through InvokeEndpoint: the rows of a file in, an answer for each of them out."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+import re
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
+
+from botocore.exceptions import ClientError
 
 from cli.progress import say
-from cli.stack import Stack
-from sluice.datasets.header import Header, read_header
-from sluice.errors import SluiceError
-from sluice.project import Project
+from cli.rows import Record, Row, read_rows
+from cli.serving import Served
+from sluice.contract import ModelContract
+from sluice.errors import RequestError, SluiceError
 
-_HEAD_CHARACTERS = 1 << 16
-_BATCH_ROWS = 500  # far below the 6 MiB that InvokeEndpoint takes
-
-
-def predict_file(stack: Stack, file: Path) -> Iterator[dict[str, Any]]:
-    """Yield one prediction per row of a CSV, JSON or JSON Lines file, in order.
-
-    Of a CSV only the model's features are sent (its target or key columns would be refused); null tokens
-    of the project are sent as null. JSON is sent as it stands.
-
-    Raises:
-        SluiceError: no such file, no rows in it, a column missing, or the endpoint refused a request.
-    """
-    if not file.is_file():
-        raise SluiceError("there is no such file", where=str(file))
-    if file.suffix in {".json", ".jsonl", ".ndjson"}:
-        content_type = "application/json" if file.suffix == ".json" else "application/jsonlines"
-        yield from invoke(stack, file.read_bytes(), content_type)
-        return
-    asked = _Asked.of(stack)
-    with file.open(newline="", encoding="utf-8-sig") as source:
-        header = _header(source, file, asked)
-        for rows in _in_batches(_rows(source, file, header, asked)):
-            yield from invoke(stack, _as_csv(rows, header, asked), "text/csv")
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
+MOST_BYTES = 6_291_456
+MOST_ROWS = 500
+_REFUSED = (400, 422)
+_UNSUPPORTED = 415
+_ENOUGH_REFUSED = 20
+_OF_ONE = re.compile(r"^row 1(, |: )")
 
 
-def invoke(stack: Stack, body: bytes, content_type: str) -> list[dict[str, Any]]:
-    """Send one request and return its predictions.
-
-    Raises:
-        SluiceError: the endpoint answered with an error; the text is the container's.
-    """
-    runtime = stack.client("sagemaker-runtime")
-    try:
-        response = runtime.invoke_endpoint(
-            EndpointName=stack.outputs["EndpointName"],
-            ContentType=content_type,
-            Accept="application/json",
-            Body=body,
-        )
-    except runtime.exceptions.ModelError as error:
-        message = error.response.get("OriginalMessage", str(error))
-        raise SluiceError(
-            "the model refused the request", where=stack.outputs["EndpointName"], why=message
-        ) from error
-    predictions: list[dict[str, Any]] = json.loads(response["Body"].read())["predictions"]
-    return predictions
+class Refused(SluiceError):
+    """The endpoint refused a request, or so many of them that the file cannot be meant for it."""
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """What is known of the model's input: how the file is written, and which columns it takes."""
+class Answer:
+    """What came of one row: a prediction, as the endpoint writes it, or none and the problem."""
 
-    delimiter: str = ","
-    nulls: frozenset[str] = frozenset({""})
-    features: tuple[str, ...] | None = None
-    """None: not known, so every column is sent."""
-
-    @classmethod
-    def of(cls, stack: Stack) -> _Asked:
-        if not stack.project_folder:
-            return cls()
-        project = Project.load(Path(stack.project_folder))
-        return cls(project.data.delimiter, frozenset(project.data.null_values), project.features.names)
-
-    def takes(self, header: Header) -> list[int]:
-        """The positions of the columns that are sent."""
-        return [i for i, name in enumerate(header.names) if self.features is None or name in self.features]
+    number: int
+    prediction: dict[str, Any] | None
+    problem: str = ""
 
 
-def _header(source: TextIO, file: Path, asked: _Asked) -> Header:
-    """Read the header, and leave `source` at its beginning."""
-    header = read_header(source.read(_HEAD_CHARACTERS), asked.delimiter)
-    if not any(header.names):
-        raise SluiceError("the file is empty", where=str(file))
-    _require_all(asked.features or (), header.names, file)
-    sent = set(asked.takes(header))
-    left_out = [name for i, name in enumerate(header.names) if i not in sent]
-    if left_out:
-        say(f"  left out, being no features of the model: {', '.join(left_out)}")
-    source.seek(0)
-    return header
+def predict_file(served: Served, file: Path) -> Generator[Answer, None, None]:
+    """Yield an answer for each row of a file, in its order.
+
+    Raises:
+        SluiceError: no rows can be had from the file, or a column is missing.
+        Refused: half of all rows, and at least twenty, were refused.
+    """
+    asked = Asked(served)
+    refused = 0
+    # Closed, whatever comes: the file, and what was unpacked of it.
+    with closing(read_rows(file, served.contract, lambda names: served.missing(names, file))) as rows:
+        for answer in (answer for request in in_requests(rows) for answer in asked.answers(request)):
+            refused += answer.prediction is None
+            if refused >= _ENOUGH_REFUSED and 2 * refused > answer.number:
+                raise Refused(
+                    f"{refused:,} of the first {answer.number:,} rows were refused",
+                    where=f"{file}, row {answer.number:,}",
+                    why=answer.problem,
+                    fix=f"look at the file: the model takes {_listed(served.contract.names)}",
+                )
+            yield answer
 
 
-def _rows(source: TextIO, file: Path, header: Header, asked: _Asked) -> Iterator[list[str]]:
-    """Read the rows below the header."""
-    number = 0
-    for row in csv.reader(islice(source, header.lines, None), delimiter=asked.delimiter):
-        if not row:
-            continue
-        number += 1
-        if len(row) != len(header.fields):
-            raise SluiceError(
-                f"row {number:,} has {len(row)} fields, the header {len(header.fields)}", where=str(file)
+@dataclass(frozen=True)
+class Written:
+    """A row as a line of JSON Lines; one without a line is not sent."""
+
+    row: Row
+    line: bytes = b""
+
+
+def in_requests(
+    rows: Iterable[Row], most_rows: int = MOST_ROWS, most_bytes: int = MOST_BYTES
+) -> Iterator[list[Written]]:
+    """Part rows into requests of at most `most_rows` rows and `most_bytes` bytes, in order.
+
+    A row that is too long for a request of its own comes without a line, and with the problem.
+    """
+    request: list[Written] = []
+    size = 0
+    for row in rows:
+        written = _written(row, most_bytes)
+        if request and (len(request) == most_rows or size + len(written.line) > most_bytes):
+            yield request
+            request, size = [], 0
+        request.append(written)
+        size += len(written.line)
+    if request:
+        yield request
+
+
+def _written(row: Row, most_bytes: int) -> Written:
+    if row.record is None:
+        return Written(row)
+    # A lone surrogate, which JSON may hold, is no UTF-8: the endpoint says so.
+    line = json.dumps(row.record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    if len(line) + 1 > most_bytes:
+        problem = f"it takes {len(line) + 1:,} bytes, and a request {most_bytes:,} at most"
+        return Written(Row(row.number, None, problem))
+    return Written(row, line + b"\n")
+
+
+@dataclass
+class Asked:
+    """An endpoint that is asked, in JSON Lines, or in the CSV that an image of the user's own reads."""
+
+    served: Served
+    _as_csv: bool = field(default=False, init=False)
+
+    def predictions(self, records: Sequence[Record]) -> list[dict[str, Any]]:
+        """Predict records of plain values.
+
+        Raises:
+            Refused: the endpoint refused one of them.
+        """
+        answers = [
+            answer
+            for request in in_requests(Row(number, each) for number, each in enumerate(records, start=1))
+            for answer in self.answers(request)
+        ]
+        for answer in answers:
+            if answer.prediction is None:
+                raise Refused(
+                    "the model refused a row",
+                    where=f"{self.served.endpoint}, row {answer.number}",
+                    why=answer.problem,
+                )
+        return [answer.prediction for answer in answers if answer.prediction is not None]
+
+    def answers(self, request: Sequence[Written]) -> Iterator[Answer]:
+        """Send rows and yield what comes of each; which of them are refused shows when fewer are sent at a time."""
+        sent = [each for each in request if each.line]
+        predictions = iter(self._predictions(sent))
+        for each in request:
+            if each.line:
+                yield next(predictions)
+            else:
+                yield Answer(each.row.number, None, each.row.problem)
+
+    def _predictions(self, rows: Sequence[Written]) -> Iterator[Answer]:
+        if not rows:
+            return
+        try:
+            found = self._invoke(rows)
+        except _RefusedRows as refusal:
+            if len(rows) == 1:
+                yield Answer(rows[0].row.number, None, _OF_ONE.sub("", str(refusal)))
+                return
+            half = len(rows) // 2
+            yield from self._predictions(rows[:half])
+            yield from self._predictions(rows[half:])
+            return
+        if len(found) != len(rows):
+            raise Refused(
+                f"the endpoint answered {len(found):,} predictions to {len(rows):,} rows",
+                where=self.served.endpoint,
+                fix="look into the model's container: it has to answer one a row",
             )
-        yield row
-    if not number:
-        raise SluiceError("the file has a header and no rows", where=str(file))
+        for each, prediction in zip(rows, found, strict=True):
+            yield Answer(each.row.number, prediction)
+
+    def _invoke(self, rows: Sequence[Written]) -> list[dict[str, Any]]:
+        if not self._as_csv:
+            try:
+                return self._sent(b"".join(each.line for each in rows), "application/jsonlines")
+            except _Unsupported:
+                # An image of the user's own; docs/project.md says that it has to read CSV.
+                self._as_csv = True
+        # Never longer than its JSON, which names the columns in each row.
+        records = [each.row.record for each in rows if each.row.record is not None]
+        try:
+            return self._sent(_as_csv(records, self.served.contract), "text/csv")
+        except _Unsupported as error:
+            raise Refused(
+                "the endpoint reads neither JSON Lines nor CSV", where=self.served.endpoint, why=str(error)
+            ) from None
+
+    def _sent(self, body: bytes, content_type: str) -> list[dict[str, Any]]:
+        runtime = self.served.runtime
+        try:
+            response = runtime.invoke_endpoint(
+                EndpointName=self.served.endpoint,
+                ContentType=content_type,
+                Accept="text/csv" if self._as_csv else "application/json",
+                Body=body,
+            )
+        except runtime.exceptions.ModelError as error:
+            raise self._refusal(error) from error
+        answer: bytes = response["Body"].read()
+        if response["ContentType"].startswith("application/json"):
+            predictions: list[dict[str, Any]] = json.loads(answer)["predictions"]
+            return predictions
+        return [self.served.named(line) for line in answer.decode().split("\n") if line.strip()]
+
+    def _refusal(self, error: ClientError) -> Exception:
+        response: Any = error.response
+        status = int(response.get("OriginalStatusCode", 0))
+        message = _message(response.get("OriginalMessage", str(error)))
+        if status in _REFUSED:
+            return _RefusedRows(message)
+        if status == _UNSUPPORTED:
+            return _Unsupported(message)
+        return Refused(
+            f"the model failed ({status})" if status else "the model did not answer",
+            where=self.served.endpoint,
+            why=message,
+            fix=f"read the endpoint's log, /aws/sagemaker/Endpoints/{self.served.endpoint}",
+        )
 
 
-def _in_batches(rows: Iterator[list[str]]) -> Iterator[list[list[str]]]:
-    while batch := list(islice(rows, _BATCH_ROWS)):
-        yield batch
+class _RefusedRows(Exception):
+    """The endpoint refused a request for what is in it."""
 
 
-def _as_csv(rows: Sequence[Sequence[str]], header: Header, asked: _Asked) -> bytes:
-    """Write what is sent of some rows: the model's columns, with nothing for a null."""
-    sent = asked.takes(header)
+class _Unsupported(Exception):
+    """The endpoint does not read this type."""
+
+
+def _message(text: str) -> str:
+    """Give the container's message alone, where it comes as Sluice's JSON."""
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return text
+    found = document.get("message") if isinstance(document, dict) else None
+    return found if isinstance(found, str) else text
+
+
+def _as_csv(records: Sequence[Record], contract: ModelContract) -> bytes:
+    """Write records as docs/project.md promises an image of the user's own: 36.0 for 36, nothing for null.
+
+    Raises:
+        _RefusedRows: one breaks the contract, which such an image knows nothing of.
+    """
+    try:
+        columns = contract.columns_from_records(records)
+    except RequestError as error:
+        raise _RefusedRows(str(error)) from None
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([header.names[i] for i in sent])
-    for row in rows:
-        values = [row[i].strip() for i in sent]
-        writer.writerow(["" if value in asked.nulls else value for value in values])
+    for row in zip(*columns.values(), strict=True):
+        writer.writerow(["" if value is None or value != value else value for value in row])
     return buffer.getvalue().encode()
 
 
-def _require_all(features: Sequence[str], names: Sequence[str], file: Path) -> None:
-    missing = [name for name in features if name not in names]
-    if missing:
-        raise SluiceError(
-            f"columns the model takes are missing: {', '.join(map(repr, missing))}",
-            where=str(file),
-            why=f"its first line has to be a header; it reads {', '.join(map(repr, names))}",
-            fix="send the columns of the training data, with their header; the target may be left out",
-        )
+def tell(answers: Iterable[Answer], most: int = _ENOUGH_REFUSED) -> Iterator[Answer]:
+    """Pass answers on, and tell the first rows without a prediction by their numbers, and how many there are."""
+    rows = refused = 0
+    for answer in answers:
+        rows += 1
+        if answer.prediction is None:
+            refused += 1
+            if refused <= most:
+                say(f"  row {answer.number:,}: {answer.problem}")
+        yield answer
+    if refused:
+        more = f" (the first {most} are told above)" if refused > most else ""
+        say(f"{refused:,} of {rows:,} rows were refused{more}; their predictions are left empty")
+
+
+def _listed(names: Sequence[str], most: int = 40) -> str:
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "")

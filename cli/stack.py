@@ -15,7 +15,11 @@ from sluice import naming
 from sluice.errors import SluiceError
 from sluice.project import Project
 
-_SESSION = Path(".sluice") / "local.json"
+# Of a local AWS that is gone, people want to hear at once; on AWS, boto3's own patience is right.
+_LOCAL_ATTEMPTS = 2
+
+
+_NAME_IT = "name the pipeline's stack, sluice-<project>-<environment>; `cdk deploy --all` makes it"
 
 
 class NoStack(SluiceError):
@@ -33,6 +37,7 @@ class Stack:
 
     def client(self, service: str) -> Any:
         import boto3
+        from botocore.config import Config
 
         env = self.aws_env
         if not env:
@@ -43,12 +48,29 @@ class Stack:
             region_name=env["AWS_DEFAULT_REGION"],
             aws_access_key_id=env["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],
+            config=Config(retries={"mode": "standard", "total_max_attempts": _LOCAL_ATTEMPTS}),
         )
+
+    def output(self, name: str) -> str:
+        """Give an output of the stack.
+
+        Raises:
+            NoStack: it has none of this name.
+        """
+        if name not in self.outputs:
+            raise NoStack(
+                f"the stack has no output {name}",
+                where=f"its outputs: {', '.join(sorted(self.outputs)) or 'none'}",
+                why="it is not the pipeline's stack, or was not deployed to its end",
+                fix=_NAME_IT,
+            )
+        return self.outputs[name]
 
     def save(self) -> None:
         """Make this the stack that `sluice upload`, `predict` and `down` in this folder mean."""
-        _SESSION.parent.mkdir(exist_ok=True)
-        _SESSION.write_text(json.dumps(asdict(self), indent=2))
+        session = _session_file()
+        session.parent.mkdir(parents=True, exist_ok=True)
+        session.write_text(json.dumps(asdict(self), indent=2))
 
 
 def current(stack_name: str | None) -> Stack:
@@ -59,16 +81,44 @@ def current(stack_name: str | None) -> Stack:
     """
     if stack_name:
         return _on_aws(stack_name)
-    if not _SESSION.exists():
+    stack = saved()
+    url = stack.aws_env.get("AWS_ENDPOINT_URL", "")
+    if not local_aws.answers(url):
+        raise NoStack(
+            "the local AWS of this folder is gone",
+            where=url,
+            why="it was stopped or killed; what it held was in memory and is gone, too",
+            fix="start it again with `sluice up PROJECT`",
+        )
+    return stack
+
+
+def saved() -> Stack:
+    """Return the stack that `sluice up` left in this folder, whether or not it still runs.
+
+    Raises:
+        NoStack: there is none, or it cannot be read.
+    """
+    session = _session_file()
+    try:
+        return Stack(**json.loads(session.read_text()))
+    except FileNotFoundError:
         raise NoStack(
             "no stack is running here",
-            where=str(_SESSION.resolve()),
+            where=str(session.resolve()),
             fix="start one with `sluice up PROJECT`, or name one on AWS with --stack",
-        )
-    stack = Stack(**json.loads(_SESSION.read_text()))
-    if stack.state_dir and not (Path(stack.state_dir) / "ready.json").exists():
-        raise NoStack("the local AWS of this folder is gone", fix="start it again with `sluice up PROJECT`")
-    return stack
+        ) from None
+    except (ValueError, TypeError) as error:
+        raise NoStack(
+            "what `sluice up` left here cannot be read",
+            where=str(session.resolve()),
+            why=str(error),
+            fix="delete this file, and start again with `sluice up PROJECT`",
+        ) from error
+
+
+def _session_file() -> Path:
+    return data_folder() / "local.json"
 
 
 def _on_aws(stack_name: str) -> Stack:
@@ -78,13 +128,14 @@ def _on_aws(stack_name: str) -> Stack:
     try:
         described = boto3.client("cloudformation").describe_stacks(StackName=stack_name)
     except ClientError as error:
-        if "does not exist" not in str(error):
+        # A name that no stack can have is told by the pattern it breaks.
+        if "does not exist" not in str(error) and "stackName" not in str(error):
             raise
         raise NoStack(
             f"there is no stack {stack_name}",
             where=f"CloudFormation, {boto3.session.Session().region_name}",
             why="it was not deployed in this account and region, or is called otherwise",
-            fix="name the pipeline's stack, sluice-<project>-<environment>; `cdk deploy --all` makes it",
+            fix=_NAME_IT,
         ) from None
     outputs = described["Stacks"][0].get("Outputs", [])
     return Stack({o["OutputKey"]: o["OutputValue"] for o in outputs}, {})
@@ -93,7 +144,7 @@ def _on_aws(stack_name: str) -> Stack:
 def stop_detached(stack: Stack) -> None:
     """Stop the local AWS that `sluice up --detach` left running, and forget it."""
     local_aws.stop(Path(str(stack.state_dir)))
-    _SESSION.unlink(missing_ok=True)
+    _session_file().unlink(missing_ok=True)
 
 
 def deploy(project_folder: Path, local: LocalAws) -> Stack:

@@ -10,19 +10,22 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NoReturn, Self, TypeAlias
+from typing import Any, Literal, NoReturn, Self, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, StrictBool, StrictInt, StrictStr, ValidationError
 
 from sluice.cells import FALSE_WORDS, TRUE_WORDS
+from sluice.column_names import normal
 from sluice.errors import ProjectError, RequestError
 from sluice.problems import Problem
+from sluice.spelling import Spelling
 
 Kind = Literal["number", "category"]
 FeatureType = Literal["string", "integer", "number", "boolean"]
 ClassLabel: TypeAlias = StrictBool | StrictInt | StrictStr
 
 Value: TypeAlias = float | str | None
+JsonValue: TypeAlias = bool | int | float | str | None
 Columns: TypeAlias = dict[str, list[Value]]
 """Columns in contract order: floats (null is NaN) for a number, strings or None for a category."""
 
@@ -41,6 +44,9 @@ _SHOWN = 60
 _LONGEST_WHOLE = 40
 
 
+_T = TypeVar("_T")
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -52,6 +58,7 @@ class Feature(_Frozen):
     kind: Kind
     type: FeatureType
     nullable: bool
+    spelling: Spelling | None = None  # of a number's text; a number that is none comes as it is
 
 
 class TargetContract(_Frozen):
@@ -109,12 +116,12 @@ class ModelContract(_Frozen):
         """
         _require_rows(records)
         known = frozenset(self.names)
+        named: list[dict[str, Any]] = []
         for row, record in enumerate(records, start=1):
             if not isinstance(record, dict):
                 _refuse(f"row {row}", f"an object with the keys {_names(self.names)}", record)
-            if record.keys() != known:
-                self._refuse_names(list(record), f"row {row}")
-        return self._convert({name: [r[name] for r in records] for name in self.names}, from_json)
+            named.append(record if record.keys() == known else self._named(record, f"row {row}"))
+        return self._convert({name: [r[name] for r in named] for name in self.names}, from_json)
 
     def columns_from_lists(self, rows: Sequence[Any], convert: Converter | None = None) -> Columns:
         """Turn lists of JSON values in contract order, one a row, into columns.
@@ -144,7 +151,7 @@ class ModelContract(_Frozen):
         """
         names: Sequence[str] = self.names
         if rows and self._is_header(rows[0]):
-            names, rows = [field.strip() for field in rows[0]], rows[1:]
+            names, rows = self.own_names([field.strip() for field in rows[0]]), rows[1:]
             if len(names) != len(self.features) or set(names) != set(self.names):
                 self._refuse_names(names, "header")
         _require_rows(rows)
@@ -154,6 +161,14 @@ class ModelContract(_Frozen):
         by_column = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
         return self._convert({name: by_column[name] for name in self.names}, self.from_text)
 
+    def records(self, columns: Mapping[str, Sequence[Value]]) -> list[dict[str, JsonValue]]:
+        """Write columns as the JSON objects that `columns_from_records` makes them of, one a row."""
+        written = {
+            feature.name: [_json_value(value, feature) for value in columns[feature.name]]
+            for feature in self.features
+        }
+        return [dict(zip(written, row, strict=True)) for row in zip(*written.values(), strict=True)]
+
     def columns_from_arrays(self, arrays: Mapping[str, Sequence[Any]]) -> Columns:
         """Turn named columns (a structured array) of Python values into columns.
 
@@ -161,7 +176,7 @@ class ModelContract(_Frozen):
             RequestError: there is no row, or one breaks the contract.
         """
         if len(arrays) != len(self.features) or set(arrays) != set(self.names):
-            self._refuse_names(list(arrays), "array")
+            arrays = self._named(arrays, "array")
         _require_rows(next(iter(arrays.values())))
         return self._convert({name: arrays[name] for name in self.names}, from_array)
 
@@ -175,6 +190,8 @@ class ModelContract(_Frozen):
             if flag is None:
                 raise _Breach
             return _boolean(flag, feature)
+        if feature.spelling is not None:
+            text = feature.spelling.plain(text) or ""
         if not _NUMBER_TEXT.fullmatch(text):
             raise _Breach
         # Read exactly where a float, which holds 53 bits, would not; a longer one than that is no category.
@@ -194,11 +211,13 @@ class ModelContract(_Frozen):
         for feature in self.features:
             column: list[Value] = []
             columns[feature.name] = column
-            is_text = feature.type == "string"
+            read_text = self._category if feature.type == "string" else None
+            if feature.spelling is not None:
+                read_text = self.from_text
             for value in raw[feature.name]:
                 try:
-                    if is_text and type(value) is str:
-                        column.append(self._category(value, feature))
+                    if read_text is not None and type(value) is str:
+                        column.append(read_text(value, feature))
                     else:
                         column.append(convert(value, feature))
                 except _Breach:
@@ -209,8 +228,22 @@ class ModelContract(_Frozen):
     def _is_header(self, fields: Sequence[str]) -> bool:
         """Half of the names are enough: a header with a mistake in it is told so, not read as values."""
         known = frozenset(self.names)
-        found = sum(field.strip() in known for field in fields)
+        found = sum(name in known for name in self.own_names([field.strip() for field in fields]))
         return found > 0 and 2 * found >= min(len(fields), len(known))
+
+    def own_names(self, names: Sequence[str]) -> list[str]:
+        """Give the features' own names for those that differ from them in Unicode normalisation only."""
+        if all(map(str.isascii, names)):
+            return list(names)
+        own = {normal(name): name for name in self.names}
+        return [own.get(normal(name), name) for name in names]
+
+    def _named(self, values: Mapping[str, _T], where: str) -> dict[str, _T]:
+        """Give values by the features' own names, or refuse the names."""
+        names = self.own_names(list(values))
+        if len(names) != len(self.features) or set(names) != set(self.names):
+            self._refuse_names(names, where)
+        return dict(zip(names, values.values(), strict=True))
 
     def _refuse_names(self, names: Sequence[str], where: str) -> NoReturn:
         missing = [name for name in self.names if name not in names]
@@ -283,6 +316,17 @@ def category_text(value: bool | float | str, type_: FeatureType) -> str:
     return str(value)
 
 
+def _json_value(value: Value, feature: Feature) -> JsonValue:
+    """Write a value of the model as what a client would send for it: 3 for the category "3"."""
+    if value is None or value != value:
+        return None
+    if feature.type == "boolean":
+        return value == "true" if isinstance(value, str) else bool(value)
+    if feature.type == "integer":
+        return int(value)
+    return float(value) if feature.type == "number" else value
+
+
 def _number(value: float, feature: Feature) -> Value:
     try:
         number = float(value)
@@ -320,6 +364,7 @@ def _refuse(where: str, expected: str, value: Any) -> NoReturn:
 def _expected(feature: Feature) -> str:
     finite = "finite " if feature.type == "number" else ""
     text = _EXPECTED[feature.type].replace("a number", f"a {finite}number")
+    text += f" (as text: with {feature.spelling.describe()})" if feature.spelling else ""
     return f"{text} or null" if feature.nullable else f"{text}, not null"
 
 

@@ -86,9 +86,14 @@ def model(job: str) -> str:
     return f"{MODELS}/{job}-train/output/model.tar.gz"
 
 
-def contract(job: str) -> str:
-    """The contract beside the model, for clients that have no use for the archive."""
-    return f"{MODELS}/{job}-train/output/contract.json"
+def contract(model: str) -> str:
+    """The contract beside the archive with the key `model`, for clients that have no use for it."""
+    return f"{folder(model)}/contract.json"
+
+
+def training_job(model: str) -> str:
+    """The training job that made the archive with the key `model`."""
+    return model.split("/")[1]
 
 
 def folder(key: str) -> str:

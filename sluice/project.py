@@ -6,11 +6,13 @@ import difflib
 import re
 import string
 import tomllib
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -24,8 +26,10 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from sluice.cells import ColumnType
+from sluice.column_names import normal
 from sluice.errors import ProjectError
 from sluice.problems import COMPARED, METRICS, Problem
+from sluice.spelling import Spelling
 from sluice.splits import KEY_COLUMN
 
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html
@@ -34,6 +38,7 @@ _MAX_HYPERPARAMETER_LENGTH = 2_500
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 
+_Name = Annotated[str, AfterValidator(normal)]
 _Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -59,14 +64,14 @@ class Data(_Table):
 class Entity(_Table):
     """[entity]: what a row is about. Without `key`, a row's key is the hash of the row."""
 
-    key: str | None = None
-    timestamp: str | None = None
+    key: _Name | None = None
+    timestamp: _Name | None = None
 
 
 class Target(_Table):
     """[target]: what is predicted."""
 
-    column: str
+    column: _Name
     problem: Problem
     positive: str | int | bool | None = None
 
@@ -86,6 +91,7 @@ class Column(_Table):
     max: FiniteFloat | None = None
     categories: tuple[str | int, ...] | None = None
     format: str | None = None
+    spelling: Spelling | None = None
 
     @model_validator(mode="after")
     def _constraints_fit_the_type(self) -> Self:
@@ -99,6 +105,11 @@ class Column(_Table):
             strange = [each for each in self.categories or () if not _INTEGER.fullmatch(str(each))]
             if strange:
                 raise ValueError(f"`categories` of an integer column: {strange[0]!r} is no integer")
+        if self.spelling is not None:
+            if self.type not in {"integer", "number"}:
+                raise ValueError(f"`spelling` is for integer and number columns, not for {self.type}")
+            if self.type == "integer" and self.spelling.percent:
+                raise ValueError("`spelling.percent` makes hundredths, which are no integers")
         if self.format is not None:
             if self.type != "timestamp":
                 raise ValueError(f"`format` is for timestamp columns, not for {self.type}")
@@ -109,8 +120,8 @@ class Column(_Table):
 class Features(_Table):
     """[features]: the model's inputs in order, the numeric ones first."""
 
-    numeric: tuple[str, ...] = ()
-    categorical: tuple[str, ...] = ()
+    numeric: tuple[_Name, ...] = ()
+    categorical: tuple[_Name, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -179,7 +190,7 @@ class Project(_Table):
     data: Data = Data()
     entity: Entity = Entity()
     target: Target
-    columns: dict[str, Column]
+    columns: dict[_Name, Column]
     features: Features
     split: Split = Field(default=Split(), validate_default=True)
     model: Model = Model()
@@ -189,6 +200,16 @@ class Project(_Table):
     @property
     def name(self) -> str:
         return self.project.name
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _each_column_once(cls, columns: Any) -> Any:
+        if isinstance(columns, dict):
+            times = Counter(map(normal, columns))
+            twice = [name for name, count in times.items() if count > 1]
+            if twice:
+                raise ValueError(f"{twice[0]!r} is there twice, written in two ways that look alike")
+        return columns
 
     # A field's validator sees the fields above it that broke no rule. One of the model could return another model,
     # which Project(...) would not take: its salt would be no salt.
@@ -314,7 +335,7 @@ def _fields_at(path: list[str]) -> list[str]:
     if not path:
         return list(Project.model_fields)
     if path[0] == "columns":
-        return list(Column.model_fields)
+        return list((Spelling if len(path) > 2 else Column).model_fields)
     annotation = Project.model_fields[path[0]].annotation
     return (
         list(annotation.model_fields)

@@ -21,11 +21,15 @@ from containers.hooks import guarded, load_hooks, unpack_project
 from containers.paths import MlPaths
 from containers.process import casting, row_keys, targets, transform
 from sluice.arrow import Table
+from sluice.arrow import compute as pc
+from sluice.column_names import normal
 from sluice.contract import ClassLabel, Kind, ModelContract
 from sluice.errors import TrainingSetFailed
 from sluice.payloads.documents import SplitSummary, TargetSummary, TrainingSetSummary
 from sluice.project import Project
 from sluice.splits import KEY_COLUMN, held_out_mask
+
+_EXACT_INTEGERS = 2**53
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ def build(dataset: Table, folder: Path) -> TrainingSet:
     """
     project = Project.load(folder)
     frame = _built(dataset, folder)
+    frame.columns = [normal(each) if isinstance(each, str) else each for each in frame.columns]
     _check_columns(frame, project)
     for name in project.features.categorical:
         frame[name] = casting.plain_texts(frame[name], project.data.null_values)
@@ -95,7 +100,7 @@ def _built(dataset: Table, folder: Path) -> pd.DataFrame:
         )
     _say(f"build_features of features.py, from {dataset.num_rows:,} rows")
     made = guarded(
-        lambda: build_features(dataset.to_pandas()),
+        lambda: build_features(_frame(dataset)),
         folder,
         "build_features of features.py",
         TrainingSetFailed,
@@ -106,6 +111,19 @@ def _built(dataset: Table, folder: Path) -> pd.DataFrame:
         )
     categorical = made.select_dtypes("category").columns
     return made.astype(dict.fromkeys(categorical, object))
+
+
+def _frame(dataset: Table) -> pd.DataFrame:
+    """Give the dataset as pandas usually has it, but for integers that a float would round where some are missing."""
+    frame: pd.DataFrame = dataset.to_pandas()
+    for name, column in zip(dataset.column_names, dataset.columns, strict=True):
+        if pa.types.is_integer(column.type) and column.null_count:
+            bounds = pc.min_max(column).as_py()
+            if max(-(bounds["min"] or 0), bounds["max"] or 0) > _EXACT_INTEGERS:
+                frame[name] = pd.Series(
+                    column.to_pandas(integer_object_nulls=True), frame.index, dtype="Int64"
+                )
+    return frame
 
 
 def _check_columns(frame: pd.DataFrame, project: Project) -> None:
@@ -148,14 +166,8 @@ def _contract(
         ("number", project.features.numeric),
         ("category", project.features.categorical),
     ]
-    declared = project.columns
     features = tuple(
-        casting.feature_of(
-            frame[name],
-            kind,
-            declared[name].type if name in declared else None,
-            nullable=name in declared and declared[name].nullable,
-        )
+        casting.feature_of(frame[name], kind, project.columns.get(name))
         for kind, names in kinds
         for name in names
     )

@@ -12,6 +12,7 @@ import pandas as pd
 from sluice.cells import ColumnType
 from sluice.contract import ClassLabel, Feature, FeatureType, Kind, category_text, plain_text
 from sluice.errors import TrainingSetFailed
+from sluice.project import Column
 
 _IN_TOML = "project.toml: features"
 
@@ -53,13 +54,16 @@ def plain_texts(column: pd.Series, null_values: Sequence[str]) -> pd.Series:
     return pd.Series(texts, column.index, dtype=column.dtype, name=column.name)
 
 
-def feature_of(column: pd.Series, kind: Kind, declared: ColumnType | None, *, nullable: bool) -> Feature:
+def feature_of(column: pd.Series, kind: Kind, declared: Column | None) -> Feature:
     """Describe a feature; it is nullable where it may be null, or is."""
+    type_ = type_of(column, declared.type if declared else None)
+    nullable = declared is not None and declared.nullable
     return Feature(
         name=str(column.name),
         kind=kind,
-        type=type_of(column, declared),
+        type=type_,
         nullable=nullable or bool(column.isna().any()),
+        spelling=declared.spelling if declared and type_ in ("integer", "number") else None,
     )
 
 

@@ -167,7 +167,7 @@ def _array_of(body: bytes) -> Array:
 def _fields(rows: Array, contract: ModelContract) -> dict[str, list[Any]]:
     """Give a structured array's columns; those of another model empty, as nobody will look at them."""
     names = rows.dtype.names or ()
-    if set(names) != set(contract.names):
+    if set(contract.own_names(names)) != set(contract.names):
         return {name: [] for name in names}
     for name in names:
         if rows[name].ndim != 1 or rows.dtype[name].kind not in "biufU":
@@ -203,8 +203,10 @@ def _from_parquet(body: bytes, contract: ModelContract) -> Columns:
         file = pq.ParquetFile(pa.BufferReader(body))
         _refuse_table(file, contract)
         # Texts stay in their dictionaries: written out, a few bytes of them may be gigabytes.
-        table = pq.ParquetFile(pa.BufferReader(body), read_dictionary=list(contract.names)).read()
+        names = file.schema_arrow.names
+        table = pq.ParquetFile(pa.BufferReader(body), read_dictionary=names).read()
         table.validate(full=True)
+        table = table.rename_columns(contract.own_names(names))
         _refuse_too_large(sum(map(_text_bytes, table.columns)))
     except RequestError:
         raise
@@ -219,10 +221,11 @@ def _refuse_table(file: Any, contract: ModelContract) -> None:
     metadata, names = file.metadata, file.schema_arrow.names
     groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
     _refuse_too_many(max(metadata.num_rows, sum(group.num_rows for group in groups)))
-    twice = sorted({name for name in names if names.count(name) > 1})
+    own = contract.own_names(names)
+    twice = sorted({name for name in own if own.count(name) > 1})
     if twice:
         raise RequestError(f"columns there more than once: {', '.join(map(repr, twice))}")
-    if set(names) != set(contract.names):
+    if set(own) != set(contract.names):
         contract.columns_from_arrays({name: [] for name in names})
     for field in file.schema_arrow:
         if not _is_plain(field.type):

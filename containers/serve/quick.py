@@ -30,6 +30,8 @@ class QuickAnswers:
             "application/jsonlines": engine.score_json_lines,
             "text/csv": engine.score_csv,
         }
+        if any(feature.spelling for feature in contract.features):
+            del self._readers["text/csv"]  # which would take 1.234 for less than two
 
     def answer(self, body: bytes, media_type: str, accepted: str) -> bytes | None:
         """Answer a body; None for anything that is not plainly right, or not read here."""

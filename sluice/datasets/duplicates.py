@@ -25,11 +25,15 @@ class KeyIndex:
 
     def add(self, keys: Iterable[object]) -> None:
         """Take the next rows' keys, in order."""
-        hashes: Array = pa.array(list(map(hash, keys)), pa.int64())
+        hashed = array("q", map(hash, keys))
+        hashes: Array = pa.Array.from_buffers(pa.int64(), len(hashed), [None, pa.py_buffer(hashed)])
         parts = pc.shift_right(pc.multiply(hashes, _SPREAD), 64 - _PART_BITS).cast(pa.int8())
         ordered = hashes.take(pc.array_sort_indices(parts)).buffers()[1]
         start = 0
-        for part, count in sorted(tuple(each.values()) for each in pc.value_counts(parts).to_pylist()):
+        counted = pc.value_counts(parts)
+        for part, count in sorted(
+            zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True)
+        ):
             # The shift keeps the sign, so that half of the parts are counted from the end.
             self._parts[part].frombytes(ordered.slice(start, count * 8))
             start += count * 8

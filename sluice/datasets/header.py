@@ -4,92 +4,182 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
+
+from sluice.column_names import normal
 
 _LOOKED_AT_CHARACTERS = 1 << 20
 _LOOKED_AT_ROWS = 100
+_LOOKED_AT_TITLES = 20
+_LONGEST_COMMENT = 1 << 16
+_COMMENT = re.compile(r'"?(#|%|//|--|!)')
+# Besides blanks: what pads a line that was saved under another delimiter than its own.
+_PADDING = " \t\r\n\v\f,;|"
+_NUMBER = re.compile(r"[-+(]?\.?[0-9][0-9.,:/' -]*([eE][-+]?[0-9]+)?[%)]?")
 
 
 @dataclass(frozen=True)
 class Header:
-    """The names of a file's columns, without the blanks around them.
+    """The names of a file's columns, composed (NFC) and without the blanks around them.
 
-    Empty fields at the end of every line, which some exports write, are no columns. A name may be empty: the index
-    that pandas and R write has none.
+    Empty fields at the end of every line, which some exports write, are no columns, and neither are two or more
+    without a name at the end. A name may be empty: the index that pandas and R write has none.
     """
 
     names: tuple[str, ...]
     fields: tuple[str, ...]
-    """A name for each field of a row: `names`, and stand-ins for the empty fields behind them."""
+    """A name for each field of a row: `names`, and stand-ins for the fields behind them."""
     lines: int
-    """Lines above the first row: the header's own, blank ones, and Excel's `sep=;`."""
+    """Lines above the first row: the header's own, blank ones, comments, and Excel's `sep=;`."""
     plain: bool
     """True: a parser that takes the first line as it stands comes to the same names and fields."""
     width: int
     """How many fields most rows have; `len(fields)`, or the rows do not fit the header."""
+    unnamed: int = 0
+    """How many of the fields behind the names hold something all the same."""
+    titles: int = 0
+    """Lines above what seems to be the header, where this one seems to be a title; 0: it does not."""
+
+
+@dataclass(frozen=True)
+class _Record:
+    fields: list[str]
+    above: int
+    """Lines above it."""
+    lines: int
+    """Lines up to its own last one."""
 
 
 def read_header(text: str, delimiter: str) -> Header:
     """Read the header from the beginning of a file; where there is none, it has one column without a name."""
     head = text[:_LOOKED_AT_CHARACTERS]
-    reader = csv.reader(io.StringIO(head, newline=""), delimiter=delimiter)
-    above, first = 0, [""]
-    for record in reader:
-        if _is_header(record):
-            first = record
-            break
-        above = reader.line_num
-    lines = reader.line_num
-    rows = _first_rows(reader)
-    if len(head) < len(text) or not text.endswith(("\n", "\r")):
-        rows = rows[:-1] or rows  # the last one may be cut off
-    width = Counter(map(len, rows)).most_common(1)[0][0] if rows else len(first)
-    names = [_name(field) for field in first]
-    while len(names) > 1 and not names[-1] and _blank_from(rows, len(names) - 1):
-        names.pop()
+    cut_off = len(head) < len(text) or not text.endswith(("\n", "\r"))
+    comments, above = _lines_above(head, delimiter)
+    records = _records(head, above, delimiter) or [_Record([""], above, above)]
+    if cut_off and len(records) > 2:
+        records.pop()
+    if comments and _is_heading(comments[-1].fields, [record.fields for record in records]):
+        records.insert(0, comments[-1])
+    first, rows = records[0], [record.fields for record in records[1:]]
+    width = Counter(map(len, rows)).most_common(1)[0][0] if rows else len(first.fields)
+    names = _names(first.fields, rows)
     fields = list(names)
-    fitting = any(len(row) == len(names) for row in rows)
-    if (
-        width > len(names)
-        and not fitting
-        and _blank_from([row for row in rows if len(row) == width], len(names))
-    ):
+    padded = width == len(first.fields) or (
+        not any(len(row) == len(names) for row in rows)
+        and _are_blank([row for row in rows if len(row) == width], len(names))
+    )
+    if width > len(names) and padded:
         # No column's name holds a NUL.
         fields += [f"\x00{position}" for position in range(len(names), width)]
     return Header(
         names=tuple(names),
         fields=tuple(fields),
-        lines=lines,
-        plain=not above and fields == first,
+        lines=first.lines,
+        plain=not first.above and fields == first.fields,
         width=width,
+        unnamed=sum(not _are_blank(rows, at, at + 1) for at in range(len(names), len(fields))),
+        titles=_titles(records, width) if len(fields) != width or len(names) * 2 <= width else 0,
     )
 
 
-def _first_rows(reader: Iterator[list[str]]) -> list[list[str]]:
-    rows: list[list[str]] = []
+def _lines_above(head: str, delimiter: str) -> tuple[list[_Record], int]:
+    """Give the comments among the lines that may be above the header, and how many lines these are."""
+    comments: list[_Record] = []
+    for above, line in enumerate(io.StringIO(head, newline="")):
+        fields = next(csv.reader([line[:_LONGEST_COMMENT]], delimiter=delimiter), [])
+        # A quote that goes on in the next line is a name's.
+        if _COMMENT.match(line.lstrip()) and not (line.lstrip()[0] == '"' and line.count('"') % 2):
+            comments.append(_Record(fields, above, above + 1))
+        elif not (_is_empty(fields) or fields == ["sep=", ""]):
+            return comments, above
+    # There is nothing else: they are no comments, but the header and its rows.
+    return [], comments[0].above if comments else head.count("\n")
+
+
+def _records(head: str, above: int, delimiter: str) -> list[_Record]:
+    """Read the first records below the lines above."""
+    source = io.StringIO(head, newline="")
+    for _ in range(above):
+        source.readline()
+    reader = csv.reader(source, delimiter=delimiter)
+    records: list[_Record] = []
+    last = above
     # A field beyond the module's limit, such as one whose quote is never closed, is the rows' matter, not ours.
     with suppress(csv.Error):
-        for row in islice(reader, _LOOKED_AT_ROWS):
-            if row:
-                rows.append(row)  # noqa: PERF401 - what was read before an error counts
-    return rows
+        for fields in reader:
+            if fields:
+                records.append(_Record(fields, last, above + reader.line_num))
+            if len(records) > _LOOKED_AT_ROWS:
+                break
+            last = above + reader.line_num
+    return records
 
 
-def _is_header(record: list[str]) -> bool:
-    blank = not any(record) or (len(record) == 1 and not record[0].strip())
-    return not blank and record != ["sep=", ""]
+def _is_empty(fields: list[str]) -> bool:
+    return not any(fields) or (len(fields) == 1 and not fields[0].strip())
+
+
+def _is_heading(fields: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
+    """Tell whether a comment is the header itself (`#id,name`), being followed by rows and as wide as they are."""
+    first, rows = below[0], below[1:]
+    if Counter(map(len, below)).most_common(1)[0][0] != len(fields):
+        return False
+    named = _names_columns(first, rows)
+    if named is not None:
+        return not named
+    # Nothing but text: where the first line's texts come again below it, it is a row.
+    again = any(first[at] in {row[at] for row in rows if at < len(row)} for at in range(len(first)))
+    return len(fields) > 1 and again
+
+
+def _names_columns(fields: Sequence[str], rows: Sequence[Sequence[str]]) -> bool | None:
+    """Tell whether a line is a header: text above a column of numbers. None: there is no column of numbers."""
+    found = None
+    for at, field in enumerate(fields):
+        cells = [row[at].strip() for row in rows if at < len(row) and row[at].strip()]
+        if cells and 5 * sum(map(_is_number, cells)) >= 4 * len(cells):
+            if field.strip() and not _is_number(field.strip()):
+                return True
+            found = False
+    return found
+
+
+def _is_number(cell: str) -> bool:
+    return _NUMBER.fullmatch(cell) is not None
+
+
+def _titles(records: Sequence[_Record], width: int) -> int:
+    """Count the lines above the first record that names every column, if there is one below the first."""
+    for place in range(1, min(len(records) - 1, _LOOKED_AT_TITLES)):
+        fields = [field.strip() for field in records[place].fields]
+        if len(fields) != width or not all(fields) or len(set(fields)) < width:
+            continue
+        rows = [record.fields for record in records[place + 1 :]]
+        return records[place].above if _names_columns(fields, rows) else 0
+    return 0
+
+
+def _names(first: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    names = [_name(field) for field in first]
+    names[-1] = names[-1].rstrip(",;")
+    while len(names) > 1 and not names[-1] and not names[-2]:
+        names.pop()
+    nameless = len(names) > 1 and not names[-1]
+    if nameless and (len(names) < len(first) or _are_blank(rows, len(names) - 1)):
+        names.pop()
+    return names
 
 
 def _name(field: str) -> str:
     """Without blanks, and without the quotes that a blank before them made part of the field."""
     name = field.strip()
     quoted = field != name and len(name) > 1 and name[0] == name[-1] == '"'
-    return name[1:-1].replace('""', '"').strip() if quoted else name
+    return normal(name[1:-1].replace('""', '"').strip() if quoted else name)
 
 
-def _blank_from(rows: list[list[str]], position: int) -> bool:
-    return not any(field.strip() for row in rows for field in row[position:])
+def _are_blank(rows: Sequence[Sequence[str]], start: int, end: int | None = None) -> bool:
+    return not any(field.strip(_PADDING) for row in rows for field in row[start:end])

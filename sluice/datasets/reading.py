@@ -7,7 +7,7 @@ import csv
 import difflib
 import io
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -19,10 +19,11 @@ import pyarrow.parquet as pq
 
 from sluice.arrow import Array
 from sluice.arrow import compute as pc
+from sluice.column_names import normal
 from sluice.datasets import signatures
 from sluice.datasets.header import Header, read_header
 from sluice.errors import EmptyFile, SchemaMismatch, UnreadableFile
-from sluice.project import Project
+from sluice.project import Data
 
 _BLOCK_BYTES = 1024**2  # also what a row may take up, at most
 _HEAD_BYTES = _BLOCK_BYTES
@@ -36,6 +37,17 @@ _NOT_CSV = {
     b"\xff\xfe": signatures.Signature("UTF-16 text", advice="save it as UTF-8"),
     b"\xfe\xff": signatures.Signature("UTF-16 text", advice="save it as UTF-8"),
 }
+
+
+class Layout(Protocol):
+    """What a reader has to know of a file; a project says it of what is uploaded."""
+
+    @property
+    def columns(self) -> Mapping[str, Any] | None:
+        """By name, what the file has to hold, all of it and nothing else; None: whatever it holds."""
+
+    @property
+    def data(self) -> Data: ...
 
 
 class Source(Protocol):
@@ -84,7 +96,7 @@ class RaggedRows(Exception):
 
 
 def read_batches(
-    source: Source, project: Project, spool: Path, ragged: list[RaggedRow] | None
+    source: Source, project: Layout, spool: Path, ragged: list[RaggedRow] | None
 ) -> Iterator[pa.RecordBatch]:
     """Yield the file's rows. CSV cells are strings or null; those of a Parquet file are of its types.
 
@@ -107,23 +119,30 @@ def read_batches(
             why="nothing was written, or the upload was cut off",
             fix="check the file where it was made and upload it again",
         )
+    _refuse_other_formats(head, source)
     if source.suffix == ".parquet":
         return _parquet_batches(source, project, spool)
-    _refuse_other_formats(head, source)
+    _refuse_no_csv(head, source)
     header = _csv_header(head, source, project)
     _check_header(header.names, source, project)
     return _csv_batches(source, project, header, ragged)
 
 
 def _refuse_other_formats(head: bytes, source: Source) -> None:
-    for magic, found in (signatures.SIGNATURES | _NOT_CSV).items():
-        if head.startswith(magic):
-            raise UnreadableFile(
-                f"the file is {found.what}, not CSV",
-                where=source.where,
-                why=f"it begins with the bytes {magic.hex(' ')}",
-                fix=f"{found.fix} and upload it again",
-            )
+    kind = "Parquet" if source.suffix == ".parquet" else "CSV"
+    found = signatures.recognise(head)
+    if kind == "CSV" and found is None:
+        found = next((each for magic, each in _NOT_CSV.items() if head.startswith(magic)), None)
+    if found:
+        raise UnreadableFile(
+            f"the file is {found.what}, not {kind}",
+            where=source.where,
+            why=signatures.beginning(head),
+            fix=f"{found.fix} and upload it again",
+        )
+
+
+def _refuse_no_csv(head: bytes, source: Source) -> None:
     if b"\0" in head:
         raise UnreadableFile(
             "the file is binary or UTF-16, not CSV",
@@ -133,7 +152,7 @@ def _refuse_other_formats(head: bytes, source: Source) -> None:
         )
 
 
-def _csv_header(head: bytes, source: Source, project: Project) -> Header:
+def _csv_header(head: bytes, source: Source, project: Layout) -> Header:
     try:
         # A character cut in two at the end of the head is no mistake of the file's.
         text = codecs.getincrementaldecoder("utf-8-sig")().decode(head)
@@ -155,12 +174,13 @@ def _csv_header(head: bytes, source: Source, project: Project) -> Header:
     return read_header(text, project.data.delimiter)
 
 
-def _check_header(found: Sequence[str], source: Source, project: Project) -> None:
-    expected = list(project.columns)
+def _check_header(found: Sequence[str], source: Source, project: Layout) -> None:
+    expected = list(found if project.columns is None else project.columns)
     times = Counter(found)
     twice = sorted(name for name, count in times.items() if count > 1)
     missing = [name for name in expected if name not in times]
-    extra = [name for name in found if name not in project.columns]
+    known = frozenset(expected)
+    extra = [name for name in found if name not in known]
     if not (twice or missing or extra):
         return
     faults = []
@@ -196,7 +216,7 @@ def _names(names: Sequence[str], candidates: Sequence[str] = (), most: int = 12)
 
 
 def _csv_batches(
-    source: Source, project: Project, header: Header, ragged: list[RaggedRow] | None
+    source: Source, project: Layout, header: Header, ragged: list[RaggedRow] | None
 ) -> Iterator[pa.RecordBatch]:
     def on_ragged(row: Any) -> Literal["skip", "error"]:
         if ragged is None:
@@ -206,7 +226,7 @@ def _csv_batches(
         ragged.append(RaggedRow(row.number - above, row.actual_columns, row.expected_columns, row.text))
         return "skip"
 
-    columns = list(project.columns)
+    columns = list(header.names if project.columns is None else project.columns)
     with source.open() as file:
         text = _Utf8(file, source)
         try:
@@ -272,7 +292,7 @@ class _Utf8(io.RawIOBase):
         return len(chunk)
 
 
-def _line_of_unclosed_quote(source: Source, project: Project) -> int | None:
+def _line_of_unclosed_quote(source: Source, project: Layout) -> int | None:
     """The line (from 1) that opens a quoted field which is still open at the end of the file."""
     with source.open() as file:
         text = _Utf8(file, source)
@@ -308,18 +328,19 @@ def _not_utf8(source: Source, offset: int, value: int) -> UnreadableFile:
     )
 
 
-def _parquet_batches(source: Source, project: Project, spool: Path) -> Iterator[pa.RecordBatch]:
+def _parquet_batches(source: Source, project: Layout, spool: Path) -> Iterator[pa.RecordBatch]:
     # Parquet's directory is at the end of the file, so it cannot be read from a stream.
     with source.open() as stream, spool.open("wb") as copy:
         while chunk := stream.read(_COPY_BYTES):
             copy.write(chunk)
     try:
         with pq.ParquetFile(spool) as file:
-            _check_header(file.schema_arrow.names, source, project)
+            names = list(map(normal, file.schema_arrow.names))
+            _check_header(names, source, project)
             _check_types(file.schema_arrow, source)
             for batch in file.iter_batches(_BATCH_ROWS):
                 cells = [_with_nulls(column, project.data.null_values) for column in batch.columns]
-                yield pa.RecordBatch.from_arrays(cells, names=batch.schema.names)
+                yield pa.RecordBatch.from_arrays(cells, names=names)
     except (pa.ArrowException, OSError) as error:
         raise UnreadableFile(
             "the file is no readable Parquet file",
@@ -332,7 +353,7 @@ def _parquet_batches(source: Source, project: Project, spool: Path) -> Iterator[
 
 
 def _check_types(found: pa.Schema, source: Source) -> None:
-    strange = [f"{each.name!r} ({each.type})" for each in found if not _is_cell(each.type)]
+    strange = [f"{each.name!r} ({each.type})" for each in found if not is_cell(each.type)]
     if strange:
         raise SchemaMismatch(
             f"columns are of types that no contract can name: {', '.join(strange)}",
@@ -342,10 +363,11 @@ def _check_types(found: pa.Schema, source: Source) -> None:
         )
 
 
-def _is_cell(kind: pa.DataType) -> bool:
+def is_cell(kind: pa.DataType) -> bool:
+    """Tell whether values of an Arrow type can be cells of a column that a contract names."""
     types = pa.types
     if types.is_dictionary(kind):
-        return _is_cell(kind.value_type)
+        return is_cell(kind.value_type)
     tests = (
         types.is_boolean,
         types.is_integer,

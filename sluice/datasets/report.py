@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from sluice.arrow import compute as pc
+from sluice.datasets.schema import Range, range_of
 from sluice.project import Project
 
 _MOST_CLASSES = 1_000
@@ -66,13 +68,15 @@ class ValidationReport:
         """A report on nothing read yet."""
         return cls(columns={name: ColumnReport(column.type) for name, column in project.columns.items()})
 
-    def observe(self, rows: pa.RecordBatch, project: Project) -> None:
-        """Take down the ranges and classes of accepted rows."""
+    def observe(
+        self, rows: pa.RecordBatch, project: Project, ranges: Mapping[str, Range | None] | None = None
+    ) -> None:
+        """Take down the ranges and classes of accepted rows; `ranges` are their columns', where they are known."""
         for name, column in project.columns.items():
             values = rows.column(rows.schema.get_field_index(name))
-            if column.type in {"integer", "number", "timestamp"}:
-                range_ = pc.min_max(values)
-                self.columns[name].widen(range_["min"].as_py(), range_["max"].as_py())
+            found = range_of(column, values) if ranges is None else ranges[name]
+            if found is not None:
+                self.columns[name].widen(*found)
             if name == project.target.column and project.target.problem != "regression":
                 if len(self.classes) > _MOST_CLASSES:
                     continue

@@ -6,13 +6,14 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
 from sluice.arrow import Array
 from sluice.arrow import compute as pc
 from sluice.cells import FALSE_WORDS, TRUE_WORDS
+from sluice.datasets.spelled import plain_texts
 from sluice.project import Column
 
 _ARROW_TYPES: dict[str, pa.DataType] = {
@@ -28,14 +29,21 @@ _ASCII_BLANKS = b" \t\n\v\f\r\x1c\x1d\x1e\x1f"  # what Arrow trims, as Python's 
 _INT64 = range(-(2**63), 2**63)
 _FIRST_MOMENT, _LAST_MOMENT = (pa.scalar(each, pa.timestamp("us")) for each in (datetime.min, datetime.max))
 
+Range: TypeAlias = tuple[Any, Any]
+_NOTHING: Range = (None, None)
+
 
 @dataclass(frozen=True)
 class Checked:
-    """One column of a batch: typed values (null where rejected), and per reason a mask of the rejected rows."""
+    """One column of a batch: typed values (null where rejected), and per reason a mask of the rejected rows.
+
+    `range` is the least and the greatest value, None of a type without an order.
+    """
 
     values: Array
     nulls: int
     rejections: list[tuple[str, Array]]
+    range: Range | None
 
 
 def arrow_type(column: Column) -> pa.DataType:
@@ -52,14 +60,28 @@ def check(column: Column, cells: Array, *, null_values: tuple[str, ...], require
     What comes of a cell depends on the cell alone, never on those it is checked with.
     """
     values, cells = _convert(column, cells, null_values)
-    null = pc.is_null(cells)
-    rejections = [(_expected(column), pc.and_(pc.is_null(values), pc.invert(null)))]
-    if not column.nullable:
-        rejections.append(("empty, and the column is not nullable", null))
-    elif required:
-        rejections.append(("empty, and neither the target nor the key or timestamp may be", null))
-    rejections += _constraints(column, values)
-    return Checked(values, pc.sum(null).as_py() or 0, [each for each in rejections if _any(each[1])])
+    # Most columns of most batches pass: what only finds the rows that do not is not asked of them.
+    nulls = cells.null_count
+    rejections = []
+    if values.null_count > nulls:
+        rejections.append((_expected(column), pc.and_(pc.is_null(values), pc.is_valid(cells))))
+    if nulls and not column.nullable:
+        rejections.append(("empty, and the column is not nullable", pc.is_null(cells)))
+    elif nulls and required:
+        rejections.append(
+            ("empty, and neither the target nor the key or timestamp may be", pc.is_null(cells))
+        )
+    found = range_of(column, values)
+    rejections += _constraints(column, values, found or _NOTHING)
+    return Checked(values, nulls, rejections, found)
+
+
+def range_of(column: Column, values: Array) -> Range | None:
+    """Give the least and the greatest value of a column's typed values; None of a type without an order."""
+    if column.type not in {"integer", "number", "timestamp"}:
+        return None
+    bounds = pc.min_max(values)
+    return bounds["min"].as_py(), bounds["max"].as_py()
 
 
 def _convert(column: Column, cells: Array, null_values: tuple[str, ...]) -> tuple[Array, Array]:
@@ -69,6 +91,9 @@ def _convert(column: Column, cells: Array, null_values: tuple[str, ...]) -> tupl
         if values is not None:
             return values, cells
         cells = cells.cast(pa.string())
+    if column.spelling is not None:
+        text = _trimmed(cells, null_values)
+        return _FROM_TEXT[column.type](column, plain_texts(column.spelling, text)), text
     if column.type == "string":
         # Blanks around a value are no part of it, as they are not around a number.
         text = _trimmed(cells, null_values) if _may_hold_blanks(cells) else cells
@@ -90,7 +115,7 @@ def _cast_plain(column: Column, cells: Array) -> Array | None:
         return None
     # Arrow also takes hexadecimal integers for one, and `nan` and `inf` for numbers.
     if column.type == "number":
-        return values if pc.all(pc.is_finite(values)).as_py() is not False else None
+        return values if _are_finite(values) else None
     if column.type != "integer":
         return _within_calendar(values) if column.type == "timestamp" else values
     data = cells.buffers()[2]
@@ -154,8 +179,17 @@ _CAST: dict[str, Callable[[Array], Array | None]] = {
 }
 
 
+def _are_finite(values: Array) -> bool:
+    """Tell whether no value is infinite or no number; where their sum is finite, that is so."""
+    total = pc.sum(values).as_py()
+    return total is None or math.isfinite(total) or pc.all(pc.is_finite(values)).as_py() is not False
+
+
 def _within_calendar(moments: Array) -> Array:
     """Null for what Python's calendar, of the years 1 to 9999, cannot show."""
+    bounds = pc.min_max(moments.cast(pa.int64())).as_py()
+    if bounds["min"] is None or _FIRST_MOMENT.value <= bounds["min"] <= bounds["max"] <= _LAST_MOMENT.value:
+        return moments
     outside = pc.or_(pc.less(moments, _FIRST_MOMENT), pc.greater(moments, _LAST_MOMENT))
     return pc.if_else(outside, None, moments) if _any(outside) else moments
 
@@ -244,26 +278,32 @@ def _expected(column: Column) -> str:
         return (
             f"not a timestamp of the form {column.format}" if column.format else "not an ISO 8601 timestamp"
         )
-    return {"integer": "not an integer", "number": "not a number", "boolean": "not true or false"}.get(
-        column.type, "not text"
-    )
+    expected = {"integer": "not an integer", "number": "not a number", "boolean": "not true or false"}
+    written = f" (written with {column.spelling.describe()})" if column.spelling else ""
+    return expected.get(column.type, "not text") + written
 
 
-def _constraints(column: Column, values: Array) -> list[tuple[str, Array]]:
-    found: list[tuple[str, Array]] = []
-    if column.type == "number":
-        found.append(("not a finite number", pc.invert(pc.is_finite(values))))
-    if column.min is not None:
+def _constraints(column: Column, values: Array, found: Range) -> list[tuple[str, Array]]:
+    """Find the values of a column, which lie in the range `found`, that break its constraints."""
+    rejections: list[tuple[str, Array]] = []
+    low, high = found
+    if column.type == "number" and low is not None and not (math.isfinite(low) and math.isfinite(high)):
+        rejections.append(("not a finite number", pc.invert(pc.is_finite(values))))
+    if column.min is not None and low is not None:
         least = _whole(math.ceil, column.min) if column.type == "integer" else column.min
-        found.append((f"below the minimum {column.min:.15g}", pc.less(values, least)))
-    if column.max is not None:
+        if low < least:
+            rejections.append((f"below the minimum {column.min:.15g}", pc.less(values, least)))
+    if column.max is not None and high is not None:
         most = _whole(math.floor, column.max) if column.type == "integer" else column.max
-        found.append((f"above the maximum {column.max:.15g}", pc.greater(values, most)))
+        if high > most:
+            rejections.append((f"above the maximum {column.max:.15g}", pc.greater(values, most)))
     if column.categories is not None:
         allowed = pa.array([_category(column, each) for each in column.categories], values.type)
-        outside = pc.and_(pc.is_valid(values), pc.invert(pc.is_in(values, allowed)))
-        found.append((f"not one of {_shown(column.categories)}", outside))
-    return found
+        inside = pc.is_in(values, allowed)
+        if inside.true_count < len(values) - values.null_count:
+            outside = pc.and_(pc.is_valid(values), pc.invert(inside))
+            rejections.append((f"not one of {_shown(column.categories)}", outside))
+    return rejections
 
 
 def _whole(rounded: Callable[[float], int], bound: float) -> int:

@@ -22,6 +22,8 @@ from sluice.datasets.duplicates import KeyIndex
 from sluice.datasets.quarantine import Rejects
 from sluice.datasets.reading import RaggedRow, RaggedRows, Source, read_batches
 from sluice.datasets.report import ValidationReport
+from sluice.datasets.schema import Range
+from sluice.datasets.stages import Behind, ahead
 from sluice.errors import DataError, DataRejected, NoRows, OneClassTarget
 from sluice.project import Project
 
@@ -85,6 +87,14 @@ def validate(source: Source, project: Project, workdir: Path) -> ValidationResul
     return ValidationResult(reading.report, reading.quarantine, outcome)
 
 
+@dataclass(frozen=True)
+class _Checked:
+    """The accepted rows of a batch, and the ranges of their columns, where no row of it was rejected."""
+
+    accepted: pa.RecordBatch
+    ranges: dict[str, Range | None] | None
+
+
 class _Reading:
     """One way through the file: reads and checks it batch by batch, then takes out the rows whose keys repeat.
 
@@ -130,15 +140,25 @@ class _Reading:
 
     def _read(self, rejects: Rejects, keys: list[str], index: KeyIndex) -> None:
         read = 0
+        batches = read_batches(self._source, self._project, self._spool, self._ragged)
+        if self._ragged is None:
+            # In order, rows that are ragged would be told of too early.
+            batches = ahead(batches)
         with DatasetWriter(self.dataset, self._project) as writer:
-            for batch in read_batches(self._source, self._project, self._spool, self._ragged):
-                rejects.take_ragged(self._ragged)
-                accepted = self._check(batch, rejects, read)
-                read += len(batch)
-                if keys:
-                    index.add(dataset_file.keys_of(accepted, keys))
-                writer.write(accepted)
-                self.report.rows = writer.rows
+
+            def keep(checked: _Checked) -> None:
+                writer.write(checked.accepted)
+                self.report.observe(checked.accepted, self._project, checked.ranges)
+
+            with Behind(keep) as behind:
+                for batch in batches:
+                    rejects.take_ragged(self._ragged)
+                    checked = self._check(batch, rejects, read)
+                    read += len(batch)
+                    self.report.rows += len(checked.accepted)
+                    behind.put(checked)
+                    if keys:
+                        index.add(dataset_file.keys_of(checked.accepted, keys))
             rejects.take_ragged(self._ragged)
             if not read and not self.report.rejected_rows:
                 raise NoRows(
@@ -159,11 +179,12 @@ class _Reading:
             rejects.add_cell(number, keys[0], None, reason, kind="duplicate key")
         return repeats
 
-    def _check(self, batch: pa.RecordBatch, rejects: Rejects, offset: int) -> pa.RecordBatch:
-        """Check a batch that begins at position `offset`, and give the rows of it that are accepted."""
+    def _check(self, batch: pa.RecordBatch, rejects: Rejects, offset: int) -> _Checked:
+        """Check a batch that begins at position `offset`."""
         project, report = self._project, self.report
         required = {project.target.column, project.entity.key, project.entity.timestamp}
         arrays: list[Array] = []
+        ranges: dict[str, Range | None] = {}
         bad: Array | None = None
         for name, column in project.columns.items():
             cells = batch.column(batch.schema.get_field_index(name))
@@ -180,12 +201,12 @@ class _Reading:
                 report.columns[name].rejected += pc.sum(bad_cells).as_py()
                 bad = bad_cells if bad is None else pc.or_(bad, bad_cells)
             arrays.append(checked.values)
+            ranges[name] = checked.range
         accepted = pa.RecordBatch.from_arrays(arrays, schema=dataset_file.arrow_schema(project))
-        if bad is not None:
-            rejects.close_rows(offset, bad)
-            accepted = accepted.filter(pc.invert(bad))
-        report.observe(accepted, project)
-        return accepted
+        if bad is None:
+            return _Checked(accepted, ranges)
+        rejects.close_rows(offset, bad)
+        return _Checked(accepted.filter(pc.invert(bad)), None)
 
 
 def _judge(source: Source, project: Project, report: ValidationReport) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 _DATES = (
     "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d.%m.%y",
@@ -17,6 +18,14 @@ _TIMES = (
     "", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", "T%H:%M:%S", " %I:%M %p", " %I:%M:%S %p", " %H:%M:%S UTC",
 )  # fmt: skip
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?")
+_DATE_LIKE = re.compile(
+    r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{4}[-/.]\d{2}\b|\d{2}[-/.]\d{4}\b|(19|20)\d{6}\b"
+    r"|[A-Za-z]{3,9}[- ]\d{1,2}|\d{1,2}[- ][A-Za-z]{3,9}[- ]\d"
+)
+_TRIED = 50
+_MOST_WAYS = 4
+# Of a column's different values: so many are dates where the column is meant to hold some.
+_MEANT = 0.9
 _COMPACT = re.compile(r"(19|20)\d{6}")
 
 
@@ -53,6 +62,47 @@ def recognise_compact(values: Sequence[str]) -> DateFormat | None:
     if values and all(_COMPACT.fullmatch(value) and _parses(value, "%Y%m%d") for value in values):
         return DateFormat("%Y%m%d")
     return None
+
+
+@dataclass(frozen=True)
+class MixedDates:
+    """A column of dates that no one format reads."""
+
+    examples: tuple[str, ...]
+    """One of each way in which they are written, the most usual first."""
+    others: tuple[str, ...]
+    """Values that are no dates, if there are any."""
+
+
+def recognise_mixed(values: Sequence[str]) -> MixedDates | None:
+    """Find the ways in which `values`, which `recognise` knows no format for, are dates; None if most are none."""
+    tried = values[:: max(1, len(values) // _TRIED)]
+    if 2 * sum(_DATE_LIKE.match(value) is not None for value in tried) < len(tried):
+        return None
+    examples: list[str] = []
+    left = list(values)
+    while left and len(examples) < _MOST_WAYS:
+        rest = _without_the_most_usual(left)
+        if len(rest) == len(left):
+            break
+        unread = set(rest)
+        examples.append(next(value for value in left if value not in unread))
+        left = rest
+    if len(left) > (1 - _MEANT) * len(values):
+        return None
+    return MixedDates(tuple(examples), tuple(left[:3]))
+
+
+def _without_the_most_usual(values: Sequence[str]) -> list[str]:
+    """Give the values that are not written in the way in which most are."""
+    tried = values[:: max(1, len(values) // _TRIED)]
+    ways: list[Callable[[str], bool]] = [
+        lambda value: bool(_ISO.fullmatch(value)) and _is_iso(value),
+        lambda value: bool(_COMPACT.fullmatch(value)) and _parses(value, "%Y%m%d"),
+        *(partial(_parses, pattern=date + time) for date in _DATES for time in _TIMES),
+    ]
+    usual = max(ways, key=lambda reads: sum(map(reads, tried)))
+    return [value for value in values if not usual(value)]
 
 
 def _is_iso(value: str) -> bool:

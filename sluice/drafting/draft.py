@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from sluice.column_names import normal
+from sluice.drafting.classes import means_yes, without_strays
 from sluice.drafting.leaks import find_sum
 from sluice.drafting.profiling import ColumnProfile, profile
 from sluice.drafting.roles import (
-    SPELLED,
     ColumnDraft,
     Range,
     Role,
     breaking_notes,
     date_parts,
     feature_column,
+    mixed_dates_text,
     rows_text,
+    spelling_notes,
     suggest_entity,
 )
 from sluice.drafting.sampling import Sample, check_column, shown
@@ -28,13 +30,7 @@ MAX_REJECTED_SHARE = 0.05
 _MOST_CLASSES = 100
 _MOST_INTEGER_CLASSES = 15
 _LEAST_COUNTS = 6
-_YES = frozenset(
-    """yes y true t positive pos present presence churned churn exited default defaulted fraud fraudulent bad
-    malignant spam sick diseased success successful won win left attrited dead died anomaly
-    ja si sí oui sim да""".split()  # noqa: SIM905
-)
-_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]*)?")
-_NO = frozenset("no not non n false f negative neg never none without".split())  # noqa: SIM905
+_FEW_ROWS = 20
 
 
 @dataclass(frozen=True)
@@ -117,12 +113,13 @@ def draft_project(
         ProjectError: an option names no column or does not fit the data; no column is left to learn from.
         OneClassTarget, NoRows: the target holds one value, or none.
     """
-    choice = _Choice(target, entity, timestamp)
+    target = normal(target)
+    choice = _Choice(target, entity and normal(entity), timestamp and normal(timestamp))
     choice.check(sample)
     profiles = {column.name: column for column in profile(sample)}
-    goal = profiles[target]
+    goal = profiles[target] = without_strays(profiles[target])
     problem = recognise_problem(goal, sample)
-    _check_timestamp(timestamp, profiles)
+    _check_timestamp(choice.timestamp, profiles)
     columns = _columns(profiles, choice, problem)
     if problem != "binary" and positive is not None:
         raise ProjectError(
@@ -137,8 +134,8 @@ def draft_project(
         target=goal,
         problem=problem,
         positive=label,
-        entity=entity,
-        timestamp=timestamp,
+        entity=choice.entity,
+        timestamp=choice.timestamp,
         entity_suggestion=None if entity else suggest_entity(profiles, target),
         null_values=tuple(
             sorted({"", *(token for column in profiles.values() for token in column.null_tokens)})
@@ -150,6 +147,7 @@ def draft_project(
             *repeats.warnings,
             *_warnings_of_malformed(sample),
             *_warnings_of_variants(goal, problem),
+            *_warnings_of_rare_classes(goal, problem),
         ),
     )
 
@@ -159,7 +157,8 @@ def _check_timestamp(timestamp: str | None, profiles: dict[str, ColumnProfile]) 
         raise ProjectError(
             f"{timestamp!r} holds no timestamps",
             where=f"--timestamp {timestamp}",
-            why=f"it holds {', '.join(repr(value) for value, _ in profiles[timestamp].counts[:3])}",
+            why=mixed_dates_text(profiles[timestamp])
+            or f"it holds {', '.join(repr(value) for value, _ in profiles[timestamp].counts[:3])}",
             fix=_candidates("timestamp", profiles),
         )
 
@@ -252,16 +251,8 @@ def positive_class(target: ColumnProfile, wanted: str | None) -> str:
                 fix=f"one of: {', '.join(labels)}",
             )
         return wanted
-    meaning_yes = [label for label in labels if _means_yes(label)]
+    meaning_yes = [label for label in labels if means_yes(label)]
     return meaning_yes[0] if len(meaning_yes) == 1 else labels[-1]
-
-
-def _means_yes(label: str) -> bool:
-    """Tell `Yes.`, `tested_positive`, `churned` and `1` from `no`, `not churned`, `0` and `-1`."""
-    if _NUMBER.fullmatch(label):
-        return float(label) > 0
-    words = set(re.split(r"[\W_]+", label.lower()))
-    return bool(words & _YES) and not words & _NO
 
 
 def _labels(target: ColumnProfile) -> list[str]:
@@ -300,20 +291,29 @@ def _keep_what_there_is(columns: Sequence[ColumnDraft], target: ColumnProfile) -
 
 
 def _target_column(column: ColumnProfile, problem: Problem) -> ColumnDraft:
-    notes = []
-    if column.spelling:
-        notes.append(SPELLED.format(column.spelling))
-    if column.nulls:
+    notes = list(spelling_notes(column))
+    if column.empty:
         notes.append(
-            f"{rows_text(column.nulls)} without a value: nothing to learn from, they will be rejected"
+            f"{rows_text(column.empty)} without a value: nothing to learn from, they will be rejected"
         )
-    listed = problem != "regression" and column.type == "string"
+    if column.strays:
+        notes.append(
+            f"{_strays_text(column)}. If it is a class of its own, add it to the categories, and let the problem be"
+            ' "multiclass", without `positive`'
+        )
+    listed = problem != "regression" and (column.type == "string" or bool(column.strays))
     return ColumnDraft(
         column,
         "target",
         notes=(*notes, *breaking_notes(column)),
         categories=tuple(sorted(label for label, _ in column.counts)) if listed else (),
     )
+
+
+def _strays_text(target: ColumnProfile) -> str:
+    strays = ", ".join(map(repr, target.strays))
+    classes = " nor ".join(repr(label) for label, _ in target.counts)
+    return f"{rows_text(target.stray_rows)} neither {classes} ({strays}): taken for a mistake, to be rejected"
 
 
 def _is_count(target: ColumnProfile) -> bool:
@@ -345,31 +345,37 @@ def _expected_rejects(
 
 
 def _warnings_of_columns(target: ColumnProfile, profiles: dict[str, ColumnProfile]) -> Iterator[str]:
-    if target.nulls:
-        yield f"{rows_text(target.nulls)} without {target.name}: they will be rejected"
+    if target.empty:
+        yield f"{rows_text(target.empty)} without {shown(target.name)}: they will be rejected"
+    if target.strays:
+        yield f"{shown(target.name)}: {_strays_text(target)}"
     for column in profiles.values():
         if column.breaking_rows:
             breaking = ", ".join(map(repr, column.breaking))
+            what = "no finite number" if column.type == "number" else f"not of type {column.type}"
             yield (
-                f"{shown(column.name)}: {rows_text(column.breaking_rows)} not of type {column.type} ({breaking}):"
-                " they will be rejected"
+                f"{shown(column.name)}: {rows_text(column.breaking_rows)} {what} ({breaking}): they will be rejected"
             )
-        if column.spelling:
-            yield (
-                f"{shown(column.name)}: numbers written with {column.spelling} ({column.counts[0][0]}):"
-                " features.py reads them"
-            )
+        for note in spelling_notes(column):
+            yield f"{shown(column.name)}: {note}"
         if column.dates and column.dates.other:
             yield f"{shown(column.name)}: {column.dates.format} or {column.dates.other}? the data fit both, check it"
+        mixed = mixed_dates_text(column)
+        if mixed is not None:
+            yield f"{shown(column.name)}: {mixed}"
 
 
 def _warnings_of_leaks(target: ColumnProfile, columns: Sequence[ColumnDraft]) -> Iterator[str]:
     for column in columns:
         if column.kept and not column.leak:
-            yield f"{shown(column.name)} alone gives {target.name} away, and stays because nothing else is left"
+            name = shown(column.name)
+            yield f"{name} alone gives {shown(target.name)} away, and stays because nothing else is left"
 
 
 def _warnings_of_malformed(sample: Sample) -> Iterator[str]:
+    if sample.unnamed:
+        columns = "1 column" if sample.unnamed == 1 else f"{sample.unnamed} columns"
+        yield f"{columns} at the end without a name: left out; name them in the header to use them"
     if sample.malformed_rows:
         yield (
             f"{rows_text(sample.malformed_rows)} with more or fewer fields than the header:"
@@ -379,7 +385,7 @@ def _warnings_of_malformed(sample: Sample) -> Iterator[str]:
 
 def _warnings_of_variants(target: ColumnProfile, problem: Problem) -> Iterator[str]:
     """Say where two classes of the target differ in capitals only."""
-    if problem == "regression":
+    if problem == "regression" or target.type == "boolean":
         return
     spellings: dict[str, list[str]] = {}
     for label, _ in target.counts:
@@ -387,9 +393,21 @@ def _warnings_of_variants(target: ColumnProfile, problem: Problem) -> Iterator[s
     for same in spellings.values():
         if len(same) > 1:
             yield (
-                f"{target.name}: {' and '.join(map(repr, same))} are different classes;"
+                f"{shown(target.name)}: {' and '.join(map(repr, same))} are different classes;"
                 " if they mean the same, write them alike in the file"
             )
+
+
+def _warnings_of_rare_classes(target: ColumnProfile, problem: Problem) -> Iterator[str]:
+    """Say which classes can hardly be learned: one of two with a few rows among many, of several those with one."""
+    label, times = target.counts[-1]
+    if problem == "binary" and times < _FEW_ROWS and times * 100 < target.filled:
+        yield f"{shown(target.name)}: {label!r} has {rows_text(times)} only: too few to learn from, or to judge by"
+    single = [repr(label) for label, times in target.counts if times == 1] if problem == "multiclass" else []
+    if single:
+        have = "a class has" if len(single) == 1 else f"{len(single)} classes have"
+        few = ", ".join(single[:5]) + (", …" if len(single) > 5 else "")
+        yield f"{shown(target.name)}: {have} one row only ({few}): a mistake, or too few to learn from"
 
 
 @dataclass(frozen=True)

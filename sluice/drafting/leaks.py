@@ -16,6 +16,8 @@ _LEAST_ROWS = 100
 _LEAST_IN_CLASS = 10
 # A value stands for this many rows on average, or it identifies rows instead of telling about them.
 _ROWS_PER_VALUE = 10
+# More whole numbers than these are a measure, whose thresholds may well be nature's.
+_MOST_CODES = 12
 # Sums are looked for in this many rows, of at most this many columns.
 _SUMMED_ROWS = 2_000
 _MOST_SUMMANDS = 8
@@ -26,9 +28,10 @@ _GIVEN_AWAY = 0.999
 def find_leak(column: ColumnProfile, target: ColumnProfile, problem: Problem) -> str | None:
     """Say how `column` alone predicts `target`, as the end of a sentence; None if it does not.
 
-    A class is given away if a rule on this one column gets at least 99.9 % of every class right: a rule by
-    value, by being filled in or not, or by thresholds. A number is given away if each value of the column has
-    one value of the target, or if both have the same order.
+    The classes are given away if a rule on this one column gets at least 99.9 % of every class right: a rule by
+    value, by being filled in or not, or by thresholds. One class of several is if a rule by being filled in or by
+    the value of a category tells it from all others; a threshold that does may well be nature's. A number is given
+    away if each value of the column has one value of the target, or if both have the same order.
     """
     known = pa.table({"column": column.values, "target": target.values})
     known = known.filter(pc.is_valid(known["target"]))
@@ -76,16 +79,45 @@ def _greedy_sum(numbers: dict[str, ChunkedArray], rest: ChunkedArray) -> dict[st
 
 def _leaks_class(column: ColumnProfile, known: Table) -> str | None:
     classes = known.group_by("target").aggregate([([], "count_all")])
-    if pc.min(classes["count_all"]).as_py() < _LEAST_IN_CLASS or classes.num_rows < 2:
+    if classes.num_rows < 2:
         return None
     filled = known.set_column(0, "column", pc.is_valid(known["column"]))
-    if column.nulls > 0 and _by_value(filled):
-        return "whether it is filled in already says what the target is"
-    if column.distinct * _ROWS_PER_VALUE <= known.num_rows and _by_value(known):
-        return "each of its values goes with one value of the target"
-    if column.is_numeric and _by_threshold(known.drop_null(), classes.num_rows):
-        return "its size alone separates the values of the target"
+    if pc.min(classes["count_all"]).as_py() >= _LEAST_IN_CLASS:
+        if column.nulls > 0 and _by_value(filled):
+            return "whether it is filled in already says what the target is"
+        if column.distinct * _ROWS_PER_VALUE <= known.num_rows and _by_value(known):
+            return "each of its values goes with one value of the target"
+        if column.is_numeric and _by_threshold(known.drop_null(), classes.num_rows):
+            return "its size alone separates the values of the target"
+    if classes.num_rows > 2:
+        large = classes.filter(pc.greater_equal(classes["count_all"], _LEAST_IN_CLASS))
+        return _leaks_one_class(column, known, filled, large["target"].to_pylist())
     return None
+
+
+def _leaks_one_class(column: ColumnProfile, known: Table, filled: Table, labels: list[object]) -> str | None:
+    """Say which class a rule tells from all others."""
+    for label in labels:
+        if column.nulls > 0 and _by_value(_one_against_all(filled, label)):
+            return f"whether it is filled in already says whether the target is {_written(label)}"
+    if not _is_category(column) or column.distinct * _ROWS_PER_VALUE > known.num_rows:
+        return None
+    for label in labels:
+        if _by_value(_one_against_all(known, label)):
+            return f"its values already say whether the target is {_written(label)}"
+    return None
+
+
+def _one_against_all(known: Table, label: object) -> Table:
+    return known.set_column(1, "target", pc.equal(known["target"], pa.scalar(label, known["target"].type)))
+
+
+def _is_category(column: ColumnProfile) -> bool:
+    return not column.is_numeric or (column.whole and column.distinct <= _MOST_CODES)
+
+
+def _written(label: object) -> str:
+    return repr(label) if isinstance(label, str) else str(label)
 
 
 def _by_value(known: Table) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -11,9 +12,13 @@ import pyarrow as pa
 from sluice.arrow import Array, ChunkedArray
 from sluice.arrow import compute as pc
 from sluice.cells import ColumnType
-from sluice.drafting.dates import DateFormat, recognise, recognise_compact
-from sluice.drafting.sampling import Sample
+from sluice.datasets.reading import is_cell
+from sluice.datasets.spelled import plain_texts
+from sluice.drafting.dates import DateFormat, MixedDates, recognise, recognise_compact, recognise_mixed
+from sluice.drafting.sampling import Sample, shown
+from sluice.drafting.spellings import PLAIN, Candidates, candidates, choose, plainly
 from sluice.errors import ProjectError
+from sluice.spelling import DecimalMark, Spelling
 
 # Read as "no value" in a column whose other values are numbers, booleans or dates.
 _NULL_WORDS = frozenset(
@@ -27,22 +32,20 @@ _NULL_ANYWHERE = frozenset(("null", "n/a", "#n/a", "nan", "?"))
 _TOLERATED = 0.01
 _TOLERATED_MIN_VALUES = 200
 _FREQUENT = 256
+_MOST_INTEGER = 2**63 - 1
 _DATES_LOOKED_AT = 5_000
 
 _INTEGER = r"^-?(0|[1-9][0-9]{0,17})$"
-_NUMBER = r"^-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+_NUMBER = r"^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+_PHONE = r"^\+[0-9]{8,}$"
 _LEADING_ZERO = r"^0[0-9]+$"
 _WHOLE = r"^-?[0-9]{1,15}(\.0*)?$"
 _TIME_OF_DAY = r"^([01][0-9]|2[0-3])[0-5][0-9]$|^2400$"
 _TIMES_OF_DAY = 60
-# Numbers as people write them. Tried in this order; each with what to call it.
-_DECIMAL_COMMA = "a decimal comma"
-_SPELLINGS = (
-    (r"^-?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?$|^-?[0-9]{1,3}(\.[0-9]+)?$", "a comma between thousands"),
-    (r"^-?([0-9]+|[0-9]{1,3}(\.[0-9]{3})+)(,[0-9]+)?$", _DECIMAL_COMMA),
-    (r"^-?[0-9]+([.,][0-9]+)? ?%$", "a percent sign"),
-    (r"^-? ?[$€£¥] ?-?[0-9][0-9,. ]*$|^-?[0-9][0-9,. ]* ?[$€£¥]$", "a currency sign"),
-)
+_ROUNDED_BY_SPREADSHEET = r"^[0-9]([.,][0-9]{1,14})?E\+[0-9]{2}$"
+_DIGITS_OF_A_CODE = 9
+# What makes a point a decimal one beyond doubt, or is written with none.
+_SURELY_DECIMAL = r"(^|[^0-9])0?\.[0-9]|[0-9]{4,}\.|\.([0-9]{0,2}|[0-9]{4,})([eE]|$)|[eE]"
 
 
 @dataclass(frozen=True)
@@ -61,11 +64,24 @@ class ColumnProfile:
     breaking: tuple[str, ...] = ()
     """Values that are not of the type, the most frequent first."""
     breaking_rows: int = 0
+    strays: tuple[str, ...] = ()
+    """Of a target of two classes: values that are neither, the most frequent first; null in `values`."""
+    stray_rows: int = 0
     dates: DateFormat | None = None
-    spelling: str | None = None
-    """Numbers written in a way no parser takes for one, and which way: "a decimal comma". The file holds text."""
-    decimal_comma: bool = False
-    """How the numbers of a `spelling` are read: 1.234,5 instead of 1,234.5."""
+    mixed_dates: MixedDates | None = None
+    """Text that is meant for dates and is not written in one way."""
+    spelling: Spelling | None = None
+    """How its numbers are written, where that is not plainly."""
+    example: str = ""
+    """A number of a `spelling` as the file writes it."""
+    doubt: str = ""
+    """What had to be guessed of the spelling."""
+    other: Spelling | None = None
+    """What else it may be, where it was guessed."""
+    lost_digits: bool = False
+    """Codes that a spreadsheet wrote with an exponent: 1.23457E+12."""
+    units: tuple[str, ...] = ()
+    """Amounts in several currencies, which makes text of them."""
     mean_length: float = 0.0
     mean_words: float = 0.0
     whole: bool = False
@@ -82,17 +98,17 @@ class ColumnProfile:
         return int(self.values.null_count)
 
     @property
+    def empty(self) -> int:
+        """Rows that hold nothing, not even a mistake."""
+        return self.nulls - self.breaking_rows - self.stray_rows
+
+    @property
     def filled(self) -> int:
         return self.rows - self.nulls
 
     @property
     def is_numeric(self) -> bool:
         return self.type in ("integer", "number")
-
-    @property
-    def file_type(self) -> ColumnType:
-        """The type of the column in the file: numbers that have to be read from their spelling are text there."""
-        return "string" if self.spelling else self.type
 
 
 def profile(sample: Sample) -> list[ColumnProfile]:
@@ -102,16 +118,50 @@ def profile(sample: Sample) -> list[ColumnProfile]:
     holds for the text columns too, because `null_values` holds for the whole file.
 
     Raises:
-        ProjectError: a Parquet column is of a type no contract can name (a list, a struct, bytes).
+        ProjectError: Parquet columns are of types no contract can name (a list, a struct, bytes, a time of day).
     """
+    columns = [(name, sample.table[name]) for name in sample.table.column_names]
     if sample.delimiter is None:
-        return [_profile_typed(name, sample.table[name], sample) for name in sample.table.column_names]
-    columns = [_Text(name, sample.table[name]) for name in sample.table.column_names]
-    parsed = [column.parse() for column in columns]
+        _check_types(sample)
+        return _profile_parquet(columns)
+    texts = [_Text(name, cells) for name, cells in columns]
+    proven = _proven_decimals(texts)
+    parsed = [text.parse(proven, sample.delimiter) for text in texts]
     tokens = {token for found in parsed if found for token in found.null_tokens}
-    texts = [found or column.as_string(tokens) for column, found in zip(columns, parsed, strict=True)]
-    commas = any(text.spelling == _DECIMAL_COMMA for text in texts)
-    return [_spelled(text, decimal_comma=commas) if text.spelling else text for text in texts]
+    return [found or text.as_string(tokens) for found, text in zip(parsed, texts, strict=True)]
+
+
+def _profile_parquet(columns: list[tuple[str, ChunkedArray]]) -> list[ColumnProfile]:
+    """Profile the columns of a Parquet file. Text stays text there, but for numbers that only text can hold."""
+    texts = {name: _Text(name, _as_text(cells)) for name, cells in columns if _is_text(_value_type(cells))}
+    proven = _proven_decimals(texts.values())
+    found = []
+    for name, cells in columns:
+        text = texts.get(name)
+        if text is None:
+            found.append(_profile_typed(name, cells))
+            continue
+        numbers = text.numbers(proven, None)
+        found.append(numbers if numbers is not None and numbers.spelling is not None else text.as_string(()))
+    return found
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    types = pa.types
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
+
+
+def _value_type(cells: ChunkedArray) -> pa.DataType:
+    kind: pa.DataType = cells.type
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _as_text(cells: ChunkedArray) -> ChunkedArray:
+    return pc.fill_null(cells.cast(_value_type(cells)).cast(pa.string()), "")
+
+
+def _proven_decimals(texts: Iterable[_Text]) -> set[DecimalMark]:
+    return {text.ways.decimal for text in texts if text.ways is not None and text.ways.decimal is not None}
 
 
 class _Text:
@@ -131,25 +181,93 @@ class _Text:
         counted = counted.take(order)
         self.values: Array = counted.field("values")
         self.times: Array = counted.field("counts")
+        self.null = _is_one_of(self.values, _NULL_WORDS | {""})
+        self.ways = self._ways()
 
-    def parse(self) -> ColumnProfile | None:
-        """Profile the column as numbers, booleans or dates; None if it is none of them."""
-        null = _is_one_of(self.values, _NULL_WORDS | {""})
+    def _ways(self) -> Candidates | None:
+        """Find the ways to read the column as numbers; None where too few of its cells are any."""
+        given = pc.invert(self.null)
+        values = self.values.filter(given)
+        if not pc.any(_matches(values.slice(0, _FREQUENT), "[0-9]")).as_py():
+            return None
+        if pc.all(_matches(values, _PHONE)).as_py():
+            return None
+        if pc.all(_matches(values, _NUMBER)).as_py():
+            pointed = pc.any(pc.match_substring(values, ".")).as_py()
+            if not pointed or pc.any(_matches(values, _SURELY_DECIMAL)).as_py():
+                return plainly(self._rows(given), pointed=pointed)
+        found = candidates(values, self.times.filter(given))
+        rows = self._rows(given)
+        return found if found is not None and _are_enough(found.rows, rows - found.rows) else None
+
+    def parse(self, proven: set[DecimalMark], delimiter: str) -> ColumnProfile | None:
+        """Profile the column as numbers, booleans or dates; None if it is none of them.
+
+        Args:
+            proven: the decimal marks that the file's columns prove.
+            delimiter: the file's.
+        """
+        null = self.null
         if self._rows(null) == len(self.cells):
             return None
-        number = _matches(self.values, _NUMBER)
-        breaking = pc.invert(pc.or_(number, null))
-        if self._holds(number, breaking):
-            return self._as_numbers(number, null, breaking)
+        if self.ways is not None and self.ways.ways:
+            return self.numbers(proven, delimiter)
         truth = _is_one_of(self.values, {"true", "false"})
         breaking = pc.invert(pc.or_(truth, null))
-        if self._holds(truth, breaking) and not self._rows(breaking):
-            return self._typed("boolean", truth, null, breaking)
+        if self._rows(truth) and not self._rows(breaking):
+            return self._typed("boolean", truth, breaking)
         given = self._texts(pc.invert(null), _DATES_LOOKED_AT)
         dates = recognise(given)
         if dates:
-            return replace(self._typed("timestamp", pc.invert(null), null, breaking=None), dates=dates)
+            return replace(self._typed("timestamp", pc.invert(null), breaking=None), dates=dates)
         return None
+
+    def numbers(self, proven: set[DecimalMark], delimiter: str | None) -> ColumnProfile | None:
+        """Profile the column as numbers, however they are written; None if it holds none, or codes."""
+        if self.ways is None or not self.ways.ways:
+            return None
+        choice = choose(self.ways, self.values.filter(pc.invert(self.null)), proven, delimiter)
+        written = pc.and_(_matches(self.values, _NUMBER), pc.invert(self.null))
+        texts = self.values
+        if choice.spelling != PLAIN or not pc.all(pc.or_(written, self.null)).as_py():
+            texts = pc.fill_null(plain_texts(choice.spelling, self.values), "")
+        texts = pc.replace_substring_regex(texts, r"^\+", "")
+        number = pc.and_(_matches(texts, _NUMBER), pc.invert(self.null))
+        breaking = pc.invert(pc.or_(number, self.null))
+        if not _are_enough(self._rows(number), self._rows(breaking)):
+            return None
+        unlike = pc.and_(number, pc.invert(written))
+        spelled = choice.spelling != PLAIN or pc.any(unlike).as_py()
+        found = self._as_numbers(texts, number, breaking, plainly=not spelled)
+        if found is None or not spelled:
+            return found and replace(
+                found, doubt=choice.doubt, other=choice.other, lost_digits=self._lost_digits(number)
+            )
+        # Two values are a pair of classes, however they are written.
+        if found.distinct <= 2:
+            return None
+        example = self._texts(pc.and_(number, pc.not_equal(texts, self.values)), 1)[0]
+        return replace(
+            found,
+            spelling=choice.spelling,
+            example=example,
+            doubt=choice.doubt,
+            other=choice.other,
+            lost_digits=self._lost_digits(number),
+        )
+
+    def _lost_digits(self, number: Array) -> bool:
+        """Tell codes of which a spreadsheet shows some with an exponent, from quantities, which differ in length."""
+        texts = self.values.filter(number)
+        rounded = _matches(texts, _ROUNDED_BY_SPREADSHEET)
+        whole = texts.filter(pc.invert(rounded))
+        if not pc.any(rounded).as_py() or pc.all(_matches(whole, r"^[0-9]+$")).as_py() is False:
+            return False
+        exponents = pc.replace_substring_regex(texts.filter(rounded), r"^.*\+", "").cast(pa.int64())
+        digits = {each + 1 for each in exponents.unique().to_pylist()} | set(
+            pc.utf8_length(whole).unique().to_pylist()
+        )
+        return bool(max(digits) - min(digits) <= 1 and max(digits) >= _DIGITS_OF_A_CODE)
 
     def as_string(self, tokens: Iterable[str]) -> ColumnProfile:
         """Profile the column as text; `tokens` are those that mean "no value" elsewhere in the file."""
@@ -160,37 +278,45 @@ class _Text:
         if not _country_codes(self._texts(pc.invert(null), 50)):
             null = pc.or_(null, pc.equal(self.values, "NA"))
         good = pc.invert(null)
-        found = self._typed("string", good, null, breaking=None)
+        found = self._typed("string", good, breaking=None)
         filled = found.values.drop_null()
         if not len(filled):
             return found
         return replace(
             found,
-            # Two values are a pair of classes, however they are written.
-            spelling=_spelling(self.values.filter(good)) if found.distinct > 2 else None,
+            units=self.ways.units if self.ways is not None else (),
+            mixed_dates=recognise_mixed(self._texts(good, _DATES_LOOKED_AT)) if found.distinct > 2 else None,
             mean_length=pc.mean(pc.utf8_length(filled)).as_py(),
             mean_words=pc.mean(pc.count_substring(filled, " ")).as_py() + 1,
         )
 
-    def _as_numbers(self, number: Array, null: Array, breaking: Array) -> ColumnProfile | None:
-        """Profile the column as numbers. Digits that begin with a zero, or are too many, are codes: text."""
-        numbers = self.values.filter(number)
+    def _as_numbers(
+        self, texts: Array, number: Array, breaking: Array, *, plainly: bool
+    ) -> ColumnProfile | None:
+        """Profile the column as numbers. Digits that begin with a zero, or are too many, are codes: text.
+
+        `texts` are the distinct values as plain numbers; a date without marks is one only where they are written so.
+        """
+        numbers = texts.filter(number)
         if pc.any(_matches(numbers, _LEADING_ZERO)).as_py():
             times = len(numbers) >= _TIMES_OF_DAY and pc.all(_matches(numbers, _TIME_OF_DAY)).as_py()
-            return self._typed("integer", number, null, breaking) if times else None
+            return self._typed("integer", number, breaking, texts) if times else None
         if not pc.all(_matches(numbers, _INTEGER)).as_py():
             if pc.all(_matches(numbers, r"^-?[0-9]+$")).as_py():
                 return None
             whole = pc.all(_matches(numbers, _WHOLE)).as_py()
-            return replace(self._typed("number", number, null, breaking), whole=whole)
-        dates = recognise_compact(self._texts(number, _DATES_LOOKED_AT))
+            return replace(self._typed("number", number, breaking, texts), whole=whole)
+        dates = recognise_compact(self._texts(number, _DATES_LOOKED_AT)) if plainly else None
         if dates and not self._rows(breaking):
-            return replace(self._typed("timestamp", number, null, breaking=None), dates=dates)
-        return self._typed("integer", number, null, breaking)
+            return replace(self._typed("timestamp", number, breaking=None), dates=dates)
+        return self._typed("integer", number, breaking, texts)
 
-    def _typed(self, kind: ColumnType, good: Array, null: Array, breaking: Array | None) -> ColumnProfile:
+    def _typed(
+        self, kind: ColumnType, good: Array, breaking: Array | None, plain: Array | None = None
+    ) -> ColumnProfile:
         """Turn the cells into values of the type, through the distinct ones: text is parsed once a value."""
-        texts = pc.if_else(good, self.values, pa.scalar(None, pa.string()))
+        texts = pc.if_else(good, self.values if plain is None else plain, pa.scalar(None, pa.string()))
+        null = pc.invert(good) if breaking is None else pc.invert(pc.or_(good, breaking))
         arrow = {"integer": pa.int64(), "number": pa.float64()}.get(kind)
         if kind == "boolean":
             distinct = pc.equal(pc.utf8_lower(texts), "true")
@@ -216,13 +342,6 @@ class _Text:
             **_range(distinct if arrow else None),
         )
 
-    def _holds(self, good: Array, breaking: Array) -> bool:
-        """Tell whether enough values are good to call the others mistakes."""
-        right, wrong = self._rows(good), self._rows(breaking)
-        if not right or not wrong:
-            return bool(right)
-        return right >= _TOLERATED_MIN_VALUES and wrong <= _TOLERATED * (right + wrong)
-
     def _rows(self, mask: Array) -> int:
         return pc.sum(self.times.filter(mask)).as_py() or 0
 
@@ -230,55 +349,104 @@ class _Text:
         return [str(text) for text in self.values.filter(mask).slice(0, limit).to_pylist()]
 
 
-def _profile_typed(name: str, cells: ChunkedArray, sample: Sample) -> ColumnProfile:
+def _check_types(sample: Sample) -> None:
+    strange = [each for each in sample.table.schema if not is_cell(each.type)]
+    if not strange:
+        return
+    first = strange[0].type
+    advice = "flatten them into plain columns"
+    if pa.types.is_time(first) or pa.types.is_duration(first):
+        advice = "write them as numbers (seconds) or as text"
+    elif pa.types.is_binary(first) or pa.types.is_large_binary(first):
+        advice = "write them as text if they are"
+    raise ProjectError(
+        f"{sample.path.name} has columns of types that no contract can name",
+        where=f"{sample.path}, column {shown(strange[0].name)}",
+        why=", ".join(f"{shown(each.name)} is {each.type}" for each in strange[:5])
+        + (f" and {len(strange) - 5} more" if len(strange) > 5 else ""),
+        fix=f"{advice}, or leave them out of the file",
+    )
+
+
+def _profile_typed(name: str, cells: ChunkedArray) -> ColumnProfile:
     """Profile a Parquet column: its type is what the file says."""
     if pa.types.is_dictionary(cells.type):
         cells = cells.cast(cells.type.value_type)
-    kind = _parquet_type(cells.type)
-    if kind is None:
-        raise ProjectError(
-            f"column {name!r} of {sample.path.name} is of type {cells.type}, which no contract can name",
-            where=f"{sample.path}, column {name}",
-            fix="flatten it into plain columns, or leave it out of the file",
-        )
-    if kind == "string" and not pa.types.is_null(cells.type):
-        text = _Text(name, pc.fill_null(cells.cast(pa.string()), "")).as_string(())
-        return _spelled(text) if text.spelling else text
-    arrow = {"integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_()}.get(kind, pa.string())
-    values = cells.cast(arrow)
-    if kind == "number":
-        values = pc.if_else(pc.is_nan(values), pa.scalar(None, pa.float64()), values)
-    whole = kind == "integer" or (
-        kind == "number" and bool(pc.all(pc.equal(pc.floor(values), values)).as_py())
-    )
+    kind = _parquet_type(cells)
+    if kind == "string":
+        return _Text(name, pc.fill_null(cells.cast(pa.string()), "")).as_string(())
+    values = _typed_values(cells, kind)
     counted = pc.value_counts(values.drop_null())
     order = pc.sort_indices(counted.field("counts"), sort_keys=[("", "descending")])
     counted = counted.take(order)
+    breaking = cells.filter(pc.and_(_is_filled(cells), pc.is_null(values)))
+    numeric = kind in ("integer", "number")
     return ColumnProfile(
         name=name,
         type=kind,
         values=values,
         distinct=len(counted),
         counts=_most_frequent(counted.field("values"), counted.field("counts")),
+        breaking=tuple(map(str, breaking.unique().slice(0, 5).to_pylist())),
+        breaking_rows=len(breaking),
         dates=DateFormat(None) if kind == "timestamp" else None,
-        whole=whole,
-        **_range(values if kind in ("integer", "number") else None),
+        whole=numeric and bool(pc.all(pc.equal(pc.floor(values), values)).as_py()),
+        **_range(values if numeric else None),
     )
 
 
-def _parquet_type(arrow: pa.DataType) -> ColumnType | None:
-    types = pa.types
+def _typed_values(cells: ChunkedArray, kind: ColumnType) -> ChunkedArray:
+    """Give the cells as validation will take them: null where they are missing, infinite or too large."""
+    if kind == "integer":
+        return pc.if_else(_fits_64_bits(cells), cells, pa.scalar(None, cells.type)).cast(pa.int64())
+    if kind == "number":
+        values = cells.cast(pa.float64())
+        return pc.if_else(pc.is_finite(values), values, pa.scalar(None, pa.float64()))
+    if kind == "boolean":
+        return cells.cast(pa.bool_())
+    if pa.types.is_timestamp(cells.type):
+        cells = cells.cast(pa.timestamp(cells.type.unit))  # in UTC
+    return cells.cast(pa.string())
+
+
+def _is_filled(cells: ChunkedArray) -> ChunkedArray:
+    filled = pc.is_valid(cells)
+    return pc.and_not(filled, pc.is_nan(cells)) if pa.types.is_floating(cells.type) else filled
+
+
+def _fits_64_bits(cells: ChunkedArray) -> ChunkedArray:
+    if pa.types.is_uint64(cells.type):
+        return pc.less_equal(cells, pa.scalar(_MOST_INTEGER, pa.uint64()))
+    if pa.types.is_decimal(cells.type):
+        wide = pa.decimal256(76, 0)
+        least, most = (pa.scalar(Decimal(bound), wide) for bound in (-_MOST_INTEGER - 1, _MOST_INTEGER))
+        cells = cells.cast(wide)
+        return pc.and_(pc.greater_equal(cells, least), pc.less_equal(cells, most))
+    return pc.is_valid(cells)
+
+
+def _parquet_type(cells: ChunkedArray) -> ColumnType:
+    """Find the type for the cells; what it could not hold, numbers of more than 64 bits or all infinite, is text."""
+    types, arrow = pa.types, cells.type
     if types.is_boolean(arrow):
         return "boolean"
-    if types.is_integer(arrow):
-        return "integer"
-    if types.is_floating(arrow) or types.is_decimal(arrow):
-        return "number"
     if types.is_timestamp(arrow) or types.is_date(arrow):
         return "timestamp"
-    if types.is_string(arrow) or types.is_large_string(arrow) or types.is_null(arrow):
-        return "string"
-    return None
+    if types.is_integer(arrow) or (types.is_decimal(arrow) and arrow.scale == 0):
+        lost = pc.sum(pc.invert(_fits_64_bits(cells.drop_null()))).as_py() or 0
+        return "integer" if lost <= _TOLERATED * len(cells) else "string"
+    if types.is_floating(arrow) or types.is_decimal(arrow):
+        values = _typed_values(cells, "number")
+        holds_any = values.null_count < len(values) or not pc.any(_is_filled(cells)).as_py()
+        return "number" if holds_any else "string"
+    return "string"
+
+
+def _are_enough(right: int, wrong: int) -> bool:
+    """Tell whether enough values are good to call the others mistakes."""
+    if not right or not wrong:
+        return bool(right)
+    return right >= _TOLERATED_MIN_VALUES and wrong <= _TOLERATED * (right + wrong)
 
 
 def _matches(texts: Array, pattern: str) -> Array:
@@ -294,35 +462,6 @@ def _country_codes(texts: list[str]) -> bool:
     others = [text for text in texts if text != "NA"]
     codes = [text for text in others if len(text) == 2 and text.isalpha() and text.isupper()]
     return bool(others) and len(codes) * 2 >= len(others)
-
-
-def _spelling(texts: Array) -> str | None:
-    if not pc.any(_matches(texts, "[,%$€£¥]")).as_py():
-        return None
-    for pattern, name in _SPELLINGS:
-        if pc.all(_matches(texts, pattern)).as_py():
-            return name
-    return None
-
-
-def _spelled(column: ColumnProfile, *, decimal_comma: bool = False) -> ColumnProfile:
-    """Read the numbers of a column that spells them; `decimal_comma` decides 1,234 where the file has such commas."""
-    texts = column.values
-    point = pc.any(_matches(texts, r"[0-9]\.[0-9]{1,2}($|[^0-9])|,[0-9]{3}.*\.[0-9]|,[0-9]{3},")).as_py()
-    comma = pc.any(_matches(texts, r"[0-9],([0-9]{1,2}|[0-9]{4,})($|[^0-9])|\.[0-9]{3}.*,[0-9]")).as_py()
-    decimal_comma = bool(comma and not point) or (decimal_comma and not point)
-    plain = pc.replace_substring_regex(texts, r"[^0-9,-]" if decimal_comma else r"[^0-9.-]", "")
-    numbers = (pc.replace_substring(plain, ",", ".") if decimal_comma else plain).cast(pa.float64())
-    return replace(
-        column,
-        type="number",
-        values=numbers,
-        distinct=pc.count_distinct(numbers, mode="only_valid").as_py(),
-        whole=bool(pc.all(pc.equal(pc.floor(numbers), numbers)).as_py()),
-        spelling=_DECIMAL_COMMA if decimal_comma and column.spelling == _SPELLINGS[0][1] else column.spelling,
-        decimal_comma=decimal_comma,
-        **_range(numbers),
-    )
 
 
 def _most_frequent(values: Array, times: Array) -> tuple[tuple[str, int], ...]:

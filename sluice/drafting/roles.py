@@ -9,13 +9,13 @@ from typing import Literal
 from sluice.arrow import compute as pc
 from sluice.drafting.leaks import find_leak
 from sluice.drafting.profiling import ColumnProfile
+from sluice.drafting.toml import inline, spelling_table
 from sluice.problems import Problem
 from sluice.splits import KEY_COLUMN
 
 Role = Literal["numeric", "categorical", "left out", "target", "entity", "timestamp"]
 
 LISTED_CATEGORIES = 20
-SPELLED = "text here: numbers written with {}; features.py reads them"
 _MOST_INTEGER_CATEGORIES = 12
 _MOST_NAMED_CATEGORIES = 50
 _SCALE = 8
@@ -56,6 +56,13 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
 _ENDS_IN_ID = re.compile(
     r"(customer|user|client|account|member|patient|order|passenger|person|row|employee|transaction|loan|subject)id$"
 )
+# What pandas and readr call a column that has no name, as are the numbers of rows.
+_NAMELESS = re.compile(r"(Unnamed: ?\d+(\.\d+)*|__index_level_\d+__|\.\.\.\d+|)")
+# What pandas, R and Spark call one, but people may, too.
+_ROW_NUMBER = re.compile(r"level_\d+|X(\.\d+)?|_c0")
+# In a shorter column chance may number the rows.
+_LEAST_NUMBERED = 20
+_LEAST_SAMPLED = 100
 _TIME_WORDS = frozenset(
     ("year", "yr", "month", "week", "quarter", "day", "hour", "time", "period", "age", "t")
 )
@@ -148,7 +155,7 @@ def feature_column(
     column: ColumnProfile, target: ColumnProfile, problem: Problem, dates: dict[str, Range]
 ) -> ColumnDraft:
     """Decide a column's part where it is not target, entity or timestamp; `dates` as of `date_parts`."""
-    out = ColumnDraft(column, "left out", notes=breaking_notes(column), nullable=column.nulls > 0)
+    out = ColumnDraft(column, "left out", notes=breaking_notes(column), nullable=column.empty > 0)
     useless = _useless(column)
     if useless is None and not pc.any(pc.and_(column.values.is_valid(), target.values.is_valid())).as_py():
         useless = f"never filled in where {target.name} is"
@@ -169,8 +176,7 @@ def _feature(draft: ColumnDraft, dates: dict[str, Range]) -> ColumnDraft:
     notes = list(draft.notes)
     if column.name in dates:
         notes.append(f"part of a date that is split over {', '.join(dates)}; features.py can put it together")
-    if column.spelling:
-        notes.append(SPELLED.format(column.spelling))
+    notes += spelling_notes(column)
     return replace(
         draft,
         role=role,
@@ -186,13 +192,11 @@ def _feature(draft: ColumnDraft, dates: dict[str, Range]) -> ColumnDraft:
 def _role(column: ColumnProfile, *, date_part: bool) -> Role:
     if column.type in ("boolean", "string"):
         return "categorical"
-    return "categorical" if not column.spelling and _is_integer_category(column, date_part) else "numeric"
+    return "categorical" if _is_integer_category(column, date_part) else "numeric"
 
 
 def _range(column: ColumnProfile, role: Role, part_of_date: Range) -> Range:
     low, high = part_of_date
-    if column.spelling:
-        return low, high
     if column.whole and (column.low, column.high) == (0, 1):
         return 0, 1
     if low is None and role == "numeric" and column.low is not None and column.low >= 0:
@@ -200,8 +204,35 @@ def _range(column: ColumnProfile, role: Role, part_of_date: Range) -> Range:
     return low, high
 
 
+def spelling_notes(column: ColumnProfile) -> tuple[str, ...]:
+    """Say how the numbers are written, where not plainly, and what was guessed."""
+    notes = []
+    if column.spelling is not None:
+        notes.append(f"numbers written with {column.spelling.describe()}, as {inline(column.example)}")
+    if column.doubt:
+        other = (
+            "" if column.other is None else f"; if that is wrong, spelling = {spelling_table(column.other)}"
+        )
+        notes.append(f"check this: {column.doubt}{other}")
+    return tuple(notes)
+
+
+def mixed_dates_text(column: ColumnProfile) -> str | None:
+    """Say that a column's dates are not written in one way; None if they are, or it holds none."""
+    mixed = column.mixed_dates
+    if mixed is None:
+        return None
+    ways = " and ".join(map(repr, mixed.examples))
+    others = f"; no date: {', '.join(map(repr, mixed.others))}" if mixed.others else ""
+    how = f"in {len(mixed.examples)} ways" if len(mixed.examples) > 1 else "with others among them"
+    return f"dates written {how} ({ways}{others}): read as text; written in one way, they are dates"
+
+
 def breaking_notes(column: ColumnProfile) -> tuple[str, ...]:
     """Say which values are not of the column's type, if there are any."""
+    mixed = mixed_dates_text(column)
+    if mixed is not None:
+        return (mixed,)
     if not column.breaking_rows:
         return ()
     shown = ", ".join(repr(value) for value in column.breaking)
@@ -216,8 +247,14 @@ def _useless(column: ColumnProfile) -> str | None:
         return "never filled in"
     if column.distinct == 1 and not column.nulls:
         return f"always {column.counts[0][0]!r}"
+    if column.lost_digits:
+        return "codes that a spreadsheet wrote with an exponent: their last digits are lost"
+    if column.units:
+        return f"amounts of several kinds ({', '.join(column.units)}); features.py can make one of them"
     if _is_identifier(column):
         return f"an identifier, {column.distinct:,} different values in {column.filled:,} rows"
+    if _is_row_number(column):
+        return f"row numbers, {column.distinct:,} different ones in {column.filled:,} rows"
     return None
 
 
@@ -237,6 +274,28 @@ def _unusable(column: ColumnProfile) -> str | None:
             " too few to learn from"
         )
     return None
+
+
+def _is_row_number(column: ColumnProfile) -> bool:
+    """Tell whether whole numbers say where a row stood: by the name that pandas or R gives them, or by their values.
+
+    By values: no number comes twice, and together they fill what is between the least and the largest, or most of it
+    where rows were left out (a sample, one side of a split). The order is of no matter: the file may be shuffled.
+    """
+    if not column.whole or column.low is None or column.high is None or column.spelling:
+        return False
+    if _NAMELESS.fullmatch(column.name):
+        return column.distinct > LISTED_CATEGORIES or column.distinct == column.filled
+    if column.filled < _LEAST_NUMBERED or column.distinct < column.filled:
+        return False
+    if _ROW_NUMBER.fullmatch(column.name):
+        return True
+    if _TIME_WORDS & set(_words(column.name)):
+        return False
+    extent = int(column.high) - int(column.low) + 1
+    if extent == column.filled:
+        return True
+    return column.filled >= _LEAST_SAMPLED and column.low >= 0 and extent <= 2 * column.filled
 
 
 def _is_identifier(column: ColumnProfile) -> bool:
@@ -265,11 +324,6 @@ def _is_identifier(column: ColumnProfile) -> bool:
         return True
     if _TIME_WORDS & set(words):
         return False
-    steps = pc.subtract(
-        column.values.combine_chunks().slice(1), column.values.combine_chunks().slice(0, column.rows - 1)
-    )
-    if pc.all(pc.equal(steps, 1)).as_py():
-        return True
     long = column.low is not None and column.high is not None and column.low >= 10**7
     return long and len(str(column.low)) == len(str(column.high))
 
@@ -320,6 +374,8 @@ def suggest_entity(profiles: dict[str, ColumnProfile], target: str) -> str | Non
     """Find the first column that calls itself an id and has another value in every row."""
     for column in profiles.values():
         named = (_ID_WORDS | _MAYBE_ID_WORDS) & set(_words(column.name)) or column.name.lower().endswith("id")
+        if _NAMELESS.fullmatch(column.name):
+            continue
         if named and column.name != target and column.distinct == column.rows and _is_identifier(column):
             return column.name
     return None

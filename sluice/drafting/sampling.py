@@ -8,9 +8,12 @@ import difflib
 import io
 import math
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +21,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from sluice.column_names import normal
 from sluice.datasets import signatures
 from sluice.datasets.header import Header, read_header
 from sluice.errors import EmptyFile, NoRows, ObjectNotFound, ProjectError, SchemaMismatch, UnreadableFile
@@ -27,19 +31,11 @@ MAX_BYTES = 512 << 20  # of Arrow memory: a wide file is sampled earlier than a 
 _HEAD_BYTES = 1 << 18
 _DELIMITERS = (",", ";", "\t", "|")
 _LAST_RESORT = " "
-_OTHER_TEXTS = {
-    b'{"': (
-        "JSON",
-        "write it as a table, one column a key: pandas.read_json(…, lines=True).to_csv(…, index=False)",
-    ),
-    b"[{": ("JSON", "write it as a table, one column a key: pandas.read_json(…).to_csv(…, index=False)"),
-    b"<!doctype": ("a web page", "the download may have ended at a login or an error page: look at it"),
-    b"<html": ("a web page", "the download may have ended at a login or an error page: look at it"),
-    b"<?xml": ("XML", "write it as a table"),
-    b"@relation": ("ARFF", "write it as a table: scipy.io.arff.loadarff reads it"),
-}
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _VALUE = re.compile(r"-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|\?")
+_WITHIN_VALUE = re.compile(r"(?<=[0-9]),(?=[0-9])|,(?= )")
+# Of the rows: so many have as many fields as most, where the delimiter is the right one.
+_AGREEING = 0.9
 _YEAR = re.compile(r"1[89]\d\d|2[01]\d\d")
 
 
@@ -58,6 +54,10 @@ class Sample:
     """False: the file goes on after the last row of `table`."""
     malformed_rows: int
     """CSV rows with more or fewer fields than the header; they are not in `table`."""
+    header_lines: int = 1
+    """Lines above the first row."""
+    unnamed: int = 0
+    """Fields at the end of rows that hold something and have no name; they are not in `table`."""
 
     @property
     def rows(self) -> int:
@@ -85,8 +85,24 @@ def read_sample(path: Path, *, max_rows: int = MAX_ROWS, max_bytes: int = MAX_BY
         raise EmptyFile(
             f"{path.name} is empty", where=str(path), fix="give a file with a header and rows below it"
         )
-    if signatures.is_parquet(head) or path.suffix == ".parquet":
+    found = signatures.recognise(head)
+    if found:
+        kind = "Parquet" if path.suffix.lower() == ".parquet" else "CSV"
+        raise UnreadableFile(
+            f"{path.name} is {found.what}, not a {kind} file",
+            where=str(path),
+            why=signatures.beginning(head),
+            fix=found.command(path.name),
+        )
+    if signatures.is_parquet(head):
         sample = _read_parquet(path, max_rows, max_bytes)
+    elif path.suffix.lower() == ".parquet":
+        raise UnreadableFile(
+            f"{path.name} is not a Parquet file",
+            where=str(path),
+            why=f"{signatures.beginning(head)}, and a Parquet file with {signatures.PARQUET.decode()}",
+            fix="if it is text, call it .csv; if not, write it again",
+        )
     else:
         sample = _read_csv(path, head, max_rows, max_bytes)
     if not sample.rows:
@@ -102,9 +118,10 @@ def read_sample(path: Path, *, max_rows: int = MAX_ROWS, max_bytes: int = MAX_BY
 def _read_parquet(path: Path, max_rows: int, max_bytes: int) -> Sample:
     try:
         file = pq.ParquetFile(path)
-        _check_names(file.schema_arrow.names, path)
+        names = list(map(normal, file.schema_arrow.names))
+        _check_names(names, path)
         total = file.metadata.num_rows
-        table = _take(file.iter_batches(), file.schema_arrow, max_rows, max_bytes)
+        table = _take(file.iter_batches(), file.schema_arrow, max_rows, max_bytes).rename_columns(names)
     except (pa.ArrowInvalid, OSError) as error:
         raise UnreadableFile(
             f"{path.name} is not a Parquet file that can be read",
@@ -117,7 +134,7 @@ def _read_parquet(path: Path, max_rows: int, max_bytes: int) -> Sample:
 
 def _read_csv(path: Path, head: bytes, max_rows: int, max_bytes: int) -> Sample:
     delimiter, header = _sniff(_decode(path, head))
-    _check_names(header.names, path, delimiter)
+    _check_header(header, path, delimiter)
     malformed = 0
 
     def skip(_: pacsv.InvalidRow) -> Literal["skip", "error"]:
@@ -162,6 +179,8 @@ def _read_csv(path: Path, head: bytes, max_rows: int, max_bytes: int) -> Sample:
         delimiter=delimiter,
         complete=complete,
         malformed_rows=malformed,
+        header_lines=header.lines,
+        unnamed=header.unnamed,
     )
 
 
@@ -179,11 +198,6 @@ def _take(batches: Iterable[pa.RecordBatch], schema: pa.Schema, max_rows: int, m
 
 
 def _decode(path: Path, head: bytes) -> str:
-    found = signatures.recognise(head)
-    if found:
-        raise UnreadableFile(
-            f"{path.name} is {found.what}, not a CSV file", where=str(path), fix=found.command(path.name)
-        )
     if _is_utf16(head[:400]):
         raise _not_utf8(path, "UTF-16")
     if b"\x00" in head:
@@ -193,9 +207,6 @@ def _decode(path: Path, head: bytes) -> str:
             why="it holds NUL bytes",
             fix="give a CSV, TSV or Parquet file",
         )
-    for beginning, (kind, fix) in _OTHER_TEXTS.items():
-        if head.lstrip().lower().startswith(beginning):
-            raise UnreadableFile(f"{path.name} is {kind}, not a CSV file", where=str(path), fix=fix)
     try:
         # Incremental: the head may end within a character.
         text = codecs.getincrementaldecoder("utf-8-sig")().decode(head)
@@ -221,24 +232,78 @@ def _not_utf8(path: Path, encoding: str = "WINDOWS-1252", byte: int | None = Non
     )
 
 
-def _sniff(text: str) -> tuple[str, Header]:
-    """Find the delimiter under which most rows have as many fields as the header, and the more the better."""
-    best: tuple[float, str, Header] | None = None
-    for delimiter in (*_DELIMITERS, _LAST_RESORT):
-        if delimiter == _LAST_RESORT and best and best[0] > 0:
-            break
+@dataclass(frozen=True)
+class _Reading:
+    """The beginning of a file as it reads under a delimiter."""
+
+    delimiter: str
+    header: Header
+    agreeing: float
+    """The share of rows that have as many fields as most."""
+
+    @classmethod
+    def under(cls, delimiter: str, text: str) -> _Reading:
         header = read_header(text, delimiter)
-        records = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-        widths = [len(record) for record in records if record][1:-1] or [header.width]
-        agreeing = widths.count(header.width) / len(widths)
-        score = agreeing * math.log2(header.width) if header.width > 1 else 0.0
+        lines = islice(io.StringIO(text, newline=""), header.lines, None)
+        widths: list[int] = []
+        with suppress(csv.Error):  # a quote that is never closed is found when the rows are read
+            widths += [len(record) for record in csv.reader(lines, delimiter=delimiter) if record]
+        widths = widths[:-1] or [header.width]
+        return cls(delimiter, header, widths.count(header.width) / len(widths))
+
+    @property
+    def fits(self) -> bool:
+        """Whether the header and nearly all rows agree on more than one column."""
+        header = self.header
+        return len(header.names) > 1 and len(header.fields) == header.width and self.agreeing >= _AGREEING
+
+    @property
+    def score(self) -> tuple[bool, float]:
+        """The more columns the better. A title above the header does not hide the right delimiter."""
+        header = self.header
         if len(header.fields) != header.width:
-            # The right delimiter all the same, where a title stands above the header.
-            score /= 2
-        if best is None or score > best[0]:
-            best = (score, delimiter, header)
-    assert best is not None
-    return best[1], best[2]
+            return False, self.agreeing * math.log2(header.width) / 2
+        return self.fits, self.agreeing * math.log2(len(header.names))
+
+
+def _sniff(text: str) -> tuple[str, Header]:
+    """Find the delimiter under which header and rows have the same number of fields, and the more the better."""
+    readings = [_Reading.under(delimiter, text) for delimiter in _DELIMITERS]
+    best = max(readings, key=lambda reading: reading.score)
+    others = [reading for reading in readings[1:] if reading.fits]
+    if best.delimiter == "," and others and _commas_are_within_values(text):
+        best = max(others, key=lambda reading: reading.score)
+    if best.score[1] == 0:
+        blanks = _Reading.under(_LAST_RESORT, text)
+        best = blanks if blanks.score[1] > 0 else best
+    return best.delimiter, best.header
+
+
+def _commas_are_within_values(text: str) -> bool:
+    """Tell whether most commas are decimal ones or have a blank behind them, as in prose."""
+    within = len(_WITHIN_VALUE.findall(text))
+    return within * 2 > text.count(",")
+
+
+def _check_header(header: Header, path: Path, delimiter: str) -> None:
+    """Refuse a title in the header's place, and names that cannot be told apart."""
+    if header.titles:
+        raise _title(header, path)
+    _check_names(header.names, path, delimiter)
+
+
+def _title(header: Header, path: Path) -> SchemaMismatch:
+    lines = "line" if header.titles == 1 else f"{header.titles} lines"
+    return SchemaMismatch(
+        f"the first {lines} of {path.name} seem{'s' if header.titles == 1 else ''} to be a title, not the header",
+        where=f"{path}, line {header.lines}",
+        why=f"line {header.titles + 1} names all {header.width} columns that the rows have",
+        fix=f"delete the {lines} above the header: {_without_lines(header.titles, path)}",
+    )
+
+
+def _without_lines(lines: int, path: Path) -> str:
+    return f"tail -n +{lines + 1} {shlex.quote(path.name)} > table{path.suffix}"
 
 
 def _check_names(names: Sequence[str], path: Path, delimiter: str | None = None) -> None:
@@ -247,16 +312,11 @@ def _check_names(names: Sequence[str], path: Path, delimiter: str | None = None)
     if twice and delimiter is not None and _look_like_values(names):
         raise _no_header(names, path, delimiter)
     if len(blank) > 1:
-        above = len(blank) * 2 >= len(names)
         raise SchemaMismatch(
             f"{len(blank)} of {len(names)} columns of {path.name} have no name",
             where=f"{path}, header, column {', '.join(map(str, blank[:10]))}",
-            why="the first line seems to be a title, not the header"
-            if above
-            else "a column is known by its name",
-            fix=f"delete the lines above the header: tail -n +2 {path.name} > table{path.suffix}"
-            if above
-            else "name them in the header, or leave the columns out",
+            why="a column is known by its name",
+            fix="name them in the header, or leave the columns out",
         )
     if twice:
         raise SchemaMismatch(
@@ -285,7 +345,7 @@ def _no_header(names: Sequence[str], path: Path, delimiter: str) -> SchemaMismat
 
 
 def _does_not_fit(path: Path, header: Header, rows: int) -> NoRows:
-    fix = f"delete the lines above the header, if there are any: tail -n +2 {path.name} > table{path.suffix}"
+    fix = "delete the lines above the header, if there are any, or let the header name every column"
     if header.width == len(header.fields) + 1 > 2:
         fix = "name the first column in the header too: R writes row names without a name for them"
     return NoRows(
@@ -307,7 +367,7 @@ def check_column(name: str, sample: Sample, option: str) -> None:
         ProjectError, SchemaMismatch: it is not; the message offers the nearest names, or misses a header.
     """
     names, path = sample.table.column_names, sample.path
-    if name in names:
+    if normal(name) in names:
         return
     if sample.delimiter is not None and _look_like_values(names):
         raise _no_header(names, path, sample.delimiter)
@@ -316,7 +376,7 @@ def check_column(name: str, sample: Sample, option: str) -> None:
     why, fix = "", f"one of: {', '.join(map(shown, names[:40]))}" + (", …" if len(names) > 40 else "")
     if name in [str(column[0]).strip() for column in sample.table.columns]:
         why = "it stands in the first row: the header seems to be the second line"
-        fix = f"delete the line above it: tail -n +2 {path.name} > table{path.suffix}"
+        fix = f"delete what is above it: {_without_lines(sample.header_lines, path)}"
     raise ProjectError(
         f"{name!r} is not a column of {path.name}"
         + (f"; did you mean {' or '.join(map(repr, near))}?" if near else ""),

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tomllib
+import unicodedata
 from pathlib import Path
 from string import Template
 
 from sluice.drafting.draft import MAX_REJECTED_SHARE, Draft
-from sluice.drafting.profiling import ColumnProfile
 from sluice.drafting.roles import LISTED_CATEGORIES, ColumnDraft
-from sluice.drafting.toml import array, comment, inline, key, string
+from sluice.drafting.toml import array, comment, inline, key, spelling_table, string
 from sluice.errors import ProjectError
 from sluice.project import Project
 
@@ -31,29 +32,27 @@ def write_project(folder: Path, draft: Draft, *, force: bool = False) -> list[Pa
     """Write the project's files into `folder` and return their paths.
 
     Raises:
-        ProjectError: the folder's name is no project name, or it exists (and is not empty) without `force`.
+        ProjectError: the folder exists (and is not empty) without `force`.
     """
     check_folder(folder, force=force)
     folder.mkdir(parents=True, exist_ok=True)
+    name = project_name(folder)
     texts = {
-        "project.toml": render_project(folder.resolve().name, draft),
+        "project.toml": render_project(name, draft),
         "train.py": render_train(draft),
-        "README.md": render_readme(folder.resolve().name, draft),
+        "README.md": render_readme(folder, draft),
     }
-    if _spelled(draft):
-        texts["features.py"] = render_features(draft)
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    return [folder / name for name in texts]
+    for file, text in texts.items():
+        (folder / file).write_text(text, encoding="utf-8")
+    return [folder / file for file in texts]
 
 
 def check_folder(folder: Path, *, force: bool = False) -> None:
     """Make sure that a project can be written into `folder`.
 
     Raises:
-        ProjectError: its name is no project name, or it exists (and is not empty) without `force`.
+        ProjectError: it exists (and is not empty) without `force`.
     """
-    _check_name(folder)
     if folder.exists() and not force and (not folder.is_dir() or any(folder.iterdir())):
         raise ProjectError(
             f"{folder} already exists",
@@ -62,40 +61,21 @@ def check_folder(folder: Path, *, force: bool = False) -> None:
         )
 
 
-def _check_name(folder: Path) -> None:
+def project_name(folder: Path) -> str:
+    """Give the name of the project in `folder`: the folder's, made to fit where AWS resources cannot be called so."""
     name = folder.resolve().name
     if PROJECT_NAME.fullmatch(name):
-        return
-    better = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-0123456789")[:24] or "project"
-    raise ProjectError(
-        f"{name!r} is no project name",
-        where=f"sluice init {folder}",
-        why="it names AWS resources: a lower-case letter, then up to 23 more, digits or hyphens",
-        fix=f"sluice init {(folder if folder.name else folder.resolve()).with_name(better)}",
-    )
+        return name
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    words = re.sub(r"[^a-z0-9]+", "-", plain).lstrip("-0123456789")
+    return words[:24].rstrip("-") or "project"
 
 
 def render_train(draft: Draft) -> str:
     kind = "Regressor" if draft.problem == "regression" else "Classifier"
-    return _template("train.py").substitute(estimator=f"HistGradientBoosting{kind}", target=draft.target.name)
-
-
-def render_features(draft: Draft) -> str:
-    """Render features.py, which reads the numbers that the file spells."""
-    by_mark = {
-        "DECIMAL_POINT": [column.name for column in _spelled(draft) if not column.decimal_comma],
-        "DECIMAL_COMMA": [column.name for column in _spelled(draft) if column.decimal_comma],
-    }
-    lists, calls = [], []
-    for constant, names in by_mark.items():
-        if names:
-            lists += array(constant, names)
-            mark = "," if constant == "DECIMAL_COMMA" else "."
-            calls += [
-                f"    for name in {constant}:",
-                f'        table[name] = numbers(table[name], decimal="{mark}")',
-            ]
-    return _template("features.py").substitute(lists="\n".join(lists), calls="\n".join(calls))
+    # It stands in a docstring, which a quotation mark, a backslash or a line break of the name would break.
+    target = _on_one_line(draft.target.name).replace("\\", "\\\\").replace('"', '\\"')
+    return _template("train.py").substitute(estimator=f"HistGradientBoosting{kind}", target=target)
 
 
 def preview(name: str, draft: Draft) -> Project:
@@ -103,24 +83,15 @@ def preview(name: str, draft: Draft) -> Project:
     return Project.model_validate(tomllib.loads(render_project(name, draft)))
 
 
-def _spelled(draft: Draft) -> list[ColumnProfile]:
-    return [
-        column.profile
-        for column in draft.columns
-        if column.profile.spelling and column.role in ("numeric", "target")
-    ]
-
-
-def render_readme(name: str, draft: Draft) -> str:
+def render_readme(folder: Path, draft: Draft) -> str:
     return _template("README.md").substitute(
-        name=name,
-        target=draft.target.name,
+        name=project_name(folder),
+        folder=shlex.quote(folder.resolve().name),
+        target=_as_code(draft.target.name),
         problem=draft.problem,
-        file=draft.sample.path.name,
+        file=_as_code(draft.sample.path.name),
+        data=shlex.quote(draft.sample.path.name),
         features=len(draft.named("numeric")) + len(draft.named("categorical")),
-        hook="reads the numbers that the file holds as text; other columns can be made there too"
-        if _spelled(draft)
-        else "not there yet: `build_features(table)` makes columns that the file does not have",
     )
 
 
@@ -227,12 +198,14 @@ def _column(draft: ColumnDraft) -> list[str]:
     seen = _seen(draft)
     lines += [
         f"[columns.{key(draft.name)}]",
-        f"type = {string(column.file_type)}" + (f"  # {seen}" if seen else ""),
+        f"type = {string(column.type)}" + (f"  # {seen}" if seen else ""),
     ]
+    if column.spelling is not None:
+        lines.append(f"spelling = {spelling_table(column.spelling)}")
     if column.dates and column.dates.format:
         lines.append(f"format = {string(column.dates.format)}")
     if draft.nullable:
-        lines.append(f"nullable = true  # {column.nulls / column.rows:.2%} of the rows have none")
+        lines.append(f"nullable = true  # {column.empty / column.rows:.2%} of the rows have none")
     if draft.min is not None:
         lines.append(f"min = {draft.min}")
     if draft.max is not None:
@@ -251,26 +224,29 @@ def _seen(draft: ColumnDraft) -> str:
     column = draft.profile
     if column.type == "boolean" or draft.categories or not column.counts:
         return ""
-    if column.is_numeric and not column.spelling:
+    if column.is_numeric:
         if (column.low, column.high) == (0, 1) and column.distinct == 2:
             return "0 or 1"
         if draft.role == "categorical" and column.distinct <= LISTED_CATEGORIES:
-            values = sorted(int(float(value)) for value, _ in column.counts)
-            return f"a code, not a quantity: seen {', '.join(map(str, values))}"
-        return f"seen {column.low:.15g} … {column.high:.15g}"
+            values = sorted(set(column.values.drop_null().to_pylist()))
+            return f"a code, not a quantity: seen {', '.join(map(_number, values))}"
+        return f"seen {_number(column.low)} … {_number(column.high)}"
     example = inline(column.counts[0][0])
     if column.type == "string" and column.distinct > LISTED_CATEGORIES:
         return f"{column.distinct:,} different, such as {example}"
     return f"such as {example}"
 
 
+def _number(value: float | None) -> str:
+    """Write a number with all the digits that an integer has."""
+    return str(value) if isinstance(value, int) else f"{value:.15g}"
+
+
 def _features(draft: Draft) -> list[str]:
-    how = (
-        "let build_features in features.py make them"
-        if _spelled(draft)
-        else "add a features.py with build_features(table: DataFrame) -> DataFrame beside this file"
+    lines = comment(
+        "What the model sees. To compute others, add a features.py with build_features(table: DataFrame) -> DataFrame"
+        " beside this file, and name its columns here."
     )
-    lines = comment(f"What the model sees. To compute others, {how}, and name its columns here.")
     return [
         *lines,
         "[features]",
@@ -355,6 +331,19 @@ def _minimum(draft: Draft, held_out: int) -> tuple[str, str]:
         f"accuracy = {least}",
         f"always answering {inline(label)} is right in {share:.1%}; raise it once you know this data",
     )
+
+
+def _on_one_line(text: str, limit: int = 40) -> str:
+    short = text if len(text) <= limit else text[: limit - 1] + "…"
+    return "".join(character if character.isprintable() else " " for character in short)
+
+
+def _as_code(text: str) -> str:
+    """Write a text as code in Markdown: within more backticks than it holds in a row."""
+    line = _on_one_line(text)
+    fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
+    blank = " " if "`" in line else ""
+    return f"{fence}{blank}{line}{blank}{fence}"
 
 
 def _template(name: str) -> Template:

@@ -7,6 +7,8 @@ import re
 import textwrap
 from collections.abc import Sequence
 
+from sluice.spelling import Spelling
+
 WIDTH = 110
 
 
@@ -36,6 +38,15 @@ def comment(text: str) -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     )
+
+
+def spelling_table(spelling: Spelling) -> str:
+    """Write a spelling as an inline table, with what is not as usual."""
+    values = spelling.model_dump(exclude_defaults=True)
+    pairs = [
+        f"{name} = {string(value) if isinstance(value, str) else 'true'}" for name, value in values.items()
+    ]
+    return f"{{ {', '.join(pairs)} }}" if pairs else "{}"
 
 
 def array(name: str, values: Sequence[str], *, note: str = "") -> list[str]:

@@ -130,7 +130,7 @@ class Summary(Payload):
     reasons: list[str]
     scoring: str | None
     model_uri: str | None
-    endpoint_name: str | None = Field(description="of a model that was deployed")
+    endpoint_name: str | None = Field(description="where a model was deployed, or rolled back")
     serving: str | None = Field(description="the endpoint configuration that a rollback left in service")
     report_uri: str | None
     error: str | None = None

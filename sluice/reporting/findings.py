@@ -130,7 +130,7 @@ def _summary(
         reasons=reasons,
         scoring=None if challenger is None else challenger.scoring,
         model_uri=told.model_uri,
-        endpoint_name=told.endpoint_name if told.outcome is Outcome.DEPLOYED else None,
+        endpoint_name=told.endpoint_name if told.outcome in (Outcome.DEPLOYED, Outcome.ROLLED_BACK) else None,
         serving=deployment.endpoint_config_name if deployment is not None and rolled_back else None,
         report_uri=None,
         error=None if failure is None else failure.name,

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from cli import stack, toolchain
 from sluice import keys, naming
 from tests.support.bank import Bank, bank_rows, write_csv, write_project
 
@@ -30,17 +29,7 @@ class Own:
         return self.work / "project"
 
     def deploy(self) -> None:
-        outputs = self.work / "outputs.json"
-        aws_env = self.bank.stack.aws_env
-        toolchain.start_cdk(
-            *("deploy", "--all", "-c", f"project={self.project}", "-c", "environment=local"),
-            *("--output", str(self.work / "cdk.out"), "--outputs-file", str(outputs)),
-            *("--require-approval", "never"),
-            env=toolchain.tool_env(aws_env),
-            log=self.work / "cdk.log",
-        ).wait()
-        values = json.loads(outputs.read_text())["sluice-own-local"]
-        self.bank = Bank(stack.Stack(values, aws_env), queue_url="")
+        self.bank = self.bank.beside(self.project, self.work)
 
     def train(self, name: str, **rows: Any) -> dict[str, Any]:
         return self.bank.train(write_csv(self.work / f"{name}.csv", bank_rows(600, **rows)))

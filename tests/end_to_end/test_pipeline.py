@@ -94,7 +94,7 @@ def test_the_contract_lies_beside_the_model_and_the_code_beside_its_training_set
     job = naming.job("bank", "local", trained["execution_arn"])
     assert model == keys.model(job)
 
-    contract = json.loads(s3.get_object(Bucket=bucket, Key=keys.contract(job))["Body"].read())
+    contract = json.loads(s3.get_object(Bucket=bucket, Key=keys.contract(model))["Body"].read())
 
     assert contract["version"] == 1
     assert [each["name"] for each in contract["features"]] == ["age", "balance", "job", "mode"]

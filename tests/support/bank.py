@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cli import executions, stack
+from cli import executions, stack, toolchain
+from sluice import naming
+from sluice.project import Project
 
 _TRAIN = '''\
 """A small model, and the ways a hook can go wrong, asked for by the data itself."""
@@ -144,6 +146,20 @@ class Bank:
     def train(self, file: Path, key: str | None = None) -> dict[str, Any]:
         upload = executions.upload(self.stack, file, key)
         return executions.follow(self.stack, executions.execution_arn(self.stack, upload))
+
+    def beside(self, project: Path, work: Path) -> Bank:
+        """Deploy another project to the same local AWS; `work` is for what the CDK CLI writes."""
+        outputs = work / "outputs.json"
+        toolchain.start_cdk(
+            *("deploy", "--all", "-c", f"project={project}", "-c", "environment=local"),
+            *("--output", str(work / "cdk.out"), "--outputs-file", str(outputs)),
+            *("--require-approval", "never"),
+            env=toolchain.tool_env(self.stack.aws_env),
+            log=work / "cdk.log",
+        ).wait()
+        name = naming.stack(Project.load(project).name, "local")
+        values = json.loads(outputs.read_text())[name]
+        return Bank(stack.Stack(values, self.stack.aws_env, str(project)), queue_url="")
 
     def notifications(self, execution_arn: str) -> list[dict[str, Any]]:
         """The notifications that name the execution, of all that have come so far."""

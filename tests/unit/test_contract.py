@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from sluice.contract import Feature, ModelContract, TargetContract, from_array
+from sluice.contract import Columns, Feature, ModelContract, TargetContract, from_array
 from sluice.errors import ProjectError, RequestError
+from sluice.spelling import Spelling
 
 CONTRACT = ModelContract(
     features=(
@@ -221,3 +224,36 @@ def test_a_contract_of_another_version_is_refused_by_name(tmp_path: Path, versio
 def test_the_contract_needs_no_dataframe_library() -> None:
     code = "import sys, sluice.contract; sys.exit(bool({'numpy', 'pandas', 'pyarrow'} & set(sys.modules)))"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2], timeout=60)
+
+
+COLUMNS = st.fixed_dictionaries(
+    {
+        "n": st.lists(st.floats(allow_nan=True, allow_infinity=False), min_size=3, max_size=3),
+        "whole": st.lists(
+            st.integers(-(2**53), 2**53).map(float) | st.just(math.nan), min_size=3, max_size=3
+        ),
+        "flag": st.lists(st.sampled_from([0.0, 1.0, math.nan]), min_size=3, max_size=3),
+        "code": st.lists(st.integers(-(2**63), 2**63 - 1).map(str) | st.none(), min_size=3, max_size=3),
+        "truth": st.lists(st.sampled_from(["true", "false", None]), min_size=3, max_size=3),
+        "text": st.lists(st.sampled_from(["a", "1.234", "true", None]), min_size=3, max_size=3),
+    }
+)
+
+
+@given(columns=COLUMNS)
+def test_records_are_what_columns_are_made_of(columns: Columns) -> None:
+    """Also where texts are spelled: a number in a request is the number it is."""
+    spelling = Spelling(decimal=",", grouping=".")
+    contract = ModelContract(
+        features=(
+            Feature(name="n", kind="number", type="number", nullable=True, spelling=spelling),
+            Feature(name="whole", kind="number", type="integer", nullable=True),
+            Feature(name="flag", kind="number", type="boolean", nullable=True),
+            Feature(name="code", kind="category", type="integer", nullable=True, spelling=spelling),
+            Feature(name="truth", kind="category", type="boolean", nullable=True),
+            Feature(name="text", kind="category", type="string", nullable=True),
+        ),
+        target=TargetContract(name="y", problem="regression"),
+    )
+    made = contract.columns_from_records(contract.records(columns))
+    assert {name: repr(made[name]) for name in made} == {name: repr(columns[name]) for name in columns}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -96,11 +97,16 @@ class TestTarget:
         )
         draft = draft_project(read_sample(path), target="y")
         assert draft.problem == "regression"
-        assert "features.py reads them" in column(draft, "y").notes[0]
+        assert column(draft, "y").notes[0].startswith("numbers written with a decimal comma, as ")
 
     def test_classes_that_differ_in_capitals_only_are_said(self, tmp_path: Path) -> None:
         draft = drafted(tmp_path, {"y": cycle("No", "no", "Yes")})
         assert "'No' and 'no' are different classes" in draft.warnings[0]
+
+    @pytest.mark.parametrize("values", [("True", "False", "true"), ("TRUE", "false", "False", "true")])
+    def test_spellings_of_true_and_false_are_one_class(self, tmp_path: Path, values: tuple[str, ...]) -> None:
+        draft = drafted(tmp_path, {"y": cycle(*values)})
+        assert (draft.problem, draft.positive, draft.warnings) == ("binary", "true", ())
 
     def test_the_name_of_the_key_is_taken(self, tmp_path: Path) -> None:
         with pytest.raises(ProjectError, match="cannot be called '__key'"):
@@ -153,6 +159,42 @@ class TestParts:
         assert found.role == role
         assert bool(found.reason) == (role == "left out")
 
+    @pytest.mark.parametrize("name", ["x", "Unnamed: 0", "__index_level_0__", "X", "nr", "...1", "rank"])
+    @pytest.mark.parametrize("start", [0, 1, 1000])
+    def test_row_numbers_in_any_order_are_no_feature(self, tmp_path: Path, name: str, start: int) -> None:
+        values: list[object] = list(range(start, start + ROWS))
+        random.Random(start).shuffle(values)
+        found = column(drafted(tmp_path, {name: values, "y": labels()}), name)
+        assert (found.role, found.leak) == ("left out", False)
+        assert "400 different" in found.reason
+
+    @pytest.mark.parametrize("name", ["x", "Unnamed: 0.1", "level_0"])
+    def test_row_numbers_of_which_some_were_left_out(self, tmp_path: Path, name: str) -> None:
+        """Rows were dropped, or this is the larger side of a split."""
+        values: list[object] = list(random.Random(6).sample(range(600), ROWS))
+        assert column(drafted(tmp_path, {name: values, "y": labels()}), name).role == "left out"
+
+    def test_row_numbers_of_files_put_together_start_anew(self, tmp_path: Path) -> None:
+        draft = drafted(tmp_path, {"Unnamed: 0": cycle(*range(ROWS // 2)), "y": labels()})
+        assert column(draft, "Unnamed: 0").role == "left out"
+        assert draft.entity_suggestion is None
+
+    @pytest.mark.parametrize("name", ["Unnamed: 0", "__index_level_0__"])
+    def test_a_row_number_is_no_entity(self, tmp_path: Path, name: str) -> None:
+        assert drafted(tmp_path, {name: list(range(ROWS)), "y": labels()}).entity_suggestion is None
+
+    @pytest.mark.parametrize(
+        ("name", "values"),
+        [
+            ("amount", random.Random(7).sample(range(100_000), ROWS)),
+            ("visits", [row // 2 for row in range(ROWS)]),
+            ("X", cycle(*range(1, 10))),
+            ("day", list(range(ROWS))),
+        ],
+    )
+    def test_quantities_are_no_row_numbers(self, tmp_path: Path, name: str, values: list[object]) -> None:
+        assert column(drafted(tmp_path, {name: values, "y": labels()}), name).role == "numeric"
+
     def test_counts_that_thin_out_from_zero_are_quantities(self, tmp_path: Path) -> None:
         values = [0] * 200 + [1] * 100 + [2] * 60 + [3] * 30 + [5] * 10
         random.Random(3).shuffle(values)
@@ -204,6 +246,43 @@ class TestParts:
     def test_a_timestamp_has_to_hold_timestamps(self, tmp_path: Path) -> None:
         with pytest.raises(ProjectError, match="holds no timestamps"):
             drafted(tmp_path, {"y": labels()}, timestamp="anchor")
+
+    @pytest.mark.parametrize(
+        ("ways", "said"),
+        [
+            (("%Y-%m-%d", "%d.%m.%Y"), "in 2 ways"),
+            (("%d/%m/%Y", "%m/%d/%Y"), "in 2 ways"),
+            (("%Y-%m-%d %H:%M:%S", "%d/%m/%Y", "%Y%m%d"), "in 3 ways"),
+            (("%b %d %Y", "%Y/%m/%d"), "in 2 ways"),
+            (("%Y-%m-%d",) * 19 + ("soon",), "no date: 'soon'"),
+        ],
+    )
+    def test_dates_in_more_than_one_way_are_said(
+        self, tmp_path: Path, ways: tuple[str, ...], said: str
+    ) -> None:
+        days = [datetime(2023, 1, 1) + timedelta(days=row) for row in range(ROWS)]
+        dates: list[object] = [day.strftime(ways[row % len(ways)]) for row, day in enumerate(days)]
+        draft = drafted(tmp_path, {"day": dates, "y": labels()})
+        [note] = draft.warnings
+        assert note.startswith("day: dates written ")
+        assert said in note
+        assert column(draft, "day").role == "left out"
+        assert "written in one way, they are dates" in column(draft, "day").notes[0]
+        with pytest.raises(ProjectError, match="holds no timestamps") as caught:
+            drafted(tmp_path, {"day": dates, "y": labels()}, timestamp="day")
+        assert said in caught.value.why
+
+    @pytest.mark.parametrize(
+        "values",
+        [
+            cycle("10-12", "12-14", "14-16"),
+            [f"192.168.{row % 9}.{row}" for row in range(ROWS)],
+            [f"May {row % 40 + 40}" for row in range(ROWS)],
+            [f"1.{row % 30}.{row}" for row in range(ROWS)],
+        ],
+    )
+    def test_what_is_no_date_is_not_called_one(self, tmp_path: Path, values: list[object]) -> None:
+        assert drafted(tmp_path, {"v": values, "y": labels()}).warnings == ()
 
     def test_a_leak_stays_where_nothing_else_is_left(self, tmp_path: Path) -> None:
         y = labels()

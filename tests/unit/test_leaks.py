@@ -40,6 +40,45 @@ class TestLeaks:
         y = numbers(8)
         assert self.leaks(tmp_path, [f"{-(float(str(v)) ** power) + 7:.6f}" for v in y], y)
 
+    def test_one_class_of_several_by_being_filled_in(self, tmp_path: Path) -> None:
+        y = cycle("negative", "neutral", "positive", "positive")
+        suspect: list[object] = [f"rude {i % 7}" if v == "negative" else "" for i, v in enumerate(y)]
+        draft = drafted(tmp_path, {"suspect": suspect, "y": y})
+        assert column(draft, "suspect").leak
+        assert column(draft, "suspect").reason == (
+            "whether it is filled in already says whether the target is 'negative'"
+        )
+
+    def test_a_class_of_a_few_rows_hides_no_leak(self, tmp_path: Path) -> None:
+        y = [*cycle("negative", "neutral", "positive", rows=396), *["rare"] * 4]
+        assert self.leaks(tmp_path, ["rude" if v == "negative" else "" for v in y], y)
+
+    @pytest.mark.parametrize("missing", ["", "0.5"])
+    def test_one_class_of_several_by_an_amount(self, tmp_path: Path, missing: str) -> None:
+        """An amount that is paid back in one case only is missing elsewhere; one that is 0.5 there tells nothing."""
+        y = cycle("kept", "returned", "lost", "kept")
+        dice = random.Random(5)
+        amounts: list[object] = [f"{dice.random():.3f}" if v == "returned" else missing for v in y]
+        assert self.leaks(tmp_path, amounts, y) == (missing == "")
+
+    @pytest.mark.parametrize("codes", [("left", "stays", "moves"), (7, 1, 2)])
+    def test_one_class_of_several_by_a_category(self, tmp_path: Path, codes: tuple[object, ...]) -> None:
+        y = cycle("gone", "a", "b", "c")
+        values: list[object] = [codes[0] if v == "gone" else codes[1 + i % 2] for i, v in enumerate(y)]
+        assert self.leaks(tmp_path, values, y)
+
+    def test_a_class_that_a_category_points_to_only_mostly(self, tmp_path: Path) -> None:
+        y = cycle("gone", "a", "b", "c")
+        values: list[object] = ["left" if v == "gone" and i % 8 else "stays" for i, v in enumerate(y)]
+        assert not self.leaks(tmp_path, values, y)
+
+    def test_a_measure_that_sets_one_class_of_several_apart_is_none(self, tmp_path: Path) -> None:
+        """As the petals of one iris do."""
+        y = cycle("setosa", "versicolor", "virginica")
+        dice = random.Random(4)
+        assert not self.leaks(tmp_path, [f"{dice.uniform(1, 5) + 9 * (v == 'setosa'):.1f}" for v in y], y)
+        assert not self.leaks(tmp_path, [dice.randint(0, 20) + 99 * (v == "setosa") for v in y], y)
+
     def test_a_strong_column_is_no_leak(self, tmp_path: Path) -> None:
         y = labels()
         dice = random.Random(4)

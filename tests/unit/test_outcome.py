@@ -249,7 +249,7 @@ def test_a_rollback_says_why_and_what_serves() -> None:
 
     assert (reported.error, reported.cause) == (None, None)
     assert reported.summary["outcome"] == "RolledBack"
-    assert reported.summary["endpoint_name"] is None
+    assert reported.summary["endpoint_name"] == "bank-endpoint"
     assert reported.summary["serving"] == "bank-dev-0"
     assert reported.summary["reasons"][-1] == "Rolled back: the alarm <green-5xx> fired."
     assert reported.subject.startswith("Sluice bank: RolledBack")

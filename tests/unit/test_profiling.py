@@ -92,20 +92,6 @@ class TestTypes:
         assert (found.type, found.breaking, found.breaking_rows) == ("integer", ("oops",), 1)
 
     @pytest.mark.parametrize(
-        ("values", "spelling"),
-        [
-            (["1,5", "12,25", "3"], "a decimal comma"),
-            (["1.234,50", "12,25", "3"], "a decimal comma"),
-            (["1,234", "12,000", "3"], "a comma between thousands"),
-            (["12%", "7.5 %", "1%"], "a percent sign"),
-            (["$1,200.00", "$7", "$1"], "a currency sign"),
-        ],
-    )
-    def test_numbers_as_people_write_them(self, tmp_path: Path, values: list[object], spelling: str) -> None:
-        found = one(tmp_path, values, delimiter=";")
-        assert (found.type, found.file_type, found.spelling) == ("number", "string", spelling)
-
-    @pytest.mark.parametrize(
         ("values", "pattern", "other"),
         [
             (["31/01/2024", "01/02/2024"], "%d/%m/%Y", None),

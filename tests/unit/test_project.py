@@ -69,6 +69,7 @@ def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
         "max": None,
         "categories": None,
         "format": None,
+        "spelling": None,
     }
 
 
@@ -238,3 +239,17 @@ def test_a_format_strptime_knows_is_taken(layout: str) -> None:
 def test_a_format_strptime_does_not_know_is_refused(layout: str) -> None:
     with pytest.raises(ValueError, match="is no strptime format"):
         Column(type="timestamp", format=layout)
+
+
+def test_names_are_the_same_however_their_letters_are_composed(tmp_path: Path) -> None:
+    apart, composed = "cate\u0301gorie", "cat\u00e9gorie"
+    text = GOOD.replace("[columns.job]", f'[columns."{apart}"]').replace('["job"]', f'["{composed}"]')
+    project = Project.load(_write(tmp_path, text))
+    assert list(project.columns) == ["age", composed, "y"]
+    assert project.features.categorical == (composed,)
+
+
+def test_a_name_in_two_ways_is_a_mistake(tmp_path: Path) -> None:
+    twice = '[columns."\u00e9"]\ntype = "string"\n[columns."e\u0301"]\ntype = "string"\n'
+    with pytest.raises(ProjectError, match="columns: '\u00e9' is there twice"):
+        Project.load(_write(tmp_path, GOOD + twice))

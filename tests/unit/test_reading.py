@@ -52,14 +52,31 @@ class TestCsv:
             'id, "y" \n1, a\n2,b \n',
             "id,y,\n1,a,\n2,b,\n",
             "sep=,\nid,y\n1,a\n2,b\n",
+            "# made by hand, in May\n# twice\nid,y\n1,a\n2,b\n",
+            "id,y,,\n1,a,,\n2,b,x,\n",
         ],
         ids=[
             *("plain", "no end", "crlf", "cr", "bom", "bom and quotes", "blank lines", "other order"),
-            *("blanks", "empty last fields", "Excel's sep"),
+            *("blanks", "empty last fields", "Excel's sep", "comments", "fields without a name"),
         ],
     )
     def test_the_same_rows_are_read_however_they_are_written(self, tmp_path: Path, content: str) -> None:
         assert accept(tmp_path, content).rows == ROWS
+
+    @pytest.mark.parametrize("written", ["\u00e9t\u00e9", "e\u0301te\u0301"])
+    @pytest.mark.parametrize("known", ["\u00e9t\u00e9", "e\u0301te\u0301"])
+    def test_a_name_may_be_composed_in_another_way(self, tmp_path: Path, known: str, written: str) -> None:
+        project = a_project({"id": {"type": "integer"}, known: {"type": "string"}}, target=known)
+        table = pa.table({"id": [1, 2], written: ["a", "b"]})
+        for upload in (f"id,{written}\n1,a\n2,b\n", table):
+            accepted = accept(tmp_path, upload, project)
+            assert (accepted.rows, accepted.schema.names) == (ROWS, ["id", "\u00e9t\u00e9"])
+
+    def test_a_name_in_two_ways_is_there_twice(self, tmp_path: Path) -> None:
+        project = a_project({"id": {"type": "integer"}, "\u00e9": {"type": "string"}}, target="\u00e9")
+        assert (
+            "there more than once: '\u00e9'" in refuse(tmp_path, "id,\u00e9,e\u0301\n1,a,b\n", project).what
+        )
 
     @pytest.mark.parametrize("delimiter", [";", "\t", "|"])
     def test_the_projects_delimiter_separates(self, tmp_path: Path, delimiter: str) -> None:

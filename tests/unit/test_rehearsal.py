@@ -6,6 +6,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from sluice.datasets.reading import LocalFile
+from sluice.datasets.row_hashes import row_hashes
+from sluice.datasets.validation import validate
 from sluice.drafting.draft import Draft, SplitDraft, draft_project
 from sluice.drafting.rehearsal import Rows, choose_split, rehearse
 from sluice.drafting.sampling import read_sample
@@ -127,6 +130,46 @@ class TestSplit:
         with pytest.raises(OneClassTarget, match="cannot be divided") as caught:
             rehearsed(draft)
         assert "1 with 'yes', 99 with 'no'" in str(caught.value)
+
+    @pytest.mark.parametrize("positives", [4, 40, 900])
+    @pytest.mark.parametrize("name", ["rare", "rare-a", "rare-b", "fraud", "fraud-x"])
+    def test_a_rare_class_of_a_large_file_is_on_both_sides(
+        self, tmp_path: Path, positives: int, name: str
+    ) -> None:
+        rows = 21_000
+        y: list[object] = ["1" if row % (rows // positives) == 5 else "0" for row in range(rows)]
+        drawn = drafted(tmp_path, {"x": list(range(rows)), "y": y})
+        project_ = preview(name, drawn)
+        draft = rehearse(drawn, project_)
+        assert draft.split is not None
+        accepted = validate(LocalFile(drawn.sample.path), project_, tmp_path).accepted()
+        table = pq.read_table(accepted.file)
+        mask = held_out_mask(row_hashes(table), salt=draft.split.salt or name, share=0.2)
+        out = sum(
+            held_out and label == 1 for held_out, label in zip(mask, table["y"].to_pylist(), strict=True)
+        )
+        assert draft.split.rarest == out
+        assert max(1, y.count("1") // 10) <= out < y.count("1")
+        assert draft.split.held_out_rows == pytest.approx(rows / 5, rel=0.02)
+
+    def test_no_gate_is_proposed_on_a_handful_of_positives(self, tmp_path: Path) -> None:
+        y: list[object] = ["1" if row in (5, 777, 9000, 15000) else "0" for row in range(21_000)]
+        draft = rehearsed(drafted(tmp_path, {"y": y}))
+        write_project(tmp_path / "p", draft)
+        assert Project.load(tmp_path / "p").gates.minimum == {}
+        assert draft.warnings == ("y: '1' has 4 rows only: too few to learn from, or to judge by",)
+
+    def test_a_class_of_one_row_cannot_be_divided_in_a_large_file_either(self, tmp_path: Path) -> None:
+        draft = drafted(tmp_path, {"y": [*cycle("no", rows=20_999), "yes"]})
+        with pytest.raises(OneClassTarget, match="cannot be divided") as caught:
+            rehearsed(draft)
+        assert "1 with 'yes', 20,999 with 'no'" in str(caught.value)
+
+    def test_a_rare_class_among_several_of_a_large_file(self, tmp_path: Path) -> None:
+        y: list[object] = [*cycle("a", "b", rows=20_994), *["c"] * 6]
+        split = rehearsed(drafted(tmp_path, {"y": y})).split
+        assert split is not None
+        assert split.rarest in range(1, 6)
 
     def test_a_large_file_is_left_to_chance(self, tmp_path: Path) -> None:
         rows = 21_000

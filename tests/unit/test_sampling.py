@@ -30,6 +30,40 @@ class TestReading:
         path = write(tmp_path, {"a": cycle("1,5", "2,25"), "b": cycle("x,y", "z")}, delimiter=";")
         assert read_sample(path).delimiter == ";"
 
+    @pytest.mark.parametrize(
+        ("text", "delimiter", "names"),
+        [
+            ("Date;CO;T;RH,,,\n10/03;0,6;3,1;40,9\n11/03;1,6;4,1;41,9\n", ";", ["Date", "CO", "T", "RH"]),
+            (
+                "Date;CO;T;RH,,,\n10/03;0,6;3,1;40,9;;,\n11/03;1,6;4,1;41,9;;,\n",
+                ";",
+                ["Date", "CO", "T", "RH"],
+            ),
+            ("T, C;p, hPa;b\n1,5;2,5;3\n4,5;5,5;6\n", ";", ["T, C", "p, hPa", "b"]),
+            ("T, C\tp, hPa\n1,5\t2,5\n4,5\t5,5\n", "\t", ["T, C", "p, hPa"]),
+            ("a|b\n1,2,3,4,5,6|x\n6,5,4,3,2,1|y\n", "|", ["a", "b"]),
+            ("name, first;name, last\nDoe, J;Roe, A\nPoe, E;Foe, F\n", ";", ["name, first", "name, last"]),
+            ("a;b\n1,5;2,5\n3,5;4,5\n", ";", ["a", "b"]),
+            ("a,b;c\nx,1;2\ny,3;4\n", ",", ["a", "b;c"]),
+            ("a, b, c\n1, 2, 3\n4, 5, 6\n", ",", ["a", "b", "c"]),
+            ("a,b,c\n1,2,3\n4,5,6\n", ",", ["a", "b", "c"]),
+        ],
+    )
+    def test_commas_that_happen_to_agree_do_not_win(
+        self, tmp_path: Path, text: str, delimiter: str, names: list[str]
+    ) -> None:
+        path = tmp_path / "data.csv"
+        path.write_text(text)
+        sample = read_sample(path)
+        assert (sample.delimiter, sample.table.column_names, sample.rows) == (delimiter, names, 2)
+
+    def test_fields_without_a_name_are_left_out_and_counted(self, tmp_path: Path) -> None:
+        path = tmp_path / "data.csv"
+        path.write_text("v1,v2,,,\nham,hello,,,\nspam,win,,,\nham,he said, ok,,\n")
+        sample = read_sample(path)
+        assert sample.table.to_pydict() == {"v1": ["ham", "spam", "ham"], "v2": ["hello", "win", "he said"]}
+        assert (sample.malformed_rows, sample.unnamed) == (0, 1)
+
     def test_a_bom_and_quoted_headers_are_no_part_of_the_names(self, tmp_path: Path) -> None:
         path = tmp_path / "bom.csv"
         path.write_bytes('﻿"age";"job, title"\r\n"1";"a"\r\n2;"b;c"\r\n'.encode())
@@ -62,7 +96,7 @@ class TestReading:
             (b"a,b\n", NoRows, "a header and nothing below"),
             (b"a,b\n1\n2\n", NoRows, "it has 2 fields; none of the 2 rows has, most have 1"),
             (b"a,b\n1,x,2\n2,y,3\n", NoRows, "R writes row names"),
-            (b"# from the clinic\na,b\n1,2\n3,4\n", NoRows, "tail -n +2 bad.csv"),
+            (b"From the clinic\n\na,b\n1,2\n3,4\n", SchemaMismatch, "tail -n +3 bad.csv"),
             (b"Study 2020,,,\na,b,c,d\n1,2,3,4\n", SchemaMismatch, "seems to be a title"),
             (b"39,State-gov,13,13\n50,Private,9,9\n", SchemaMismatch, "seems to have no header"),
             (b"a,b,a\n1,2,3\n", SchemaMismatch, "'a' more than once"),
@@ -117,6 +151,9 @@ class TestReading:
             "a;b;\n1;x;\n2;y;\n",
             "a;b\n1;x;;\n2;y;;\n",
             "a;b;\n1;x\n2;y\n",
+            "# made by hand, in May\na;b\n1;x\n2;y\n",
+            "a;b,,\n1;x\n2;y\n",
+            "a;b,,\n1;x;;,\n2;y;;,\n",
         ],
     )
     def test_what_stands_around_the_table_is_no_part_of_it(self, tmp_path: Path, text: str) -> None:
@@ -125,6 +162,11 @@ class TestReading:
         sample = read_sample(path)
         assert sample.table.to_pydict() == {"a": ["1", "2"], "b": ["x", "y"]}
         assert (sample.delimiter, sample.malformed_rows) == (";", 0)
+
+    def test_a_quote_that_is_never_closed_is_no_crash(self, tmp_path: Path) -> None:
+        path = tmp_path / "data.csv"
+        path.write_text('a,b\n1,x\n2,"' + "y" * 200_000)
+        assert read_sample(path).table.column_names == ["a", "b"]
 
     def test_the_index_that_pandas_writes_has_no_name(self, tmp_path: Path) -> None:
         path = tmp_path / "data.csv"
@@ -151,6 +193,15 @@ class TestOptions:
         with pytest.raises(SluiceError) as caught:
             check_column(name, self.sample(tmp_path, text), "--target")
         assert says in str(caught.value)
+
+    @pytest.mark.parametrize("written", ["cat\u00e9gorie", "cate\u0301gorie"])
+    @pytest.mark.parametrize("asked", ["cat\u00e9gorie", "cate\u0301gorie"])
+    def test_letters_that_are_composed_in_another_way_are_the_same(
+        self, tmp_path: Path, written: str, asked: str
+    ) -> None:
+        sample = self.sample(tmp_path, f"n,{written}\n1,a\n2,b\n")
+        check_column(asked, sample, "--target")
+        assert sample.table.column_names == ["n", "cat\u00e9gorie"]
 
     def test_years_may_be_names(self, tmp_path: Path) -> None:
         with pytest.raises(ProjectError, match="not a column"):

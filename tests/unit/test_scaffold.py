@@ -18,6 +18,7 @@ from sluice.drafting.scaffold import render_project, write_project
 from sluice.drafting.toml import array, comment, key, string
 from sluice.errors import ProjectError
 from sluice.project import Project
+from sluice.spelling import Spelling
 
 TELCO = Path(__file__).parents[3] / "shared" / "data" / "telco_customer_churn.csv"
 
@@ -171,24 +172,21 @@ class TestProjectToml:
         assert Project.load(tmp_path / "p").data.max_rejected_share > 0.25
 
 
-class TestFeatures:
-    def test_spelled_numbers_are_read(self, tmp_path: Path) -> None:
+class TestSpelledNumbers:
+    def test_they_are_the_projects_to_read_and_need_no_code(self, tmp_path: Path) -> None:
         data = frame()
         data["price"] = [f"{1 + row % 90}.{row % 900 + 100},{row % 10}" for row in range(len(data))]
         data["rate"] = [f"{row * 37 % 90}.5%" for row in range(len(data))]
         data.loc[0, "rate"] = None
         draft = draft_of(tmp_path, data, "price", sep=";")
         assert draft.problem == "regression"
-        written = write_project(tmp_path / "p", draft)
-        assert tmp_path / "p" / "features.py" in written
+        write_project(tmp_path / "p", draft)
+        assert not (tmp_path / "p" / "features.py").exists()
         project = Project.load(tmp_path / "p")
-        assert project.columns["price"].type == "string"
+        price, rate = project.columns["price"], project.columns["rate"]
+        assert (price.type, price.spelling) == ("number", Spelling(decimal=",", grouping="."))
+        assert (rate.type, rate.spelling, rate.nullable) == ("number", Spelling(after="%"), True)
         assert "rate" in project.features.numeric
-        made = hook(tmp_path / "p" / "features.py").build_features(data.copy())
-        assert made["price"].iloc[:2].tolist() == [1100.0, 2101.1]
-        assert made["rate"].isna().tolist()[:2] == [True, False]
-        assert made["rate"].iloc[1] == 37.5
-        assert made["kind"].tolist() == data["kind"].tolist()
 
 
 class TestTrain:
@@ -236,12 +234,50 @@ class TestCommand:
         assert (tmp_path / "mybank" / "features.py").read_text() == "# mine\n"
 
     @pytest.mark.parametrize(
-        ("name", "better"), [("My Bank", "my-bank"), ("9lives", "lives"), ("x" * 30, "x" * 24)]
+        ("name", "fits"),
+        [
+            ("some_name", "some-name"),
+            ("My Bank", "my-bank"),
+            ("9lives", "lives"),
+            ("sales_2024", "sales-2024"),
+            ("x" * 30, "x" * 24),
+            ("x" * 23 + "_y", "x" * 23),
+            ("Crédit", "credit"),
+            ("東京", "project"),
+        ],
     )
-    def test_a_name_that_names_no_project(self, tmp_path: Path, name: str, better: str) -> None:
-        with pytest.raises(ProjectError, match="no project name") as caught:
-            run(str(tmp_path / name), "--from", "none.csv", "--target", "y")
-        assert str(tmp_path / better) in str(caught.value)
+    def test_a_name_that_cannot_name_resources_is_made_to_fit(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, fits: str
+    ) -> None:
+        frame().to_csv(tmp_path / "bank.csv", index=False)
+        assert run(str(tmp_path / name), "--from", str(tmp_path / "bank.csv"), "--target", "y") == 0
+        assert Project.load(tmp_path / name).name == fits
+        said = capsys.readouterr().err
+        assert f"the project is called {fits}: {name!r} cannot name AWS resources" in said
+
+    def test_a_name_that_fits_is_not_talked_about(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        frame().to_csv(tmp_path / "bank.csv", index=False)
+        run(str(tmp_path / "bank-2"), "--from", str(tmp_path / "bank.csv"), "--target", "y")
+        assert "is called" not in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        "target",
+        [
+            'say "y"', "it's", "c\\d", "ends in \\", 'ends in "', '"""', "e\nf", "tab\ty", "{y}", "$y ${y}", "%s",
+            "`y`", "#y", "[y]", "a,b", "é", "a\u2028b", "y\x01", "x" * 300, "\\N{BULLET}", "\\u12",
+        ],
+    )  # fmt: skip
+    def test_a_target_may_have_any_name(self, tmp_path: Path, target: str) -> None:
+        data = frame().rename(columns={"y": target})
+        data.to_csv(tmp_path / "in.csv", index=False)
+        assert run(str(tmp_path / "p"), "--from", str(tmp_path / "in.csv"), "--target", target) == 0
+        project = Project.load(tmp_path / "p")
+        assert (project.target.column, project.target.positive) == (target, "yes")
+        rows = data[list(project.features.names)].astype({"kind": object})
+        model = hook(tmp_path / "p" / "train.py").build_model(project.model.hyperparameters)
+        assert len(model.fit(rows, data[target]).predict(rows)) == len(rows)
 
 
 @pytest.mark.skipif(not TELCO.is_file(), reason="telco_customer_churn.csv is not in ../shared/data")

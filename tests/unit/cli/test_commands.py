@@ -29,6 +29,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(executions, "execution_arn", lambda _stack, _upload: ARN)
     monkeypatch.setattr(commands, "_predict_held_out", lambda _stack, _summary: [{"prediction": "yes"}])
     monkeypatch.setenv("SLUICE_STATE", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bank.csv").write_text("age,y\n1,yes\n")
     return Path(__file__).parents[3] / "examples" / "telco"
 
 

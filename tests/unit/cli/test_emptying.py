@@ -118,6 +118,25 @@ def test_more_objects_than_one_request_takes_go_with_their_versions_and_markers(
         account.s3.delete_bucket(Bucket=bucket)
 
 
+def test_uploads_that_were_never_finished_are_aborted(
+    account: Account, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for bucket, key in (("uploads", "incoming/training/a.csv"), ("uploads", "b"), ("artifacts", "c")):
+        begun = account.s3.create_multipart_upload(Bucket=bucket, Key=key)
+        account.s3.upload_part(Bucket=bucket, Key=key, UploadId=begun["UploadId"], PartNumber=1, Body=b"x")
+
+    assert empty(yes=False) == 1
+    assert "2 unfinished uploads to s3://uploads" in capsys.readouterr().err
+    assert len(account.s3.list_multipart_uploads(Bucket="uploads")["Uploads"]) == 2
+
+    assert empty() == 0
+
+    for bucket in ("uploads", "artifacts"):
+        assert not account.s3.list_multipart_uploads(Bucket=bucket).get("Uploads")
+    assert empty() == 0
+    assert "there is nothing to delete" in capsys.readouterr().err
+
+
 def test_what_is_anothers_stays(account: Account) -> None:
     account.fill([*OURS, *THEIRS])
     account.sagemaker.create_endpoint(EndpointName="sluice-bank-dev", EndpointConfigName=OURS[0])

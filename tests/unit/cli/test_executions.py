@@ -25,6 +25,8 @@ class StepFunctions:
         self._status = status
         self._there = 0
         self.read: list[int] = []
+        self.meanwhile = 0
+        """How many events come between a look at the newest one and reading on."""
 
     def describe_execution(self, **request: Any) -> dict[str, Any]:
         assert request == {"executionArn": ARN}
@@ -32,12 +34,19 @@ class StepFunctions:
         done = self._there == len(self._events)
         return {"status": self._status if done else "RUNNING"}
 
+    def get_execution_history(self, **request: Any) -> dict[str, Any]:
+        assert (request["executionArn"], request["reverseOrder"]) == (ARN, True)
+        page = self._events[: self._there][::-1][: request["maxResults"]]
+        self.read += [event["id"] for event in page]
+        return {"events": page}
+
     def get_paginator(self, name: str) -> StepFunctions:
         assert name == "get_execution_history"
         return self
 
     def paginate(self, **request: Any) -> Iterator[dict[str, Any]]:
         assert (request["executionArn"], request["reverseOrder"]) == (ARN, True)
+        self._there = min(self._there + self.meanwhile, len(self._events))
         newest = self._events[: self._there][::-1]
         size = request["PaginationConfig"]["PageSize"]
         for start in range(0, len(newest), size):
@@ -59,6 +68,7 @@ def state(name: str, first: int, output: Any, seconds: float = 1) -> list[dict[s
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executions, "_POLL_SECONDS", 0)
+    monkeypatch.setattr(executions, "_POLL_SECONDS_ON_AWS", 0)
 
 
 def follow(monkeypatch: pytest.MonkeyPatch, fake: StepFunctions) -> dict[str, Any]:
@@ -66,13 +76,16 @@ def follow(monkeypatch: pytest.MonkeyPatch, fake: StepFunctions) -> dict[str, An
     return executions.follow(Stack({}, {}), ARN)
 
 
+@pytest.mark.parametrize("meanwhile", [0, 1, 5])
 @pytest.mark.parametrize("step", [1, 2, 3, 7, 500])
 def test_each_state_is_told_once_however_the_events_come(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], step: int
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], step: int, meanwhile: int
 ) -> None:
     events = [event for i in range(130) for event in state(f"State{i}", 1 + 2 * i, {"i": i})]
+    fake = StepFunctions(events, step)
+    fake.meanwhile = meanwhile
 
-    summary = follow(monkeypatch, StepFunctions(events, step))
+    summary = follow(monkeypatch, fake)
 
     told = [line.split()[1] for line in capsys.readouterr().err.splitlines()]
     assert told == [f"State{i}" for i in range(130)]
@@ -80,13 +93,13 @@ def test_each_state_is_told_once_however_the_events_come(
 
 
 def test_of_a_long_history_only_what_is_new_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    events = [event for i in range(500) for event in state(f"State{i}", 1 + 2 * i, None)]
-    fake = StepFunctions(events, step=2)
+    events = [event for i in range(2_000) for event in state(f"State{i}", 1 + 2 * i, None)]
+    fake = StepFunctions(events, step=4)
 
     follow(monkeypatch, fake)
 
-    # Five hundred looks; read anew each time it would be a quarter of a million events.
-    assert len(fake.read) < 500 * 60
+    # Each event once, and the newest one with each of a thousand looks.
+    assert len(fake.read) <= 4_000 + 1_001
 
 
 def test_the_summary_is_what_the_report_told(monkeypatch: pytest.MonkeyPatch) -> None:

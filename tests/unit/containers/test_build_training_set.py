@@ -101,6 +101,23 @@ def test_integers_with_nulls_are_categories_without_a_fraction(tmp_path: Path) -
     assert set(plain) == {"1", "2", "3", None}
 
 
+@pytest.mark.parametrize("features", [None, "return table", "return table.assign(more=table['size'] * 2)"])
+def test_codes_beyond_a_floats_53_bits_keep_every_digit(tmp_path: Path, features: str | None) -> None:
+    codes = [2**53 + 1, 2**53 + 3, 2**53 + 5, None]
+    table = toy_table()
+    table = table.set_column(table.column_names.index("grade"), "grade", pa.array(codes * 100, pa.int64()))
+    built = made(tmp_path, features, table=table)
+    found = {*built.train["grade"].to_pylist(), *built.held_out["grade"].to_pylist()}
+    assert found == {"9007199254740993", "9007199254740995", "9007199254740997", None}
+    assert {f.name: f.type for f in built.contract.features}["grade"] == "integer"
+
+
+def test_a_hook_is_given_integers_with_gaps_as_pandas_has_them(tmp_path: Path) -> None:
+    """Where no digit is lost by it: arithmetic on them is what people know."""
+    built = made(tmp_path, "return table.assign(grade=(table['grade'].dtype.kind == 'f'))")
+    assert set(built.train["grade"].to_pylist()) == {"true"}
+
+
 def test_a_hooks_own_columns_are_described_by_what_they_hold(tmp_path: Path) -> None:
     project = BINARY.replace('numeric = ["size"', 'numeric = ["count", "ratio", "size"').replace(
         'categorical = ["colour"', 'categorical = ["band", "colour"'
@@ -199,3 +216,9 @@ def test_a_hooks_texts_are_written_as_a_request_is_read(tmp_path: Path) -> None:
     training_set = made(tmp_path, f"return table.assign(colour={texts})", project)
     assert set(training_set.train["colour"].to_pylist()) == {"a", "b", None}
     assert [f.nullable for f in training_set.contract.features if f.name == "colour"] == [True]
+
+
+def test_a_hook_may_compose_a_name_in_its_own_way(tmp_path: Path) -> None:
+    project = BINARY.replace('"size"', '"pre\u0301cis"')
+    training_set = made(tmp_path, "table['pr\u00e9cis'] = table['size']; return table", project)
+    assert "pr\u00e9cis" in training_set.train.column_names

@@ -26,6 +26,7 @@ from containers.serve.quick import QuickAnswers
 from containers.serve.scorer import CompiledScorer
 from sluice.contract import Columns, Feature, ModelContract, TargetContract
 from sluice.problems import Problem
+from sluice.spelling import Spelling
 from tests.support.asgi import call, made
 
 FEATURES = (
@@ -299,3 +300,24 @@ def test_the_numpy_engine_answers_nothing_quickly_and_everything_alike(
         "member": [0.0],
     }
     assert plain.score_columns(columns) == scorer.engine.score_columns(columns)
+
+
+def test_csv_of_a_spelled_column_is_read_by_its_marks(scorer: CompiledScorer) -> None:
+    """1.234 is a number to any reader, and here it is not less than two."""
+    features = tuple(
+        each.model_copy(update={"spelling": Spelling(decimal=",", grouping=".")})
+        if each.name == "weight"
+        else each
+        for each in FEATURES
+    )
+    contract = scorer.contract.model_copy(update={"features": features})
+    spelled = CompiledScorer(compile_model(fitted(scorer.contract), contract), contract)
+    row = b"3,1.234,red,2,true\n"
+    assert scorer.answer(row, "text/csv", "text/csv") is not None
+    assert spelled.answer(row, "text/csv", "text/csv") is None
+    body = row + b'3,"-0,5",red,2,true\n'
+    numbers = [{"size": 3, "weight": w, "colour": "red", "grade": 2, "member": True} for w in (1234, -0.5)]
+    read = decode(body, "text/csv", spelled.contract)
+    assert read["weight"] == [1234.0, -0.5]
+    quick = spelled.answer(json.dumps(numbers).encode(), "application/json", "text/csv")
+    assert quick == explained(scorer, read, "text/csv")
