@@ -61,6 +61,7 @@ class Validation(Document):
     rejected_rows: int
     rejected_share: float
     reasons: dict[str, int]
+    examples: dict[str, str] = Field(default={}, description="the first rejected value of each reason, cut")
     classes: dict[str, int]
     columns: dict[str, ColumnSummary]
 

@@ -52,6 +52,7 @@ VALIDATION = {
     "rejected_rows": 2,
     "rejected_share": 0.02,
     "reasons": {"age: not an integer": 2, "<b>: odd": 1},
+    "examples": {"age: not an integer": "<old>"},
     "classes": {"no": 60, "yes": 38},
     "columns": {"age": {"type": "integer", "nulls": 0, "rejected": 2, "min": 18, "max": 90.5}},
 }
@@ -451,6 +452,7 @@ def test_the_page_shows_figures_plots_data_and_places() -> None:
     for text in (
         "age: not an integer",
         "<b>: odd",
+        "<old>",
         "who <does not>",
         "90.5",
         "80 rows to train on",

@@ -221,8 +221,10 @@ def test_a_refused_file_is_one_line_without_values_of_its_rows(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uploaded(monkeypatch, GOOD + b"secret,no\nsecret,no\n")
-    with pytest.raises(Exception, match="rows were rejected"):
+    with pytest.raises(Exception, match="rows were rejected") as caught:
         validate_dataset.handler(EVENT, None)
+    assert "rows 4, 5" in str(caught.value)
+    assert "secret" not in str(caught.value)
     assert logged(caplog) == {
         "message": "validation",
         "execution": "run",
