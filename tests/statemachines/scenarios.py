@@ -156,7 +156,7 @@ ENDPOINT: dict[str, list[Any]] = {
 }
 
 
-def _training(name: str, ends_in: str, /, *, own_image: bool = False, **outcomes: list[Any]) -> Scenario:
+def _training(name: str, ends_in: str, /, *, own_image: bool = False, **outcomes: Any) -> Scenario:
     return Scenario("training", name, SOURCE, {**TRAINING, **outcomes}, ends_in, own_image)
 
 

@@ -318,7 +318,7 @@ def test_what_serves_is_told_from_having_looked(
 
 @pytest.mark.parametrize("end", ["Deployed", "GateRejected", "RolledBack", "Failed"])
 def test_without_storage_people_are_told_all_the_same(end: str) -> None:
-    ends = {"RolledBack": ROLLED_BACK, "Failed": FAILED}
+    ends: dict[str, dict[str, Any]] = {"RolledBack": ROLLED_BACK, "Failed": FAILED}
     why = StorageUnavailable("S3 does not answer as it should", why="SlowDown", fix="later")
     reported = outcome_without_report(told(**ends.get(end, {"outcome": end})), PROJECT, SEEN, why)
 

@@ -96,6 +96,13 @@ class StepFunctions:
 
 
 @pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with mock_aws():
+        yield
+
+
+@pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
     (tmp_path / "project").mkdir()
     (tmp_path / "project" / "project.toml").write_text(PROJECT_TOML)
@@ -231,9 +238,8 @@ def test_a_message_that_cannot_be_sent_is_tried_again_by_lambda(
     assert f"reports/{NAME}/told.json" not in world.bucket.objects
 
 
-@mock_aws
-def test_the_message_is_one_of_sns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+@pytest.mark.usefixtures("aws")
+def test_the_message_is_one_of_sns() -> None:
     sns, sqs = boto3.client("sns"), boto3.client("sqs")
     topic = sns.create_topic(Name="outcomes")["TopicArn"]
     queue = sqs.create_queue(QueueName="mail")["QueueUrl"]
@@ -249,16 +255,15 @@ def test_the_message_is_one_of_sns(monkeypatch: pytest.MonkeyPatch) -> None:
     assert body["MessageAttributes"]["outcome"] == {"Type": "String", "Value": "Failed"}
 
 
-@mock_aws
-def test_an_endpoint_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+@pytest.mark.usefixtures("aws")
+def test_an_endpoint_is_looked_at() -> None:
     assert endpoints.look("none") == EndpointSeen(name="none")
 
     sagemaker = boto3.client("sagemaker")
     sagemaker.create_model(
         ModelName="m", ExecutionRoleArn="arn:aws:iam::1:role/r", PrimaryContainer={"Image": "i"}
     )
-    variant = {
+    variant: Any = {
         "VariantName": "AllTraffic",
         "ModelName": "m",
         "InstanceType": "ml.t2.medium",
