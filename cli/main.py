@@ -11,13 +11,14 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
-from cli import commands, failures, init
+from cli import commands, failures, init, preflight
 from sluice.outcomes import Outcome
 
 _EXAMPLES = """\
 examples:
   sluice init mybank --from bank.csv --target y    write a project from a data file
   sluice up mybank --detach                        local AWS + cdk deploy
+  sluice preflight mybank                          may this AWS account start the instances?
   sluice upload bank.csv --wait                    S3 put → EventBridge → Step Functions, state by state
   sluice predict --file rows.csv                   through InvokeEndpoint, CSV out
   sluice down                                      stop the local AWS
@@ -80,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"sluice {metadata.version('sluice')}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     init.add_parser(subparsers)
+    preflight.add_parser(subparsers)
 
     up = _add(
         subparsers,

@@ -6,7 +6,6 @@ import codecs
 import gzip
 import json
 import tempfile
-import unicodedata
 import zlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, cast
 
+from sluice.column_names import normal
 from sluice.contract import Feature, ModelContract
 from sluice.datasets import signatures
 from sluice.datasets.header import read_header
@@ -288,8 +288,3 @@ def _only_features(source: _Given, contract: ModelContract, missing: Refuse) -> 
 
 def _by_normal_name(contract: ModelContract) -> dict[str, str]:
     return {normal(name): name for name in contract.names}
-
-
-def normal(name: str) -> str:
-    """Give a name as it is compared: composed (NFC), however it was typed."""
-    return name if name.isascii() else unicodedata.normalize("NFC", name)

@@ -125,9 +125,7 @@ class Machines(Construct):
         grants = [
             Grant(("s3:GetObject",), (code.bucket.arn_for_objects(code.s3_object_key),)),
             Grant(("s3:PutObject",), (artifacts.arn_for_objects(keys.code("*")),)),
-            Grant(
-                ("s3:ListBucket",), (artifacts.bucket_arn,), {"StringLike": {"s3:prefix": f"{keys.MODELS}/*"}}
-            ),
+            Grant(("s3:ListBucket",), (artifacts.bucket_arn,)),
             # Any version: an execution that began before a redeploy goes on calling the older ones.
             Grant(
                 ("lambda:InvokeFunction",),
@@ -147,7 +145,9 @@ class Machines(Construct):
                         f"sagemaker:Create{kind}",
                         f"sagemaker:Describe{kind}",
                         f"sagemaker:Stop{kind}",
+                        # A .sync job gets a tag of the service's own.
                         "sagemaker:AddTags",
+                        "sagemaker:ListTags",
                     ),
                     (jobs(resource, *self._names, suffixed=True),),
                 )
@@ -155,7 +155,7 @@ class Machines(Construct):
         return [
             *grants,
             Grant(
-                ("sagemaker:CreateModel", "sagemaker:DescribeModel"),
+                ("sagemaker:CreateModel", "sagemaker:DescribeModel", "sagemaker:AddTags"),
                 (jobs("model", *self._names, suffixed=False),),
             ),
             Grant(("states:StartExecution",), (deployment.state_machine_arn,)),
@@ -179,16 +179,27 @@ class Machines(Construct):
             ),
             Grant(("sagemaker:CreateModel", "sagemaker:DescribeModel"), (model,)),
             Grant(("sagemaker:CreateEndpointConfig", "sagemaker:DescribeEndpointConfig"), (endpoint_config,)),
+            # To create with tags is to add tags.
+            Grant(("sagemaker:AddTags",), (model, endpoint_config, endpoint)),
             Grant(("sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint"), (endpoint, endpoint_config)),
             Grant(("sagemaker:DescribeEndpoint", "sagemaker:DeleteEndpoint"), (endpoint,)),
             # ListEndpoints knows no resources.
             Grant(("sagemaker:ListEndpoints",), ("*",)),
+            Grant(("logs:PutRetentionPolicy",), self._endpoint_log_group()),
         ]
+
+    def _endpoint_log_group(self) -> tuple[str, str]:
+        """Name the group in both forms: the reference has it bare, and Logs checks many an action against `:*`."""
+        name = f"/aws/sagemaker/Endpoints/{naming.endpoint(*self._names)}"
+        return arn("logs", "log-group", name, separator=":"), arn(
+            "logs", "log-group", f"{name}:*", separator=":"
+        )
 
     def _start_on_upload(self, uploads: s3.IBucket) -> sqs.Queue:
         """Start the intake on every object; give the queue of the events that could not be delivered."""
         # Every key, not only incoming/training/: ValidateDataset answers a misplaced upload with a report. A
-        # filter here would drop it without a word.
+        # filter here would drop it without a word. What a console or a tool makes of a folder (a key that ends in a
+        # slash, no bytes) is no upload.
         rule = events.Rule(
             self,
             "ObjectCreated",
@@ -196,7 +207,13 @@ class Machines(Construct):
             event_pattern=events.EventPattern(
                 source=["aws.s3"],
                 detail_type=["Object Created"],
-                detail={"bucket": {"name": [uploads.bucket_name]}},
+                detail={
+                    "bucket": {"name": [uploads.bucket_name]},
+                    "$or": [
+                        {"object": {"key": [{"anything-but": {"suffix": "/"}}]}},
+                        {"object": {"size": [{"numeric": [">", 0]}]}},
+                    ],
+                },
             ),
         )
         role = service_role(

@@ -1,8 +1,8 @@
-"""When an alarm is in which state: M of N datapoints, missing data, percentiles, composite alarms' rules."""
+"""When an alarm is in which state, and why: M of N datapoints, missing data, composite alarms' rules."""
 
 from __future__ import annotations
 
-import math
+import datetime
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +14,12 @@ COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "GreaterThanOrEqualToThreshold": lambda value, threshold: value >= threshold,
     "LessThanThreshold": lambda value, threshold: value < threshold,
     "LessThanOrEqualToThreshold": lambda value, threshold: value <= threshold,
+}
+_WORDS = {
+    "GreaterThanThreshold": "greater than",
+    "GreaterThanOrEqualToThreshold": "greater than or equal to",
+    "LessThanThreshold": "less than",
+    "LessThanOrEqualToThreshold": "less than or equal to",
 }
 MISSING_DATA = ("missing", "ignore", "breaching", "notBreaching")
 # CloudWatch looks further back than the evaluation periods: one late datapoint is not missing data yet.
@@ -46,53 +52,6 @@ class Criteria:
         return COMPARISONS[self.comparison](value, self.threshold)
 
 
-@dataclass(frozen=True)
-class Sample:
-    """Datapoints as they were put: one value, or a set's statistics."""
-
-    total: float
-    count: float
-    least: float
-    most: float
-    value: float | None
-
-
-def statistic(name: str, samples: Sequence[Sample]) -> float | None:
-    """A period's value: `Sum`, `Average`, `Minimum`, `Maximum`, `SampleCount` or a percentile like `p99`.
-
-    None where there are no samples.
-
-    Raises:
-        ValueError: the statistic is unknown, or a percentile of samples whose single values are not known.
-    """
-    count = sum(sample.count for sample in samples)
-    if not count:
-        return None
-    if name.startswith("p"):
-        return _percentile(float(name[1:]), samples)
-    total = sum(sample.total for sample in samples)
-    values = {
-        "Sum": total,
-        "Average": total / count,
-        "Minimum": min(sample.least for sample in samples),
-        "Maximum": max(sample.most for sample in samples),
-        "SampleCount": count,
-    }
-    if name not in values:
-        raise ValueError(f"the statistic {name} is not one of {', '.join(values)} or a percentile")
-    return values[name]
-
-
-def _percentile(percent: float, samples: Sequence[Sample]) -> float:
-    values = sorted(sample.value for sample in samples if sample.value is not None)
-    if len(values) < len(samples):
-        raise ValueError("a percentile needs single values, and statistic sets were put")
-    position = (len(values) - 1) * percent / 100
-    low = math.floor(position)
-    high = min(low + 1, len(values) - 1)
-    return values[low] + (values[high] - values[low]) * (position - low)
-
-
 def next_state(values: Sequence[float | None], criteria: Criteria, current: State) -> State:
     """The state that the last periods' values (the newest last, None where there is no data) lead to.
 
@@ -113,6 +72,62 @@ def next_state(values: Sequence[float | None], criteria: Criteria, current: Stat
         return "OK"
     # All that there is breaches, but it is too little to be sure.
     return current if criteria.missing_data == "ignore" else "ALARM"
+
+
+def reason(datapoints: Sequence[tuple[float, float | None]], criteria: Criteria, state: State) -> str:
+    """Why an alarm is in `state`, in CloudWatch's words.
+
+    `datapoints` are the last periods, the newest last: their beginning (seconds of the epoch) and their value.
+    """
+    present = [(start, value) for start, value in datapoints if value is not None]
+    present = present[-criteria.evaluation_periods :]
+    periods = criteria.evaluation_periods
+    if state == "INSUFFICIENT_DATA":
+        return f"Insufficient Data: {_counted(periods, 'datapoint')} {_were(periods)} unknown."
+    if not present:
+        treated = "Breaching" if state == "ALARM" else "NonBreaching"
+        return (
+            f"Threshold Crossed: no datapoints were received for {_counted(periods, 'period')} and "
+            f"{_counted(periods, 'missing datapoint')} {_were(periods)} treated as [{treated}]."
+        )
+    alarming = state == "ALARM"
+    deciding = [(start, value) for start, value in present if criteria.breaches(value) == alarming]
+    least = criteria.datapoints_to_alarm if alarming else periods - criteria.datapoints_to_alarm + 1
+    listed = ", ".join(f"{value} ({_day_first(start)})" for start, value in reversed(deciding))
+    return (
+        f"Threshold Crossed: {len(deciding)} out of the last {len(present)} datapoints [{listed}] "
+        f"{_were(len(deciding))} {'' if alarming else 'not '}{_WORDS[criteria.comparison]} the threshold "
+        f"({criteria.threshold}) (minimum {_counted(least, 'datapoint')} for "
+        f"{'OK -> ALARM' if alarming else 'ALARM -> OK'} transition)."
+    )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _were(number: int) -> str:
+    return "was" if number == 1 else "were"
+
+
+def _day_first(start: float) -> str:
+    return datetime.datetime.fromtimestamp(start, datetime.UTC).strftime("%d/%m/%y %H:%M:%S")
+
+
+def names_in(rule: str) -> list[str]:
+    """The names or ARNs of the alarms that a composite alarm's rule looks at.
+
+    Raises:
+        InvalidRule: it is no rule.
+    """
+    names: list[str] = []
+
+    def note(name: str) -> State:
+        names.append(name)
+        return "OK"
+
+    rule_holds(rule, note)
+    return names
 
 
 def rule_holds(rule: str, state_of: Callable[[str], State]) -> bool:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import json
 import logging
-import re
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+import botocore.session
 from moto.cloudwatch import models
 from moto.cloudwatch.exceptions import ValidationError
 from moto.utilities.arns import parse_arn
 
-from local import alarms
-from local.alarms import Criteria, Sample
+from local import alarm_history, alarms, metric_queries, metrics
+from local.alarms import Criteria
+from local.metrics import Sample
+from local.queue_metrics import QueueMetrics
 
 if TYPE_CHECKING:
     from local.context import Context
@@ -23,18 +26,22 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _TICK_SECONDS = 0.5
 _ACTION_SERVICES = ("lambda", "sns")
-_STATE_FIELDS = ("state_value", "state_reason", "state_reason_data", "state_updated_timestamp", "history")
+_STATE_FIELDS = ("state_value", "state_reason", "state_reason_data", "state_updated_timestamp")
 
 
 def install(context: Context) -> None:
     """Evaluate alarms twice a second and act on each change of state, SetAlarmState's as well."""
+    metric_queries.install()
+    alarm_history.install()
     _check_and_keep_state()
     update_state = models.Alarm.update_state
 
     def _update_state(self: Any, reason: str, reason_data: str, state_value: str) -> None:
         previous = {"value": self.state_value, "reason": self.state_reason, "timestamp": _iso_now()}
+        before = alarm_history.state_of(self)
         update_state(self, reason, reason_data, state_value)
         if previous["value"] != state_value:
+            alarm_history.note_state(self, before)
             threading.Thread(target=_act, args=(context, self, previous), name="alarm", daemon=True).start()
 
     models.Alarm.update_state = _update_state
@@ -49,6 +56,7 @@ def _check_and_keep_state() -> None:
         _check(name, settings)
         previous = self.alarms.get(name)
         alarm = put_metric_alarm(self, name, **settings)
+        alarm_history.note_configuration(alarm, "created" if previous is None else "updated")
         if previous is None:
             alarm.state_value = "INSUFFICIENT_DATA"
         else:
@@ -85,14 +93,15 @@ def _check(name: str, settings: dict[str, Any]) -> None:
         raise ValidationError(
             f"{name}: TreatMissingData is one of {', '.join(alarms.MISSING_DATA)}, not {missing}."
         )
-    if not settings.get("statistic") and not re.fullmatch(
-        r"p\d+(\.\d+)?", settings.get("extended_statistic") or ""
-    ):
+    asked = settings.get("statistic") or settings.get("extended_statistic") or ""
+    if not metrics.is_statistic(asked):
         raise ValidationError(f"{name}: a Statistic or a percentile as ExtendedStatistic is needed.")
 
 
 def _watch(context: Context) -> None:
+    queues = QueueMetrics()
     while not context.stopping.wait(_TICK_SECONDS):
+        queues.put()
         for _, _, backend in models.cloudwatch_backends.iter_backends():
             every = list(backend.alarms.values())
             for alarm in sorted(
@@ -109,22 +118,40 @@ def evaluate(backend: Any, alarm: Any, now: float) -> None:
     """Bring an alarm into the state that its metric, or its rule, asks for at `now` (epoch seconds)."""
     if alarm.rule is not None:
         holds = alarms.rule_holds(alarm.rule, lambda name: _state_of(backend, name))
-        state, reason, data = ("ALARM" if holds else "OK"), f"{alarm.rule} is {str(holds).lower()}", "{}"
-    else:
-        criteria = _criteria(alarm)
-        values = period_values(backend, alarm, criteria.range, now)
-        state = alarms.next_state(values, criteria, alarm.state_value)
-        reason, data = _reason(values, criteria, state), json.dumps({"recentDatapoints": values})
+        state: alarms.State = "ALARM" if holds else "OK"
+        if state != alarm.state_value:
+            alarm.update_state(*_composite_reason(backend, alarm), state)
+        return
+    criteria = _criteria(alarm)
+    datapoints = period_values(backend, alarm, criteria.range, now)
+    state = alarms.next_state([value for _, value in datapoints], criteria, alarm.state_value)
     if state != alarm.state_value:
-        alarm.update_state(reason, data, state)
+        data = _reason_data(alarm, datapoints, criteria, now)
+        alarm.update_state(alarms.reason(datapoints, criteria, state), json.dumps(data), state)
 
 
 def _state_of(backend: Any, name: str) -> alarms.State:
-    alarm = backend.alarms.get(name.rsplit(":alarm:", 1)[-1])
+    alarm = _named(backend, name)
     if alarm is None:
         return "INSUFFICIENT_DATA"
     state: alarms.State = alarm.state_value
     return state
+
+
+def _named(backend: Any, name: str) -> Any:
+    return backend.alarms.get(name.rsplit(":alarm:", 1)[-1])
+
+
+def _composite_reason(backend: Any, alarm: Any) -> tuple[str, str]:
+    """The reason and its data: which of the rule's alarms changed last."""
+    children = [child for name in alarms.names_in(alarm.rule) if (child := _named(backend, name))]
+    if not children:
+        return f"{alarm.alarm_arn} was evaluated", "{}"
+    last = max(children, key=lambda child: child.state_updated_timestamp)
+    at = last.state_updated_timestamp.replace(tzinfo=datetime.UTC)
+    reason = f"{last.alarm_arn} transitioned to {last.state_value} at {at:%A %d %B, %Y %H:%M:%S} UTC"
+    trigger = {"arn": last.alarm_arn, "state": {"value": last.state_value, "timestamp": _iso(at)}}
+    return reason, json.dumps({"triggeringAlarms": [trigger]})
 
 
 def _criteria(alarm: Any) -> Criteria:
@@ -138,50 +165,46 @@ def _criteria(alarm: Any) -> Criteria:
     )
 
 
-def period_values(backend: Any, alarm: Any, periods: int, now: float) -> list[float | None]:
-    """The metric's values in the last periods, the newest last.
+def period_values(backend: Any, alarm: Any, periods: int, now: float) -> list[tuple[float, float | None]]:
+    """The last periods, the newest last: the second of the epoch each begins at, and the metric's value in it.
 
     Periods begin at multiples of their length. The one that is not over counts as soon as it has data.
     """
     length = int(alarm.period)
     current = int(now // length)
-    wanted = {(dimension.name, dimension.value) for dimension in alarm.dimensions}
+    dimensions = {dimension.name: dimension.value for dimension in alarm.dimensions}
     samples: dict[int, list[Sample]] = {}
-    for datum in list(backend.metric_data):
-        period = int(_epoch(datum.timestamp) // length)
-        if (
-            current - periods <= period <= current
-            and (datum.namespace, datum.name) == (alarm.namespace, alarm.metric_name)
-            and {(dimension.name, dimension.value) for dimension in datum.dimensions} == wanted
-            and alarm.unit in (None, datum.unit)
-        ):
-            samples.setdefault(period, []).append(_sample(datum))
+    for unit, series in metrics.series_of(backend, alarm.namespace, alarm.metric_name, dimensions).items():
+        if alarm.unit in (None, unit):
+            found = series.periods((current - periods) * length, (current + 1) * length, length)
+            for number, some in found.items():
+                samples.setdefault(number, []).extend(some)
     last = current if current in samples else current - 1
     name = alarm.statistic or alarm.extended_statistic
-    return [alarms.statistic(name, samples.get(period, [])) for period in range(last - periods + 1, last + 1)]
+    return [
+        (number * length, metrics.statistic(name, samples.get(number, [])))
+        for number in range(last - periods + 1, last + 1)
+    ]
 
 
-def _sample(datum: Any) -> Sample:
-    if isinstance(datum, models.MetricDatum):
-        value = float(datum.value)
-        return Sample(total=value, count=1, least=value, most=value, value=value)
-    return Sample(total=datum.sum, count=datum.sample_count, least=datum.min, most=datum.max, value=None)
-
-
-def _epoch(moment: datetime.datetime) -> float:
-    return (moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).timestamp()
-
-
-def _reason(values: list[float | None], criteria: Criteria, state: str) -> str:
-    present = [value for value in values if value is not None][-criteria.evaluation_periods :]
-    if not present:
-        return f"no datapoints were received for {criteria.evaluation_periods} periods: {state}"
-    breaching = sum(criteria.breaches(value) for value in present)
-    return (
-        f"Threshold Crossed: {breaching} of the last {len(present)} datapoints {present} breach "
-        f"{criteria.comparison} {criteria.threshold} ({criteria.datapoints_to_alarm} of "
-        f"{criteria.evaluation_periods} make an alarm; missing data is {criteria.missing_data})"
-    )
+def _reason_data(
+    alarm: Any, datapoints: list[tuple[float, float | None]], criteria: Criteria, now: float
+) -> dict[str, Any]:
+    evaluated = datapoints[-criteria.evaluation_periods :]
+    present = [(start, value) for start, value in evaluated if value is not None]
+    return {
+        "version": "1.0",
+        "queryDate": _iso_at(now),
+        **({"startDate": _iso_at(present[0][0])} if present else {}),
+        "statistic": alarm.statistic or alarm.extended_statistic,
+        "period": int(alarm.period),
+        "recentDatapoints": [value for _, value in present],
+        "threshold": criteria.threshold,
+        "evaluatedDatapoints": [
+            {"timestamp": _iso_at(start), **({} if value is None else {"value": value})}
+            for start, value in reversed(evaluated)
+        ],
+    }
 
 
 def _act(context: Context, alarm: Any, previous: dict[str, str]) -> None:
@@ -214,8 +237,11 @@ def _act(context: Context, alarm: Any, previous: dict[str, str]) -> None:
                 _notify(context, alarm, previous, action)
             else:
                 _invoke(context, alarm, detail, action)
-        except Exception:
+        except Exception as error:
             _LOG.exception("the alarm %s could not perform %s", alarm.name, action)
+            alarm_history.note_action(alarm, action, str(error))
+        else:
+            alarm_history.note_action(alarm, action, None)
 
 
 def _notify(context: Context, alarm: Any, previous: dict[str, str], topic: str) -> None:
@@ -226,7 +252,7 @@ def _notify(context: Context, alarm: Any, previous: dict[str, str], topic: str) 
         "NewStateValue": alarm.state_value,
         "NewStateReason": alarm.state_reason,
         "StateChangeTime": _iso_now(),
-        "Region": alarm.region_name,
+        "Region": _region_title(alarm.region_name),
         "AlarmArn": alarm.alarm_arn,
         "OldStateValue": previous["value"],
         "OKActions": alarm.ok_actions or [],
@@ -237,17 +263,34 @@ def _notify(context: Context, alarm: Any, previous: dict[str, str], topic: str) 
         message["Trigger"] = {
             "MetricName": alarm.metric_name,
             "Namespace": alarm.namespace,
-            "Statistic": alarm.statistic or alarm.extended_statistic,
+            **_statistic(alarm),
+            "Unit": alarm.unit,
             "Dimensions": [{"name": item.name, "value": item.value} for item in alarm.dimensions],
             "Period": int(alarm.period),
             "EvaluationPeriods": int(alarm.evaluation_periods),
+            "DatapointsToAlarm": int(alarm.datapoints_to_alarm or alarm.evaluation_periods),
             "ComparisonOperator": alarm.comparison_operator,
             "Threshold": float(alarm.threshold),
             "TreatMissingData": alarm.treat_missing_data or "missing",
         }
-    subject = f'{alarm.state_value}: "{alarm.name}" in {alarm.region_name}'[:100]
+    subject = f'{alarm.state_value}: "{alarm.name}" in {_region_title(alarm.region_name)}'[:100]
     client = context.client("sns", parse_arn(topic).region)
     client.publish(TopicArn=topic, Subject=subject, Message=json.dumps(message))
+
+
+def _statistic(alarm: Any) -> dict[str, str]:
+    if alarm.statistic:
+        return {"StatisticType": "Statistic", "Statistic": str(alarm.statistic).upper()}
+    return {"StatisticType": "ExtendedStatistic", "ExtendedStatistic": alarm.extended_statistic}
+
+
+@functools.cache
+def _region_title(region: str) -> str:
+    """A region as CloudWatch's messages call it: US East (N. Virginia)."""
+    for partition in botocore.session.get_session().get_data("endpoints")["partitions"]:
+        if region in partition["regions"]:
+            return str(partition["regions"][region]["description"])
+    return region
 
 
 def _invoke(context: Context, alarm: Any, detail: dict[str, Any], function: str) -> None:
@@ -283,5 +326,12 @@ def _configuration(alarm: Any) -> dict[str, Any]:
 
 
 def _iso_now() -> str:
-    now = datetime.datetime.now(datetime.UTC)
-    return now.strftime("%Y-%m-%dT%H:%M:%S.") + f"{now.microsecond // 1000:03d}+0000"
+    return _iso(datetime.datetime.now(datetime.UTC))
+
+
+def _iso_at(second: float) -> str:
+    return _iso(datetime.datetime.fromtimestamp(second, datetime.UTC))
+
+
+def _iso(moment: datetime.datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}+0000"

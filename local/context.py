@@ -16,6 +16,11 @@ from local.processes import Children, Output
 
 ACCOUNT_ID = "123456789012"
 REGION = "us-east-1"
+# Nobody else's: tools keep for good which account an access key is of (the CDK CLI in ~/.cdk/cache), and `test`,
+# which other local clouds take as well, is of another account there. The length and the letters of a real key,
+# but not its beginning, which scanners for secrets look for.
+ACCESS_KEY_ID = "LOCALAWSHASNOSECRETS"
+SECRET_ACCESS_KEY = "local-aws"  # noqa: S105
 
 # What a child may see of the caller's environment. An allowlist: credentials and profiles of a real account,
 # PYTHONPATH and proxies must not reach code that believes to run on AWS.
@@ -56,8 +61,8 @@ class Context:
         """The variables that make any AWS SDK or tool talk to this server."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint_url,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
+            "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
             "AWS_DEFAULT_REGION": self.region,
             "AWS_REGION": self.region,
             "AWS_EC2_METADATA_DISABLED": "true",
@@ -98,8 +103,8 @@ class Context:
             service,  # type: ignore[call-overload]  # boto3-stubs overloads on literals
             region_name=region,
             endpoint_url=self.endpoint_url,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",  # noqa: S106
+            aws_access_key_id=ACCESS_KEY_ID,
+            aws_secret_access_key=SECRET_ACCESS_KEY,
             config=Config(
                 max_pool_connections=64,
                 read_timeout=16 * 60,  # a Lambda function may take 15 minutes

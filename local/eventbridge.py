@@ -21,8 +21,9 @@ from moto.s3 import notifications
 from moto.scheduler import models as scheduler_models
 from moto.scheduler.exceptions import ValidationException as SchedulerValidationException
 
-from local import event_targets, schedules
+from local import event_targets, schedules, service_events
 from local.event_targets import Deliverer, Event
+from local.service_events import iso
 
 if TYPE_CHECKING:
     from local.context import Context
@@ -87,10 +88,6 @@ def normalised(event: Event) -> Event:
     return {name: event[name] for name in fields if name in event} | {"time": moment}
 
 
-def iso(moment: datetime.datetime) -> str:
-    return moment.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def _check_targets_and_schedules() -> None:
     """Refuse what would never work when it is made, not silently when its time comes."""
     put_targets, put_rule = models.EventsBackend.put_targets, models.EventsBackend.put_rule
@@ -132,7 +129,7 @@ def _check_targets_and_schedules() -> None:
 
 
 def _send_s3_event(account_id: str, bucket: Any, event_name: str, key: Any) -> None:
-    """Tell each rule of the bucket's region what happened to an object, in the words of S3."""
+    """Tell what happened to an object, in the words of S3."""
     name = str(getattr(event_name, "value", event_name))
     kind = notifications._detail_type(name)
     deleted = kind == "Object Deleted"
@@ -157,10 +154,9 @@ def _send_s3_event(account_id: str, bucket: Any, event_name: str, key: Any) -> N
     if deleted:
         marker = name.endswith("DeleteMarkerCreated")
         detail["deletion-type"] = "Delete Marker Created" if marker else "Permanently Deleted"
-    event = _event(account_id, bucket.region_name, "aws.s3", kind, [bucket.arn], detail)
-    for bus in list(models.events_backends[account_id][bucket.region_name].event_buses.values()):
-        for rule in list(bus.rules.values()):
-            rule.send_to_targets(event)
+    service_events.emit(
+        service_events.event(account_id, bucket.region_name, "aws.s3", kind, [bucket.arn], detail)
+    )
 
 
 def _tell_of_a_multipart_upload_once() -> None:
@@ -173,20 +169,6 @@ def _tell_of_a_multipart_upload_once() -> None:
         return put_object(self, *arguments, **settings)
 
     s3_models.S3Backend.put_object = _put_object
-
-
-def _event(account: str, region: str, source: str, kind: str, resources: list[str], detail: Any) -> Event:
-    return {
-        "version": "0",
-        "id": str(uuid.uuid4()),
-        "detail-type": kind,
-        "source": source,
-        "account": account,
-        "time": iso(datetime.datetime.now(datetime.UTC)),
-        "region": region,
-        "resources": resources,
-        "detail": detail,
-    }
 
 
 def _tick(context: Context, clock: schedules.Clock, deliverer: Deliverer) -> None:
@@ -238,14 +220,18 @@ def _moment(value: Any) -> datetime.datetime | None:
 def _fire(firing: schedules.Firing, deliverer: Deliverer) -> None:
     entry = firing.entry
     if isinstance(entry.source, models.Rule):
-        event = _event(entry.account, entry.region, "aws.events", "Scheduled Event", [entry.arn], {})
+        event = service_events.event(
+            entry.account, entry.region, "aws.events", "Scheduled Event", [entry.arn], {}
+        )
         event["time"] = iso(firing.at)
         for target in entry.source.targets:
             body = event_targets.target_input(target, event, (entry.arn, entry.source.name))
             deliverer.deliver(target, body)
         return
     schedule = entry.source
-    event = _event(entry.account, entry.region, "aws.scheduler", "Scheduled Event", [entry.arn], "{}")
+    event = service_events.event(
+        entry.account, entry.region, "aws.scheduler", "Scheduled Event", [entry.arn], "{}"
+    )
     body = schedule.target.get("Input") or json.dumps(event)
     known = {
         "schedule-arn": entry.arn,

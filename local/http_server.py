@@ -1,12 +1,13 @@
-"""HTTP in front of moto: keep-alive and one write per answer, which werkzeug's server does not have."""
+"""HTTP in front of moto: keep-alive, one write per answer, and no ear for web pages."""
 
 from __future__ import annotations
 
 import http.client
 import json
 import logging
+import re
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from moto.moto_server.werkzeug_app import MotoRequestHandler
@@ -16,6 +17,8 @@ from werkzeug.wsgi import LimitedStream
 logger = logging.getLogger(__name__)
 
 _NO_BODY = {204, 304}
+# A bucket's own name stands before it: bucket.s3.localhost. Resolvers answer no name below localhost from outside.
+_LOOPBACK = re.compile(r"(127\.0\.0\.1|\[::1\]|([a-z0-9_-]+\.)*localhost)\.?(:\d+)?", re.IGNORECASE)
 _OWN_HEADERS = {"connection", "content-length", "date", "server", "transfer-encoding"}
 
 
@@ -31,14 +34,18 @@ class RequestHandler(MotoRequestHandler):
         if not environ.get("wsgi.input_terminated"):
             body = LimitedStream(self.rfile, int(environ.get("CONTENT_LENGTH") or 0))
             environ["wsgi.input"] = body
+        refusal = _refusal(environ)
         try:
-            status, headers, content = self._run(environ)
+            status, headers, content = (
+                self._run(environ) if refusal is None else _failure(environ, 403, "AccessDenied", refusal)
+            )
         except (ConnectionError, ClientDisconnected):
             self.close_connection = True
             return
         except Exception as error:
             logger.error("%s %s failed\n%s", self.command, self.path, traceback.format_exc())
-            status, headers, content = _internal_failure(environ, error)
+            text = f"the local AWS failed: {type(error).__name__}: {error}"
+            status, headers, content = _failure(environ, 500, "InternalFailure", text)
         # What the application left unread would be taken for the next request.
         try:
             while body.read(1 << 20):
@@ -98,19 +105,39 @@ class RequestHandler(MotoRequestHandler):
         self.flush_headers()
 
 
-def _internal_failure(
-    environ: dict[str, Any], error: Exception
+def _refusal(environ: Mapping[str, Any]) -> str | None:
+    """Why a request is none of an SDK, a tool or a person; None where it may be.
+
+    Any web page can make a browser on this machine send requests here. A page's own requests carry its Origin, its
+    images and links say so in Sec-Fetch-Site, and a name that it has pointed at 127.0.0.1 stands in Host.
+    """
+    host = environ.get("HTTP_HOST", "")
+    if not _LOOPBACK.fullmatch(host):
+        return (
+            f"The local AWS answers to 127.0.0.1, localhost and names below localhost, not to the Host {host!r}. "
+            f"Set the endpoint URL that ready.json names."
+        )
+    origin = environ.get("HTTP_ORIGIN")
+    if origin is not None and origin != f"http://{host}":
+        return f"The local AWS takes no requests from web pages; this one comes from the Origin {origin!r}."
+    site = environ.get("HTTP_SEC_FETCH_SITE")
+    if site not in (None, "none", "same-origin"):
+        return f"The local AWS takes no requests from web pages; a browser calls this one {site!r}."
+    return None
+
+
+def _failure(
+    environ: Mapping[str, Any], code: int, name: str, message: str
 ) -> tuple[str, list[tuple[str, str]], list[bytes]]:
-    """An unexpected exception as an error of the protocol that the SDK expects, with the reason in it."""
-    code, message = "InternalFailure", f"the local AWS failed: {type(error).__name__}: {error}"
-    status = f"500 {http.client.responses[500]}"
+    """An error in the protocol that the SDK expects, with the reason in it."""
+    status = f"{code} {http.client.responses[code]}"
     escaped = message.replace("&", "&amp;").replace("<", "&lt;")
-    details = f"<Code>{code}</Code><Message>{escaped}</Message>"
+    details = f"<Code>{name}</Code><Message>{escaped}</Message>"
     if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
         xml = f"<ErrorResponse><Error><Type>Receiver</Type>{details}</Error></ErrorResponse>"
     elif "/s3/aws4_request" in environ.get("HTTP_AUTHORIZATION", ""):
         xml = f"<Error>{details}</Error>"
     else:
-        body = json.dumps({"__type": code, "message": message}).encode()
-        return status, [("Content-Type", "application/json"), ("x-amzn-ErrorType", code)], [body]
+        body = json.dumps({"__type": name, "message": message}).encode()
+        return status, [("Content-Type", "application/json"), ("x-amzn-ErrorType", name)], [body]
     return status, [("Content-Type", "application/xml")], [xml.encode()]

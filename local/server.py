@@ -25,6 +25,7 @@ EXTENSIONS = [
     "local.stepfunctions",
     "local.eventbridge",
     "local.cloudwatch",
+    "local.iam",
     "local.sagemaker",
 ]
 

@@ -148,7 +148,8 @@ class Model(_Table):
     """[model]: how it is trained, and on what."""
 
     hyperparameters: dict[str, str | bool | int | float] = {}
-    max_runtime_seconds: Annotated[int, Field(ge=1, le=2_419_200)] = 3_600
+    # The processing jobs get the same limit, and theirs is at most nine days.
+    max_runtime_seconds: Annotated[int, Field(ge=1, le=777_600)] = 3_600
     instance_type: Annotated[str, StringConstraints(pattern=r"^ml\.")] = "ml.m5.large"
     image: str | None = None
 

@@ -10,8 +10,11 @@ from collections.abc import Sequence
 # Seconds; the upper bounds of the latency histogram. From what a compiled row takes to what SageMaker allows.
 BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 60.0)
 STATUSES = (200, 400, 404, 405, 406, 408, 413, 415, 500, 503)
+# What the protocol does to a connection without an invocation: its refusals by status, and ends without a word.
+REFUSALS = ("400", "408", "431", "503", "dropped")
 _QUICK = "quick"
-_NAMES = (*(f"status_{status}" for status in STATUSES), _QUICK, "microseconds")
+_REFUSALS = tuple(f"refusal_{what}" for what in REFUSALS)
+_NAMES = (*(f"status_{status}" for status in STATUSES), *_REFUSALS, _QUICK, "microseconds")
 _WIDTH = len(_NAMES) + len(BUCKETS) + 1
 _PLACE = {name: position for position, name in enumerate(_NAMES)}
 _STATUS_PLACE = {status: _PLACE[f"status_{status}"] for status in STATUSES}
@@ -52,6 +55,10 @@ class Counters:
         if quick:
             row[_PLACE[_QUICK]] += 1
 
+    def refusal(self, what: str) -> None:
+        """Count what became of a connection, one of REFUSALS."""
+        self._row[_PLACE[f"refusal_{what}"]] += 1
+
 
 def prometheus(sums: Sequence[int]) -> bytes:
     """Write the counters in Prometheus' text format."""
@@ -61,6 +68,12 @@ def prometheus(sums: Sequence[int]) -> bytes:
         *(
             f'sluice_invocations_total{{status="{status}"}} {sums[place]}'
             for status, place in _STATUS_PLACE.items()
+        ),
+        "# HELP sluice_refused_connections_total Connections refused by their status, or dropped.",
+        "# TYPE sluice_refused_connections_total counter",
+        *(
+            f'sluice_refused_connections_total{{what="{what}"}} {sums[_PLACE[name]]}'
+            for what, name in zip(REFUSALS, _REFUSALS, strict=True)
         ),
         "# HELP sluice_quick_invocations_total Invocations that the compiled path answered from their bytes.",
         "# TYPE sluice_quick_invocations_total counter",

@@ -17,6 +17,7 @@ from moto.awslambda.responses import LambdaResponse
 
 from local.context import Context
 from local.lambda_runtime.function import Function, UnsupportedFunction
+from local.lambda_runtime.invocation_metrics import InvocationMetrics, Target
 from local.lambda_runtime.pool import Pools, Throttled
 from local.lambda_runtime.worker import Outcome, Worker
 
@@ -26,6 +27,7 @@ MAX_REQUEST_BYTES = 6_291_456
 MAX_EVENT_BYTES = 1_048_576
 # AWS waits one minute, then two, before it gives an asynchronous event another try. Nobody waits here.
 _RETRY_SECONDS = (1.0, 2.0)
+_THROTTLED_SECONDS = 0.5
 
 Headers = dict[str, str]
 
@@ -36,15 +38,17 @@ class Invoker:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._pools = Pools(lambda function, code: Worker(context, function, code))
+        self._metrics = InvocationMetrics(context.account_id)
 
-    def run(self, function: Any, event: bytes, client_context: str | None = None) -> Outcome:
-        """Invoke and wait. Raises LambdaClientError (an answer of the Invoke API) when it cannot start."""
+    def run(
+        self, function: Any, event: bytes, client_context: str | None = None, qualifier: str | None = None
+    ) -> Outcome:
+        """Invoke and wait; `qualifier` is the version or alias that was asked for.
+
+        Raises LambdaClientError (an answer of the Invoke API) when it cannot start.
+        """
         try:
-            spec = Function.of(function)
-            reserved = function.reserved_concurrency
-            limit = None if reserved is None else int(reserved)
-            with self._pools.of(spec).worker(function.code_bytes, limit) as worker:
-                return worker.invoke(event, float(function.timeout), client_context)
+            return self._run(function, event, client_context, qualifier)
         except UnsupportedFunction as error:
             raise LambdaClientError("InvalidParameterValueException", str(error)) from error
         except Throttled as error:
@@ -52,15 +56,34 @@ class Invoker:
             throttled.code = 429
             raise throttled from error
 
-    def start(self, function: Any, event: bytes, client_context: str | None = None) -> None:
+    def start(
+        self, function: Any, event: bytes, client_context: str | None = None, qualifier: str | None = None
+    ) -> None:
         """Invoke and do not wait; a failing event is tried again twice, or as the function says."""
-        Function.of(function)
+        target = Target(Function.of(function), qualifier)
+        self._metrics.asynchronous(target, dropped=False)
         threading.Thread(
             target=self._run_until_it_works,
-            args=(function, event, client_context),
+            args=(function, event, client_context, target),
             name=f"event-{function.function_name}",
             daemon=True,
         ).start()
+
+    def _run(self, function: Any, event: bytes, client_context: str | None, qualifier: str | None) -> Outcome:
+        target = Target(Function.of(function), qualifier)
+        reserved = function.reserved_concurrency
+        limit = None if reserved is None else int(reserved)
+        try:
+            with (
+                self._pools.of(target.function).worker(function.code_bytes, limit) as worker,
+                self._metrics.running(target),
+            ):
+                outcome = worker.invoke(event, float(function.timeout), client_context)
+        except Throttled:
+            self._metrics.throttled(target)
+            raise
+        self._metrics.ended(target, outcome.duration_ms, is_error=outcome.result.is_error)
+        return outcome
 
     def forget_deleted(self, backend: Any) -> None:
         """End the workers of functions that `backend` no longer has."""
@@ -68,15 +91,24 @@ class Invoker:
         arns = {function.function_arn.removesuffix(":$LATEST") for function in functions}
         self._pools.keep_only(arns, region=backend.region_name)
 
-    def _run_until_it_works(self, function: Any, event: bytes, client_context: str | None) -> None:
+    def _run_until_it_works(
+        self, function: Any, event: bytes, client_context: str | None, target: Target
+    ) -> None:
         config = function.event_invoke_config[-1].config if function.event_invoke_config else {}
-        retries = _RETRY_SECONDS[: config.get("MaximumRetryAttempts", len(_RETRY_SECONDS))]
-        for pause in (*retries, None):
-            outcome = self.run(function, event, client_context)
+        retries = list(_RETRY_SECONDS[: config.get("MaximumRetryAttempts", len(_RETRY_SECONDS))])
+        while True:
+            try:
+                outcome = self._run(function, event, client_context, target.qualifier)
+            except Throttled:
+                # Back to the queue it goes, as on AWS; that is none of its retries.
+                if self._context.stopping.wait(_THROTTLED_SECONDS):
+                    return
+                continue
             if not outcome.result.is_error:
                 return
-            if pause is None or self._context.stopping.wait(pause):
+            if not retries or self._context.stopping.wait(retries.pop(0)):
                 break
+        self._metrics.asynchronous(target, dropped=True)
         logger.warning(
             "function %s: an asynchronous event failed for good: %s",
             function.function_name,
@@ -93,7 +125,8 @@ def install(context: Context) -> None:
         name = unquote(self.path.rsplit("/", 2)[-2])
         qualifier = self.querystring.get("Qualifier", [None])[0]
         function = self.backend.get_function(name, qualifier)
-        return _answer(invoker, function, self.body, self.headers)
+        qualifier = qualifier or name.rsplit("function:", 1)[-1].partition(":")[2] or None
+        return _answer(invoker, function, qualifier, self.body, self.headers)
 
     def invoke(self: Any, body: Any, request_headers: Any, response_headers: Any) -> bytes:  # noqa: ARG001
         # How moto's own services call a function: SQS looks at the error header, the others at nothing.
@@ -112,7 +145,7 @@ def install(context: Context) -> None:
 
 
 def _answer(
-    invoker: Invoker, function: Any, body: Any, headers: Mapping[str, str]
+    invoker: Invoker, function: Any, qualifier: str | None, body: Any, headers: Mapping[str, str]
 ) -> tuple[int, Headers, bytes]:
     """https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html"""
     event = _event(body)
@@ -130,9 +163,9 @@ def _answer(
     if kind == "DryRun":
         return 204, {"status": "204"}, b""
     if kind == "Event":
-        invoker.start(function, event, client_context)
+        invoker.start(function, event, client_context, qualifier)
         return 202, {"status": "202", "x-amzn-RequestId": str(uuid.uuid4())}, b""
-    outcome = invoker.run(function, event, client_context)
+    outcome = invoker.run(function, event, client_context, qualifier)
     answer = {
         "Content-Type": "application/json",
         "X-Amz-Executed-Version": str(function.version),

@@ -37,6 +37,7 @@ class Outcome:
 
     request_id: str
     result: Result
+    duration_ms: float
     log_tail: str
 
 
@@ -103,7 +104,7 @@ class Worker:
             init_ms=self._init_ms if cold else None,
             timeout_seconds=timeout_seconds,
         )
-        return Outcome(invocation.request_id, result, self._write_log(report))
+        return Outcome(invocation.request_id, result, duration_ms, self._write_log(report))
 
     def close(self) -> None:
         """End the process and forget its /tmp."""

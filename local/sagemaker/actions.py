@@ -9,10 +9,14 @@ from moto.sagemaker.models import FakeEndpointConfig, SageMakerModelBackend
 from moto.sagemaker.responses import SageMakerResponse
 from moto.sagemakerruntime.responses import SageMakerRuntimeResponse
 
-from local.sagemaker.endpoints import Endpoints
+from local import images
+from local.sagemaker.answers import answer
+from local.sagemaker.endpoints import Endpoints, find_config, find_endpoint, find_model
 from local.sagemaker.errors import refuse_unsupported, unsupported, validation
 from local.sagemaker.job_actions import Action, job_actions
+from local.sagemaker.listings import listing_actions
 from local.sagemaker.runtime import Invocation, Runtime
+from local.sagemaker.searching import search
 from local.sagemaker.validation import check_environment, check_instance_type, check_name
 
 if TYPE_CHECKING:
@@ -40,7 +44,10 @@ def install(context: Context, endpoints: Endpoints, runtime: Runtime) -> None:
     """Replace the actions of moto that only pretend, and add those it has not."""
     actions: dict[str, Action] = {
         **job_actions(context),
-        **_endpoint_actions(endpoints),
+        **_endpoint_actions(context, endpoints),
+        **_describe_actions(),
+        **listing_actions(),
+        "search": search,
         **{name: _refusal(operation) for name, operation in REFUSED.items()},
     }
     for name, action in actions.items():
@@ -56,7 +63,7 @@ def install(context: Context, endpoints: Endpoints, runtime: Runtime) -> None:
     _install_runtime(runtime)
 
 
-def _endpoint_actions(endpoints: Endpoints) -> dict[str, Action]:
+def _endpoint_actions(context: Context, endpoints: Endpoints) -> dict[str, Action]:
     moto_create_model = SageMakerResponse.create_model
     moto_create_endpoint_config = SageMakerResponse.create_endpoint_config
     moto_create_endpoint = SageMakerResponse.create_endpoint
@@ -71,12 +78,23 @@ def _endpoint_actions(endpoints: Endpoints) -> dict[str, Action]:
             raise unsupported("PrimaryContainer.Mode MultiModel")
         if not container.get("Image"):
             raise validation("You must specify PrimaryContainer.Image.")
+        # Hosting takes no OCI manifest: https://github.com/aws/amazon-sagemaker-feedback/issues/180
+        media_type = images.media_type(context.state_dir, container["Image"])
+        if media_type == images.OCI_MANIFEST:
+            raise validation(
+                f"Unsupported manifest media type {media_type} for image {container['Image']}. Ensure that valid "
+                "manifest media type is used for specified image."
+            )
         check_environment(container.get("Environment") or {})
         backend = response.sagemaker_backend
         existing = backend._models.get(request["ModelName"])
         if existing is not None:
             raise validation(f'Cannot create already existing model "{existing.arn}".')
-        return moto_create_model(response)
+        made = moto_create_model(response)
+        # moto forgets it. Nothing is isolated here; Describe says what was asked for.
+        created = backend._models[request["ModelName"]]
+        created.enable_network_isolation = bool(request.get("EnableNetworkIsolation"))
+        return made
 
     def create_endpoint_config(response: Any) -> Any:
         request = response.params
@@ -117,6 +135,26 @@ def _endpoint_actions(endpoints: Endpoints) -> dict[str, Action]:
         "create_endpoint_config": create_endpoint_config,
         "create_endpoint": create_endpoint,
         "update_endpoint": update_endpoint,
+    }
+
+
+def _describe_actions() -> dict[str, Action]:
+    def describe_model(response: Any) -> Any:
+        model = find_model(response.sagemaker_backend, response.params["ModelName"])
+        return ActionResult(answer("DescribeModel", model.response_object))
+
+    def describe_endpoint_config(response: Any) -> Any:
+        config = find_config(response.sagemaker_backend, response.params["EndpointConfigName"])
+        return ActionResult(answer("DescribeEndpointConfig", config.response_object))
+
+    def describe_endpoint(response: Any) -> Any:
+        endpoint = find_endpoint(response.sagemaker_backend, response.params["EndpointName"])
+        return ActionResult(answer("DescribeEndpoint", endpoint.response_object))
+
+    return {
+        "describe_model": describe_model,
+        "describe_endpoint_config": describe_endpoint_config,
+        "describe_endpoint": describe_endpoint,
     }
 
 

@@ -50,7 +50,7 @@ class Endpoints:
     def create(self, backend: Any, name: str, config_name: str, tags: list[dict[str, str]] | None) -> Any:
         """Record the endpoint as Creating, start its processes, return moto's record of it."""
         check_name(name, "endpointName")
-        config = _config(backend, config_name)
+        config = find_config(backend, config_name)
         fleet = self._fleet(backend, name, config)
         with self._lock:
             if name in backend.endpoints:
@@ -77,9 +77,9 @@ class Endpoints:
 
         `retain` is RetainAllVariantProperties, `excluded` the VariantPropertyTypes it does not hold for.
         """
-        config = _config(backend, config_name)
+        config = find_config(backend, config_name)
         with self._lock:
-            record = _record(backend, name)
+            record = find_endpoint(backend, name)
             deployment = self._deployments[_key(backend, name)]
             if record.endpoint_status in {"Creating", "Updating", "Deleting"}:
                 raise validation(f'Cannot update in-progress endpoint "{record.arn}".')
@@ -98,7 +98,7 @@ class Endpoints:
     def delete(self, backend: Any, name: str) -> None:
         """Mark the endpoint as Deleting, stop its processes, then forget it."""
         with self._lock:
-            record = _record(backend, name)
+            record = find_endpoint(backend, name)
             if record.endpoint_status == "Deleting":
                 return
             deployment = self._deployments[_key(backend, name)]
@@ -205,7 +205,8 @@ def _key(backend: Any, name: str) -> Key:
     return backend.account_id, backend.region_name, name
 
 
-def _config(backend: Any, name: str) -> Any:
+def find_config(backend: Any, name: str) -> Any:
+    """Moto's record of an endpoint configuration; the API's error where there is none."""
     config = backend.endpoint_configs.get(name)
     if config is None:
         arn = f"arn:aws:sagemaker:{backend.region_name}:{backend.account_id}:endpoint-config/{name}"
@@ -213,7 +214,8 @@ def _config(backend: Any, name: str) -> Any:
     return config
 
 
-def _record(backend: Any, name: str) -> Any:
+def find_endpoint(backend: Any, name: str) -> Any:
+    """Moto's record of an endpoint; the API's error where there is none."""
     record = backend.endpoints.get(name)
     if record is None:
         arn = f"arn:aws:sagemaker:{backend.region_name}:{backend.account_id}:endpoint/{name}"
@@ -245,13 +247,18 @@ def _plan(backend: Any, variant: dict[str, Any], kept: Fleet | None, excluded: S
     )
 
 
-def model_container(backend: Any, name: str) -> dict[str, Any]:
-    """The PrimaryContainer of a model; the API's error where there is no such model, or it names no image."""
+def find_model(backend: Any, name: str) -> Any:
+    """Moto's record of a model; the API's error where there is none."""
     model = backend._models.get(name)
     if model is None:
         arn = f"arn:aws:sagemaker:{backend.region_name}:{backend.account_id}:model/{name}"
         raise validation(f'Could not find model "{arn}".')
-    container: dict[str, Any] = model.primary_container
+    return model
+
+
+def model_container(backend: Any, name: str) -> dict[str, Any]:
+    """The PrimaryContainer of a model; the API's error where there is no such model, or it names no image."""
+    container: dict[str, Any] = find_model(backend, name).primary_container
     if not container.get("Image"):
         raise unsupported(f"the model {name} without PrimaryContainer.Image")
     return container

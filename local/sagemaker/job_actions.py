@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from moto.core.responses import ActionResult, EmptyResult
 
 from local.sagemaker import processing, training, transform
+from local.sagemaker.answers import answer
 from local.sagemaker.endpoints import model_container
 from local.sagemaker.errors import resource_in_use, validation
 from local.sagemaker.jobs import Job
@@ -21,12 +22,16 @@ Action = Callable[[Any], Any]
 
 @dataclass(frozen=True)
 class _Kind:
-    """A kind of job. `make` takes what a Job takes and moto's backend; `taken` begins the error of a used name."""
+    """A kind of job. `make` takes what a Job takes and moto's backend.
+
+    `taken` begins the error of a used name, `missing` is the one of a name that no job has.
+    """
 
     name: str
     check: Callable[[dict[str, Any]], None]
     make: Callable[[Context, str, str, dict[str, Any], Any], Job]
     taken: str = "Job name must be unique within an AWS account and region, and a job"
+    missing: str = "Could not find requested job with name: {name}"
 
     @property
     def prefix(self) -> str:
@@ -42,8 +47,7 @@ class _Kind:
         name = response.params.get(f"{self.prefix}Name")
         job = self.jobs(response).get(name)
         if job is None:
-            arn = f"arn:aws:sagemaker:{response.region}:{response.current_account}:{self.name}-job/{name}"
-            raise validation(f'Could not find {self.name} job "{arn}".')
+            raise validation(self.missing.format(name=name))
         return job
 
 
@@ -53,6 +57,7 @@ _KINDS = (
         training.check_request,
         lambda context, region, account, request, _: training.TrainingJob(context, region, account, request),
         taken="Training job names must be unique within an AWS account and region, and a training job",
+        missing="Requested resource not found.",
     ),
     _Kind(
         "processing",
@@ -100,7 +105,7 @@ def _create(context: Context, kind: _Kind) -> Action:
 
 
 def _describe(kind: _Kind) -> Action:
-    return lambda response: ActionResult(kind.find(response).record)
+    return lambda response: ActionResult(answer(f"Describe{kind.prefix}", kind.find(response).record))
 
 
 def _stop(kind: _Kind) -> Action:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_REASON = 1024
+MAX_MESSAGE_BYTES = 1024
 MAX_RUNTIME_SECONDS = 86_400  # SageMaker's default
 # SageMaker: a stopped job's container has 120 seconds between SIGTERM and SIGKILL.
 STOP_GRACE_SECONDS = 120.0
@@ -84,24 +85,6 @@ class Job:
     @property
     def status(self) -> str:
         return str(self.record[f"{self.prefix}Status"])
-
-    @property
-    def response_object(self) -> dict[str, Any]:
-        """The answer of Describe."""
-        return self.record
-
-    @property
-    def creation_time(self) -> datetime:
-        return _naive(self.record["CreationTime"])
-
-    @property
-    def last_modified_time(self) -> datetime:
-        return _naive(self.record["LastModifiedTime"])
-
-    @property
-    def end_time(self) -> datetime | None:
-        ended = self.record.get(f"{self.prefix.removesuffix('Job')}EndTime")
-        return _naive(ended) if ended else None
 
     def start(self) -> None:
         threading.Thread(target=self._run, name=self.arn, daemon=True).start()
@@ -225,20 +208,26 @@ class Job:
                 shutil.rmtree(self.root, ignore_errors=True)  # kept where there is something to look into
 
 
+def read_failure(path: Path) -> str:
+    """The first 1,024 characters of a training container's failure file; empty without one."""
+    return path.read_text("utf-8", "replace")[:MAX_REASON].strip() if path.is_file() else ""
+
+
 def read_message(path: Path) -> str:
-    """The first 1,024 characters of a container's failure or message file; empty without one."""
+    """The first kilobyte of a processing container's message file, as text; empty without one.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/build-your-own-processing-container.html
+    """
     if not path.is_file():
         return ""
-    return path.read_text(encoding="utf-8", errors="replace")[:MAX_REASON].strip()
+    with path.open("rb") as file:
+        beginning = file.read(MAX_MESSAGE_BYTES)
+    # Of a character that the limit cuts in two nothing is left.
+    return beginning.decode("utf-8", "ignore" if len(beginning) == MAX_MESSAGE_BYTES else "replace").strip()
 
 
 def seconds_since(start: datetime) -> int:
     return max(1, math.ceil((datetime.now(UTC) - start).total_seconds()))
-
-
-def _naive(moment: datetime) -> datetime:
-    """The moment as moto compares it when it filters a listing: naive, in UTC."""
-    return moment.astimezone(UTC).replace(tzinfo=None)
 
 
 def _epoch_milliseconds(value: Any) -> int:

@@ -9,10 +9,13 @@ from typing import Any
 from local.sagemaker import storage
 from local.sagemaker.container import Container
 from local.sagemaker.errors import JobFailed, refuse_unsupported, unsupported, validation
-from local.sagemaker.jobs import MAX_REASON, Job, Run, read_message
+from local.sagemaker.jobs import Job, Run, read_message
 from local.sagemaker.validation import check_environment, check_max_runtime, check_name
 
 LOCAL_ROOT = "/opt/ml/processing/"
+# All that the reason of a failed container says, whatever its exit code; its own text is the ExitMessage.
+# https://docs.aws.amazon.com/sagemaker/latest/dg/build-your-own-processing-container.html
+FAILED = "AlgorithmError: See job logs for more information"
 
 
 class ProcessingJob(Job):
@@ -21,10 +24,10 @@ class ProcessingJob(Job):
     kind = "processing"
     prefix = "ProcessingJob"
 
-    # What moto's listing reads of a processing job.
-    processing_job_name = property(lambda self: self.name)
-    processing_job_status = property(lambda self: self.status)
-    processing_end_time = property(lambda self: self.end_time)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "ProcessingOutputConfig" in self.record:
+            self.record["ProcessingOutputConfig"] = {"KmsKeyId": "", **self.record["ProcessingOutputConfig"]}
 
     def work(self) -> None:
         self.emit_event("SageMaker Processing Job State Change")
@@ -64,18 +67,12 @@ class ProcessingJob(Job):
     def _conclude(self, s3: Any, run: Run) -> None:
         message = read_message(self.base / "output" / "message")
         fields = {"ExitMessage": message} if message else {}
-        if run.timed_out:
+        if run.timed_out or run.stopped:
             # ProcessingStoppingCondition: "After the condition is met, the processing job is stopped."
-            limit = f"MaxRuntimeInSeconds ({self.max_runtime_seconds})"
-            reason = f"The job ran longer than {limit} and was stopped. {message}".strip()
-            self.finish("Stopped", ExitMessage=reason[:MAX_REASON])
-        elif run.stopped:
             self.finish("Stopped", **fields)
         elif run.exit_code:
             self.update(**fields)
-            suffix = f", exit code: {run.exit_code}"
-            reason = f"AlgorithmError: {message or 'See job logs for more information'}"
-            raise JobFailed(reason[: MAX_REASON - len(suffix)] + suffix)
+            raise JobFailed(FAILED)
         else:
             for output in self._outputs():
                 storage.upload_folder(s3, self._path(output["LocalPath"]), output["S3Uri"])

@@ -6,10 +6,11 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+from local import metrics
 from local.sagemaker import storage
 from local.sagemaker.container import Container
 from local.sagemaker.errors import JobFailed, refuse_unsupported, unsupported, validation
-from local.sagemaker.jobs import MAX_REASON, Job, JobStopped, Run, read_message, seconds_since
+from local.sagemaker.jobs import MAX_REASON, Job, JobStopped, Run, read_failure, seconds_since
 from local.sagemaker.validation import (
     check_environment,
     check_hyperparameters,
@@ -19,7 +20,6 @@ from local.sagemaker.validation import (
 
 UNSUPPORTED = (
     "CheckpointConfig",
-    "DebugHookConfig",
     "DebugRuleConfigurations",
     "TensorBoardOutputConfig",
     "ProfilerRuleConfigurations",
@@ -28,6 +28,7 @@ UNSUPPORTED = (
     "ServerlessJobConfig",
     "ModelPackageConfig",
 )
+NAMESPACE = "/aws/sagemaker/TrainingJobs"
 MESSAGES = {
     "Starting": "Preparing the instances for training",
     "Downloading": "Downloading input data",
@@ -58,13 +59,18 @@ class TrainingJob(Job):
         self._metric_values: dict[str, dict[str, Any]] = {}
         output = self.request["OutputDataConfig"]["S3OutputPath"]
         self._output = storage.join_s3_uri(output, self.name, "output")
+        # What SageMaker answers where nothing was said.
+        defaults = (
+            "EnableNetworkIsolation",
+            "EnableInterContainerTrafficEncryption",
+            "EnableManagedSpotTraining",
+        )
+        self.record = {**dict.fromkeys(defaults, False), **self.record}
+        self.record["OutputDataConfig"] = {"KmsKeyId": "", **self.request["OutputDataConfig"]}
+        self.record.setdefault("StoppingCondition", {"MaxRuntimeInSeconds": self.max_runtime_seconds})
+        self.record["ProfilingStatus"] = "Disabled"
         self.record["SecondaryStatusTransitions"] = []
         self.transition("Starting")
-
-    # What moto's listing reads of a training job.
-    training_job_name = property(lambda self: self.name)
-    training_job_status = property(lambda self: self.status)
-    training_end_time = property(lambda self: self.end_time)
 
     def transition(self, secondary: str, **fields: Any) -> None:
         """Enter a secondary status: close the transition before it, open this one."""
@@ -128,7 +134,7 @@ class TrainingJob(Job):
                 self.finish("Stopped", SecondaryStatus="MaxRuntimeExceeded", **artifacts)
             return
         if run.exit_code:
-            failure = read_message(self.base / "output" / "failure")
+            failure = read_failure(self.base / "output" / "failure")
             suffix = f", exit code: {run.exit_code}"
             raise JobFailed(f"AlgorithmError: {failure}"[: MAX_REASON - len(suffix)] + suffix)
         try:
@@ -166,6 +172,11 @@ class TrainingJob(Job):
             except (TypeError, ValueError):
                 continue  # the pattern took something that is no number: no data point, as on AWS
             self._metric_values[name] = {"MetricName": name, "Value": value, "Timestamp": datetime.now(UTC)}
+            metrics.put(
+                *(self.account, self.region, NAMESPACE),
+                {name: (value, "None")},
+                {"TrainingJobName": self.name},
+            )
 
     def _configure(self) -> None:
         channels = {
@@ -195,6 +206,11 @@ def check_request(request: dict[str, Any]) -> None:
     check_environment(request.get("Environment") or {})
     check_max_runtime(request.get("StoppingCondition") or {})
     refuse_unsupported(request, UNSUPPORTED, "CreateTrainingJob")
+    # SDKs send both for every job; only with these do they ask for anything.
+    hook, profiler = request.get("DebugHookConfig") or {}, request.get("ProfilerConfig") or {}
+    asked = ("CollectionConfigurations", "HookParameters")
+    refuse_unsupported(hook, asked, "CreateTrainingJob's DebugHookConfig")
+    refuse_unsupported(profiler, ("ProfilingParameters",), "CreateTrainingJob's ProfilerConfig")
     specification = request.get("AlgorithmSpecification") or {}
     if not specification.get("TrainingImage"):
         raise unsupported("CreateTrainingJob without AlgorithmSpecification.TrainingImage")

@@ -44,11 +44,7 @@ class TransformJob(Job):
         self._input: dict[str, Any] = request["TransformInput"]
         self._output: dict[str, Any] = request["TransformOutput"]
         self._instance: Instance | None = None
-
-    # What moto's listing reads of a transform job.
-    transform_job_name = property(lambda self: self.name)
-    transform_job_status = property(lambda self: self.status)
-    transform_end_time = property(lambda self: self.end_time)
+        self.record["TransformOutput"] = {"KmsKeyId": "", "AssembleWith": "None", **self._output}
 
     def work(self) -> None:
         self.emit_event("SageMaker Transform Job State Change")

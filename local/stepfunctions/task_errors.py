@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import uuid
+from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 
 from local.stepfunctions.shapes import service_model
 
@@ -19,6 +21,9 @@ _OPTIMIZED = {
     "events": ("EventBridge", "AmazonEventBridgeException", "AmazonEventBridge"),
     "stepfunctions": ("StepFunctions", "AWSStepFunctionsException", "AWSStepFunctions"),
 }
+_NULL_ARGUMENT = re.compile(
+    r"""Missing required parameter in input: "(\w+)"|Invalid type for parameter (\w+), value: None,"""
+)
 OPTIMIZED_SERVICES = frozenset(_OPTIMIZED)
 
 
@@ -47,6 +52,34 @@ def sdk(service: str, error: ClientError) -> tuple[str, str]:
     ]
     name = _modelled(service, _code(error)) or f"{prefix}Exception"
     return f"{prefix}.{name}", _cause(error, ", ".join(details))
+
+
+def refusal(service: str, error: ParamValidationError) -> ClientError:
+    """What the service itself would answer for arguments that botocore does not even send."""
+    missing = _null_arguments(str(error))
+    message = str(error)
+    if missing and service == "sqs":
+        message = f"The request must contain the parameter {missing[0]}."
+    elif missing:
+        plural = "error" if len(missing) == 1 else "errors"
+        constraints = "; ".join(
+            f"Value null at '{name[:1].lower()}{name[1:]}' failed to satisfy constraint: Member must not be null"
+            for name in missing
+        )
+        message = f"{len(missing)} validation {plural} detected: {constraints}"
+    code = "MissingParameter" if missing and service == "sqs" else "ValidationException"
+    answer: Any = {
+        "Error": {"Code": code, "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": 400, "RequestId": str(uuid.uuid4())},
+    }
+    return ClientError(answer, "")
+
+
+def _null_arguments(report: str) -> list[str]:
+    """The arguments that are missing or null, where that is all that botocore finds."""
+    lines = report.splitlines()[1:]
+    found = [_NULL_ARGUMENT.match(line) for line in lines]
+    return [match[1] or match[2] for match in found if match] if all(found) else []
 
 
 def unreachable_name(service: str, *, optimized: bool) -> str:

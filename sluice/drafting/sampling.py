@@ -273,9 +273,9 @@ def _sniff(text: str) -> tuple[str, Header]:
     others = [reading for reading in readings[1:] if reading.fits]
     if best.delimiter == "," and others and _commas_are_within_values(text):
         best = max(others, key=lambda reading: reading.score)
-    if best.score[1] == 0:
+    if not best.fits:
         blanks = _Reading.under(_LAST_RESORT, text)
-        best = blanks if blanks.score[1] > 0 else best
+        best = blanks if blanks.fits or blanks.score[1] > 0 == best.score[1] else best
     return best.delimiter, best.header
 
 

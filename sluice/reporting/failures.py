@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sluice import errors
+from sluice import errors, instances
 from sluice.errors import (
     DeploymentFailed,
     EvaluationFailed,
@@ -19,6 +19,7 @@ from sluice.errors import (
     TrainingSetFailed,
     TrainingTimedOut,
 )
+from sluice.instances import Use
 from sluice.payloads.training import StateFailure
 
 # What a job of this state is called when it fails, and when its time is over.
@@ -30,7 +31,16 @@ _JOBS: dict[str, tuple[type[SluiceError], type[SluiceError]]] = {
 }
 _KINDS = ("Training", "Processing", "Transform")
 _ALGORITHM_ERROR = re.compile(r"AlgorithmError:\s*(.*?)(?:, exit code: -?\d+)?", re.DOTALL)
+_USES = {
+    "BuildTrainingSet": Use.PROCESSING,
+    "TrainModel": Use.TRAINING,
+    "PredictChallenger": Use.TRANSFORM,
+    "PredictChampion": Use.TRANSFORM,
+    "EvaluateModel": Use.PROCESSING,
+    "DeployModel": Use.ENDPOINT,
+}
 _QUOTA = re.compile(r"LimitExceeded|service limit|quota", re.IGNORECASE)
+_NO_CAPACITY = re.compile(r"CapacityError|InsufficientInstanceCapacity|Insufficient ?Capacity", re.IGNORECASE)
 
 
 def explain(failure: StateFailure) -> SluiceError:
@@ -106,8 +116,7 @@ def _job(failure: StateFailure, cause: dict[str, Any], kind: str) -> SluiceError
         kept = failed if type(own) is SluiceError else type(own)
         return kept(own.what, where=own.where, why=own.why, fix=own.fix)
     fix = f"the log /aws/sagemaker/{kind}Jobs/{name} holds what the container printed"
-    if _QUOTA.search(reason) or reason.startswith(("CapacityError", "ClientError: Insufficient")):
-        fix = "choose another instance type in project.toml, or ask AWS for a higher quota"
+    fix = _more_instances(failure.state, reason) or fix
     return failed(f"{failure.state} failed", where=where, why=text or "it left no reason", fix=fix)
 
 
@@ -131,6 +140,8 @@ def _child_execution(cause: dict[str, Any]) -> SluiceError:
     own = errors.from_wire(text)
     if own is not None:
         return own
+    why = text or str(cause.get("Error") or f"it is {cause.get('Status')}")
+    fix = "the endpoint's own log and the execution's history say more; upload again when it is mended"
     where = f"execution {cause['ExecutionArn']}"
     try:
         inner = explain(StateFailure.model_validate_json(text))
@@ -138,20 +149,38 @@ def _child_execution(cause: dict[str, Any]) -> SluiceError:
         return DeploymentFailed(
             "the model was not deployed",
             where=where,
-            why=text or str(cause.get("Error") or f"it is {cause.get('Status')}"),
-            fix="the endpoint's own log and the execution's history say more; upload again when it is mended",
+            why=why,
+            fix=_more_instances("DeployModel", why) or fix,
         )
     return DeploymentFailed(
-        f"the model was not deployed: {inner.what}", where=where, why=inner.why, fix=inner.fix
+        f"the model was not deployed: {inner.what}",
+        where=where,
+        why=inner.why,
+        fix=_more_instances("DeployModel", f"{inner.what}: {inner.why}") or inner.fix,
     )
+
+
+def _more_instances(state: str, text: str) -> str | None:
+    """Say what helps where an account may not start the instances of a state, or there were none; else nothing."""
+    named = instances.refused(text)
+    use = (named and named[1]) or _USES.get(state)
+    another = f"choose another instance type ({use.setting})" if use else ""
+    if named or _QUOTA.search(text):
+        quota = f"the quota '{named[0]}'" if named else "the quota it names"
+        ask = f"ask AWS for more of {quota}: `sluice preflight` says how"
+        return f"{ask}; or {another}" if another else f"ask AWS for more of {quota}"
+    if _NO_CAPACITY.search(text):
+        return f"{another}, or upload again later: AWS had none left" if another else "upload again later"
+    return None
 
 
 def _unforeseen(state: str, error: str, cause: str) -> SluiceError:
     fix = (
         "if it is no matter of permissions or quotas, start the execution again: every state can be repeated"
     )
-    if _QUOTA.search(error) or _QUOTA.search(cause):
-        fix = "choose another instance type in project.toml, or ask AWS for a higher quota"
+    limited = _more_instances(state, f"{error}: {cause}")
+    if limited:
+        fix = limited
     elif "AccessDenied" in error or "AccessDenied" in cause or "not authorized" in cause:
         fix = "deploy the stack again: a role lacks a permission it was given there"
     return PipelineFailed(

@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
@@ -15,6 +16,7 @@ import pytest
 from cli import executions
 from sluice import keys
 from tests.support.bank import HEADER, Bank, bank_rows, write_csv
+from tests.support.local_aws import wait_until
 
 
 def _parquet(rows: int = 100) -> bytes:
@@ -96,6 +98,29 @@ def test_a_failing_hook_is_named_and_changes_nothing(
     _assert_fails(bank, file, error, text, stores_dataset=True)
 
 
+def test_a_failure_raises_the_stacks_own_alarm(bank: Bank, tmp_path: Path) -> None:
+    sqs, sns = bank.stack.client("sqs"), bank.stack.client("sns")
+    url = sqs.create_queue(QueueName="alarms")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sns.subscribe(TopicArn=bank.stack.outputs["AlarmTopicArn"], Protocol="sqs", Endpoint=arn)
+    cloudwatch = bank.stack.client("cloudwatch")
+    machine = {"name": "StateMachineArn", "value": bank.stack.outputs["TrainingArn"]}
+    for alarm in cloudwatch.describe_alarms()["MetricAlarms"]:  # an earlier test's failure may have raised it
+        cloudwatch.set_alarm_state(AlarmName=alarm["AlarmName"], StateValue="OK", StateReason="a test")
+    (tmp_path / "empty.csv").write_bytes(b"")
+
+    bank.train(tmp_path / "empty.csv")
+
+    def told() -> dict[str, Any] | None:
+        for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+            alarm: dict[str, Any] = json.loads(json.loads(message["Body"])["Message"])
+            if alarm["NewStateValue"] == "ALARM" and machine in alarm["Trigger"]["Dimensions"]:
+                return alarm
+        return None
+
+    assert wait_until(told)["Trigger"]["MetricName"] == "ExecutionsFailed"
+
+
 def test_reordered_columns_are_accepted(bank: Bank, tmp_path: Path) -> None:
     rows = [row[::-1] for row in bank_rows(400, seed=4)]
     summary = bank.train(write_csv(tmp_path / "reordered.csv", rows, HEADER[::-1]))
@@ -106,6 +131,20 @@ def test_reordered_columns_are_accepted(bank: Bank, tmp_path: Path) -> None:
 def test_an_upload_elsewhere_is_answered(bank: Bank, tmp_path: Path) -> None:
     file = write_csv(tmp_path / "lost.csv", bank_rows(50))
     _assert_fails(bank, file, "UploadMisplaced", "incoming/training/", key="lost.csv")
+
+
+def test_a_folder_marker_is_nothing(bank: Bank, tmp_path: Path) -> None:
+    """What the S3 console makes of a new folder: no execution, no report. With bytes in it, it is misplaced."""
+    s3, bucket = bank.stack.client("s3"), bank.stack.outputs["UploadsBucketName"]
+    marker = s3.put_object(Bucket=bucket, Key="incoming/training/2024/", Body=b"")
+    file = write_csv(tmp_path / "a.csv", bank_rows(50))
+    _assert_fails(bank, file, "UploadMisplaced", "no ending", key="incoming/training/2025/")
+
+    # The other one, which was put later, has come to its end.
+    upload = executions.Upload(bucket, "incoming/training/2024/", marker["VersionId"])
+    sfn = bank.stack.client("stepfunctions")
+    with pytest.raises(sfn.exceptions.ExecutionDoesNotExist):
+        sfn.describe_execution(executionArn=executions.execution_arn(bank.stack, upload))
 
 
 def test_an_object_deleted_before_it_is_read(bank: Bank, tmp_path: Path) -> None:

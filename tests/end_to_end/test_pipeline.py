@@ -45,6 +45,23 @@ def test_the_endpoint_serves_by_the_compiled_path(bank: Bank, trained: dict[str,
     assert any("scoring: compiled" in event["message"] for event in found["events"])
 
 
+def test_what_sagemaker_holds_says_whose_it_is_and_its_log_is_not_kept_for_ever(
+    bank: Bank, trained: dict[str, Any]
+) -> None:
+    sagemaker, name = bank.stack.client("sagemaker"), trained["endpoint_name"]
+    endpoint = sagemaker.describe_endpoint(EndpointName=name)
+    config = sagemaker.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
+    model = sagemaker.describe_model(ModelName=config["ProductionVariants"][0]["ModelName"])
+    for arn in (endpoint["EndpointArn"], config["EndpointConfigArn"], model["ModelArn"]):
+        tags = {tag["Key"]: tag["Value"] for tag in sagemaker.list_tags(ResourceArn=arn)["Tags"]}
+        assert tags.pop("sluice:dataset-version", trained["dataset_version"]) == trained["dataset_version"]
+        assert tags == {"sluice:project": "bank", "sluice:environment": "local"}
+    groups = bank.stack.client("logs").describe_log_groups(
+        logGroupNamePrefix=f"/aws/sagemaker/Endpoints/{name}"
+    )
+    assert [group["retentionInDays"] for group in groups["logGroups"]] == [7]
+
+
 def test_the_dataset_version_is_the_hash_of_its_file(bank: Bank, trained: dict[str, Any]) -> None:
     import hashlib
 

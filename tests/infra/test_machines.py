@@ -92,9 +92,15 @@ def test_the_settings_are_those_of_project_environment_and_stacks(prod: Stacks) 
         "own_image": False,
         "hyperparameters": {"max_iter": "20", "loss": 'log "loss"', "early_stopping": "true"},
         "max_runtime_seconds": 3600,
-        "instance_types": {"processing": "ml.m5.large", "training": "ml.m5.large", "serving": "ml.t2.medium"},
+        "instance_types": {
+            "processing": "ml.t3.large",
+            "training": "ml.m5.large",
+            "transform": "ml.m5.large",
+            "serving": "ml.t2.medium",
+        },
         "serving_instance_count": 1,
         "poll_seconds": 15,
+        "log_retention_days": 365,
         "machines": {"deployment": "<MachinesDeployment>"},
     }
 
@@ -120,7 +126,12 @@ def test_each_upload_starts_the_intake_wherever_it_lies(prod: Stacks) -> None:
     assert plain(bucket) == "<UploadsBucket>"
     assert rule["EventPattern"]["source"] == ["aws.s3"]
     assert rule["EventPattern"]["detail-type"] == ["Object Created"]
-    assert rule["EventPattern"]["detail"].keys() == {"bucket"}
+    assert rule["EventPattern"]["detail"].keys() == {"bucket", "$or"}
+    # All but folder markers: a key that ends in a slash and no bytes.
+    assert rule["EventPattern"]["detail"]["$or"] == [
+        {"object": {"key": [{"anything-but": {"suffix": "/"}}]}},
+        {"object": {"size": [{"numeric": [">", 0]}]}},
+    ]
     (target,) = rule["Targets"]
     paths = target["InputTransformer"]["InputPathsMap"]
     given = re.sub(

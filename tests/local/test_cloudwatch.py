@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import uuid
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local.alarms import Criteria, InvalidRule, Sample, State, next_state, rule_holds, statistic
+from local.alarms import Criteria, InvalidRule, State, next_state, reason, rule_holds
+from local.metrics import Sample, statistic
 from tests.support.local_aws import LocalAws, wait_until
 from tests.support.queues import queue, receive
 
@@ -79,10 +81,6 @@ def test_comparison_operators(comparison: str, breaching: list[float]) -> None:
     assert [value for value in (0.0, 1.0, 2.0) if next_state([value], criteria, "OK") == "ALARM"] == breaching
 
 
-def single(value: float) -> Sample:
-    return Sample(total=value, count=1, least=value, most=value, value=value)
-
-
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
@@ -96,16 +94,22 @@ def single(value: float) -> Sample:
     ],
 )
 def test_statistics(name: str, expected: float) -> None:
-    assert statistic(name, [single(value) for value in (4, 1, 3, 2)]) == expected
+    assert statistic(name, [Sample.of(value) for value in (4, 1, 3, 2)]) == expected
     assert statistic(name, []) is None
 
 
 def test_a_set_of_statistics_counts_as_its_samples() -> None:
-    samples = [single(1), Sample(total=9, count=3, least=2, most=4, value=None)]
+    samples = [Sample.of(1), Sample.of_set(total=9, count=3, least=2, most=4)]
 
     assert statistic("Average", samples) == 2.5
-    with pytest.raises(ValueError, match="percentile"):
-        statistic("p99", samples)
+    assert statistic("p99", samples) is None, "as on AWS: the single values are not known"
+    assert statistic("p50", [Sample.of(1), Sample.of_set(total=6, count=2, least=3, most=3)]) == 3
+
+
+def test_equal_values_count_in_a_percentile_as_often_as_they_were_put() -> None:
+    assert statistic("p50", [Sample.of(7, count=3), Sample.of(100)]) == 7
+    assert statistic("p90", [Sample.of(0, count=10), Sample.of(10)]) == 0
+    assert statistic("p95", [Sample.of(0, count=10), Sample.of(10)]) == 5
 
 
 @pytest.mark.parametrize(
@@ -201,7 +205,12 @@ def test_a_metric_raises_an_alarm_that_notifies_and_emits_an_event(local_aws: Lo
     put(local_aws, namespace, 2)
 
     wait_for(local_aws, name, "ALARM")
-    assert "[2.0]" in described(local_aws, name)["StateReason"]
+    reason = described(local_aws, name)["StateReason"]
+    assert re.fullmatch(
+        r"Threshold Crossed: 1 out of the last 1 datapoints \[2\.0 \(\d\d/\d\d/\d\d \d\d:\d\d:\d0\)\] was "
+        r"greater than or equal to the threshold \(1\.0\) \(minimum 1 datapoint for OK -> ALARM transition\)\.",
+        reason,
+    )
     message = json.loads(receive(local_aws, notified)["Body"])
     assert (message["AlarmName"], message["NewStateValue"], message["OldStateValue"]) == (
         name,
@@ -275,3 +284,210 @@ def test_an_alarm_that_could_not_do_what_it_says_is_refused(
 ) -> None:
     with pytest.raises(ClientError, match=text):
         alarm(local_aws, **settings)
+
+
+# --- what is asked of metrics
+
+
+def at(minute: int, second: int = 0) -> float:
+    """A time in an hour that is over: seconds of the epoch."""
+    return (int(time.time()) // 3600 - 2) * 3600 + minute * 60 + second
+
+
+def put_values(server: LocalAws, namespace: str, values: dict[float, float], **fields: Any) -> None:
+    data = [
+        {"MetricName": "Latency", "Timestamp": moment, "Value": value, **fields}
+        for moment, value in values.items()
+    ]
+    server.client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=data)
+
+
+def data(
+    server: LocalAws, namespace: str, statistic: str, start: float, end: float, **query: Any
+) -> list[tuple[float, float]]:
+    """What GetMetricData says, by the beginning of the period."""
+    metric = {"Namespace": namespace, "MetricName": "Latency"}
+    stat = {"Metric": metric, "Period": 300, "Stat": statistic}
+    result = server.client("cloudwatch").get_metric_data(
+        MetricDataQueries=[{"Id": "m1", "MetricStat": stat}],
+        StartTime=start,
+        EndTime=end,
+        ScanBy="TimestampAscending",
+        **query,
+    )["MetricDataResults"][0]
+    stamps = [stamp.timestamp() for stamp in result["Timestamps"]]
+    return list(zip(stamps, result["Values"], strict=True))
+
+
+def test_the_periods_of_metric_data_begin_at_multiples_of_their_length(local_aws: LocalAws) -> None:
+    namespace = uuid.uuid4().hex
+    put_values(local_aws, namespace, {at(5, 1): 1, at(9, 59): 2, at(10): 4, at(22): 8})
+
+    found = data(local_aws, namespace, "Sum", at(7, 13), at(25, 13))
+
+    assert found == [(at(5), 3.0), (at(10), 4.0), (at(20), 8.0)]
+
+
+def test_metric_data_comes_newest_first_unless_asked_otherwise(local_aws: LocalAws) -> None:
+    namespace = uuid.uuid4().hex
+    put_values(local_aws, namespace, {at(5): 1, at(10): 2})
+    stat = {"Metric": {"Namespace": namespace, "MetricName": "Latency"}, "Period": 300, "Stat": "Sum"}
+
+    answer = local_aws.client("cloudwatch").get_metric_data(
+        MetricDataQueries=[{"Id": "m1", "MetricStat": stat}], StartTime=at(0), EndTime=at(59)
+    )
+
+    assert answer["MetricDataResults"][0]["Values"] == [2, 1]
+    assert answer["MetricDataResults"][0]["Label"] == "Latency"
+
+
+def test_metric_data_knows_percentiles(local_aws: LocalAws) -> None:
+    namespace = uuid.uuid4().hex
+    put_values(local_aws, namespace, {at(5, second): float(second) for second in range(11)})
+
+    assert data(local_aws, namespace, "p90", at(0), at(59)) == [(at(5), 9.0)]
+
+
+@pytest.mark.parametrize("statistic", ["p101", "median", "tm90"])
+def test_a_statistic_that_is_none_is_refused(local_aws: LocalAws, statistic: str) -> None:
+    with pytest.raises(ClientError, match="is not supported"):
+        data(local_aws, "any", statistic, at(0), at(59))
+
+
+def test_metric_math_is_refused_by_name(local_aws: LocalAws) -> None:
+    with pytest.raises(ClientError, match=r"no metric math.*m1 \+ m2"):
+        local_aws.client("cloudwatch").get_metric_data(
+            MetricDataQueries=[{"Id": "e1", "Expression": "m1 + m2"}], StartTime=at(0), EndTime=at(59)
+        )
+
+
+def test_metric_statistics_have_percentiles_and_keep_units_and_dimensions_apart(local_aws: LocalAws) -> None:
+    namespace = uuid.uuid4().hex
+    dimensions = [{"Name": "Endpoint", "Value": "a"}]
+    put_values(local_aws, namespace, {at(7, 30): 1, at(8, 30): 3}, Unit="Seconds", Dimensions=dimensions)
+    put_values(local_aws, namespace, {at(8): 9}, Unit="Count", Dimensions=dimensions)
+    put_values(local_aws, namespace, {at(8): 100}, Unit="Seconds")
+    put_values(
+        local_aws, namespace, {at(8): 100}, Dimensions=[*dimensions, {"Name": "Variant", "Value": "b"}]
+    )
+
+    points = local_aws.client("cloudwatch").get_metric_statistics(
+        Namespace=namespace,
+        MetricName="Latency",
+        Dimensions=dimensions,
+        StartTime=at(7),
+        EndTime=at(59),
+        Period=300,
+        Statistics=["Sum"],
+        ExtendedStatistics=["p50", "p100"],
+    )["Datapoints"]
+
+    found = {point["Unit"]: (point["Sum"], point["ExtendedStatistics"]) for point in points}
+    assert found == {"Seconds": (4, {"p50": 2, "p100": 3}), "Count": (9, {"p50": 9, "p100": 9})}
+    assert {point["Timestamp"].timestamp() for point in points} == {at(7)}, "they count from the start"
+
+
+def test_each_metric_is_listed_once(local_aws: LocalAws) -> None:
+    namespace = uuid.uuid4().hex
+    put_values(local_aws, namespace, {at(1): 1, at(2): 2})
+    put_values(local_aws, namespace, {at(1): 1}, Dimensions=[{"Name": "Endpoint", "Value": "a"}])
+
+    listed = local_aws.client("cloudwatch").list_metrics(Namespace=namespace)["Metrics"]
+
+    assert sorted(len(metric["Dimensions"]) for metric in listed) == [0, 1]
+
+
+def test_an_alarm_keeps_its_percentile(local_aws: LocalAws) -> None:
+    name, namespace = f"p-{uuid.uuid4().hex[:8]}", uuid.uuid4().hex
+    settings = {"Namespace": namespace, "MetricName": "Latency", "Period": 60, "EvaluationPeriods": 1}
+    local_aws.client("cloudwatch").put_metric_alarm(
+        AlarmName=name,
+        ExtendedStatistic="p95",
+        Threshold=5,
+        ComparisonOperator="GreaterThanThreshold",
+        **settings,
+    )
+    assert described(local_aws, name)["ExtendedStatistic"] == "p95"
+
+    put_values(local_aws, namespace, dict.fromkeys([time.time()], 7.0))
+
+    wait_for(local_aws, name, "ALARM")
+
+
+# --- why, and what was
+
+
+@pytest.mark.parametrize(
+    ("values", "state", "expected"),
+    [
+        (
+            [1.0, 7.0, 9.0],
+            "ALARM",
+            "Threshold Crossed: 2 out of the last 3 datapoints [9.0 (02/01/70 00:02:00), 7.0 (02/01/70 00:01:00)] "
+            "were greater than the threshold (5.0) (minimum 2 datapoints for OK -> ALARM transition).",
+        ),
+        (
+            [9.0, 1.0, 2.0],
+            "OK",
+            "Threshold Crossed: 2 out of the last 3 datapoints [2.0 (02/01/70 00:02:00), 1.0 (02/01/70 00:01:00)] "
+            "were not greater than the threshold (5.0) (minimum 2 datapoints for ALARM -> OK transition).",
+        ),
+        (
+            [None, None, None],
+            "OK",
+            "Threshold Crossed: no datapoints were received for 3 periods and 3 missing datapoints were treated "
+            "as [NonBreaching].",
+        ),
+        ([None, None, None], NO_DATA, "Insufficient Data: 3 datapoints were unknown."),
+    ],
+)
+def test_the_reason_of_a_state(values: list[float | None], state: State, expected: str) -> None:
+    criteria = Criteria("GreaterThanThreshold", 5.0, 3, 2, "missing")
+
+    assert reason([(86_400 + 60 * n, value) for n, value in enumerate(values)], criteria, state) == expected
+
+
+def history(server: LocalAws, **settings: Any) -> list[dict[str, Any]]:
+    client = server.client("cloudwatch")
+    return [dict(item) for item in client.describe_alarm_history(**settings)["AlarmHistoryItems"]]
+
+
+def test_the_history_of_an_alarm_outlives_it(local_aws: LocalAws) -> None:
+    _, arn = queue(local_aws)
+    topic = topic_to(local_aws, arn)
+    name, namespace = alarm(local_aws, AlarmActions=[topic])
+    put(local_aws, namespace, 2)
+    wait_for(local_aws, name, "ALARM")
+    wait_until(lambda: history(local_aws, AlarmName=name, HistoryItemType="Action"))
+    local_aws.client("cloudwatch").delete_alarms(AlarmNames=[name])
+
+    items = history(local_aws, AlarmName=name)
+
+    assert [(item["HistoryItemType"], item["HistorySummary"]) for item in items] == [
+        ("ConfigurationUpdate", f'Alarm "{name}" deleted'),
+        ("Action", f"Successfully executed action {topic}"),
+        ("StateUpdate", "Alarm updated from INSUFFICIENT_DATA to ALARM"),
+        ("ConfigurationUpdate", f'Alarm "{name}" created'),
+    ]
+    update = json.loads(items[2]["HistoryData"])
+    assert update["oldState"]["stateValue"] == NO_DATA
+    assert update["newState"]["stateReasonData"]["recentDatapoints"] == [2.0]
+    assert {item["AlarmType"] for item in items} == {"MetricAlarm"}
+
+
+def test_the_history_comes_in_pages_and_either_order(local_aws: LocalAws) -> None:
+    name, _ = alarm(local_aws, TreatMissingData="ignore")
+    client = local_aws.client("cloudwatch")
+    states: list[State] = ["ALARM", "OK", "ALARM"]
+    for state in states:
+        client.set_alarm_state(AlarmName=name, StateValue=state, StateReason="a test")
+
+    pages = client.get_paginator("describe_alarm_history").paginate(
+        AlarmName=name, ScanBy="TimestampAscending", PaginationConfig={"PageSize": 2}
+    )
+
+    found = [[item["HistorySummary"] for item in page["AlarmHistoryItems"]] for page in pages]
+    assert found == [
+        [f'Alarm "{name}" created', "Alarm updated from INSUFFICIENT_DATA to ALARM"],
+        ["Alarm updated from ALARM to OK", "Alarm updated from OK to ALARM"],
+    ]

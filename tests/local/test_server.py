@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import re
 import signal
 import socket
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
+import boto3
 import pytest
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from tests.support.local_aws import ROOT, LocalAws, create_function, is_running, wait_until
@@ -144,3 +153,109 @@ def test_s3_objects_come_back_as_they_went(local_aws: LocalAws) -> None:
     assert s3.get_object(Bucket="objects", Key="a folder/ü")["Body"].read() == body
     assert s3.head_object(Bucket="objects", Key="a folder/ü")["ContentLength"] == len(body)
     assert s3.get_object(Bucket="objects", Key="a folder/ü", Range="bytes=1-2")["Body"].read() == b"\1\2"
+
+
+# --- who may ask
+
+
+def ask(server: LocalAws, method: str, path: str, **headers: str) -> tuple[int, str]:
+    """One request with the headers given (underscores are hyphens); its status and its answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", urlsplit(server.endpoint_url).port or 0, timeout=10)
+    try:
+        connection.request(method, path, headers={name.replace("_", "-"): v for name, v in headers.items()})
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://localhost:3000"},
+        {"Origin": "http://127.0.0.1.evil.example"},
+        {"Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Site": "same-site"},
+        {"Host": "evil.example"},
+        {"Host": "localhost.evil.example:80"},
+        {"Host": "127.0.0.1.evil.example"},
+        {"Host": "evil.example", "Origin": "http://evil.example"},
+        {"Host": ""},
+    ],
+)
+def test_a_web_page_is_refused_and_changes_nothing(local_aws: LocalAws, headers: dict[str, str]) -> None:
+    name = f"kept-{uuid.uuid4().hex[:8]}"
+    local_aws.client("s3").create_bucket(Bucket=name)
+
+    status, answer = ask(local_aws, "POST", "/moto-api/reset", **headers)
+    assert (status, "The local AWS" in answer) == (403, True), answer
+    status, _ = ask(local_aws, "DELETE", f"/{name}", **headers)
+    assert status == 403
+
+    local_aws.client("s3").head_bucket(Bucket=name)
+
+
+def test_what_is_no_web_page_is_answered(local_aws: LocalAws) -> None:
+    own = local_aws.endpoint_url
+    for headers in (
+        {},
+        {"Origin": own},
+        {"Sec_Fetch_Site": "none"},
+        {"Sec_Fetch_Site": "same-origin", "Origin": own},
+        {"Host": "localhost:1234"},
+        {"Host": "LOCALHOST"},
+        {"Host": "[::1]:1"},
+    ):
+        assert ask(local_aws, "GET", "/moto-api/data.json", **headers)[0] == 200, headers
+
+
+@pytest.mark.parametrize("suffix", ["localhost", "s3.localhost", "s3.us-east-1.localhost"])
+def test_a_bucket_may_be_named_by_the_host(local_aws: LocalAws, suffix: str) -> None:
+    local_aws.client("s3").create_bucket(Bucket="in-the-host")
+    local_aws.client("s3").put_object(Bucket="in-the-host", Key="a", Body=b"found")
+    host = f"in-the-host.{suffix}:{urlsplit(local_aws.endpoint_url).port}"
+    request = AWSRequest("GET", f"http://{host}/a")
+    key = Credentials(local_aws.env["AWS_ACCESS_KEY_ID"], local_aws.env["AWS_SECRET_ACCESS_KEY"])
+    S3SigV4Auth(key, "s3", "us-east-1").add_auth(request)
+
+    assert ask(local_aws, "GET", "/a", **{**dict(request.headers), "Host": host}) == (200, "found")
+
+
+def test_an_sdk_hears_why_it_is_refused(local_aws: LocalAws) -> None:
+    def send(request: Any, **_: Any) -> None:
+        request.headers["Origin"] = "https://evil.example"
+
+    for service, call in (("s3", "list_buckets"), ("sqs", "list_queues"), ("sns", "list_topics")):
+        client = boto3.session.Session().client(
+            service,  # type: ignore[call-overload]
+            region_name="us-east-1",
+            endpoint_url=local_aws.endpoint_url,
+            aws_access_key_id=local_aws.env["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=local_aws.env["AWS_SECRET_ACCESS_KEY"],
+        )
+        client.meta.events.register("before-send", send)
+        with pytest.raises(ClientError, match="no requests from web pages") as caught:
+            getattr(client, call)()
+        assert caught.value.response["Error"]["Code"] == "AccessDenied"
+        client.close()
+
+
+def test_the_access_key_is_no_other_local_clouds(local_aws: LocalAws) -> None:
+    """Tools remember the account of an access key for good, and LocalStack's `test` is of another account."""
+    key = local_aws.env["AWS_ACCESS_KEY_ID"]
+    assert key not in {"test", "testing", "dummy", "local", "fake"}
+    assert re.fullmatch(r"\w{16,128}", key), "what the API of IAM and STS allows"
+    assert not key.startswith(("AKIA", "ASIA")), "or scanners for secrets would report it"
+    sts = local_aws.client("sts")
+    assert sts.get_access_key_info(AccessKeyId=key)["Account"] == local_aws.account_id
+
+
+def test_nobody_may_simulate_policies(local_aws: LocalAws) -> None:
+    """SDKs try, to warn of what a role lacks, and go on where they may not."""
+    with pytest.raises(ClientError, match="not authorized to perform: iam:SimulatePrincipalPolicy") as caught:
+        local_aws.client("iam").simulate_principal_policy(
+            PolicySourceArn="arn:aws:iam::123456789012:role/r", ActionNames=["s3:GetObject"]
+        )
+    assert caught.value.response["Error"]["Code"] == "AccessDenied"

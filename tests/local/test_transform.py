@@ -184,7 +184,10 @@ def test_what_create_transform_job_refuses(
     assert code == "ValidationException"
     assert says in message
     describe = aws.client("sagemaker").describe_transform_job
-    assert "Could not find transform job" in error_of(describe, TransformJobName="t-refused")[1]
+    assert (
+        "Could not find requested job with name: t-refused"
+        in error_of(describe, TransformJobName="t-refused")[1]
+    )
 
 
 def test_a_transform_job_is_announced_and_its_name_used_once(aws: InProcessContext, model: str) -> None:

@@ -48,6 +48,12 @@ _DYNAMODB = _six(
 _SAGEMAKER = _six("SageMaker.SdkClientException", "SageMaker.ThrottlingException")
 _DESCRIBE = dict.fromkeys(("SageMaker.SageMakerException", *_SAGEMAKER), 4)
 _S3 = _six("S3.S3Exception", "S3.SdkClientException")
+_LOGS = _six(
+    "CloudWatchLogs.CloudWatchLogsException",
+    "CloudWatchLogs.OperationAbortedException",
+    "CloudWatchLogs.ServiceUnavailableException",
+    "CloudWatchLogs.SdkClientException",
+)
 _SNS = _six("SNS.AmazonSNSException", "SNS.SdkClientException")
 _EXECUTIONS = _six("StepFunctions.AWSStepFunctionsException", "StepFunctions.SdkClientException")
 _DESCRIBE_EXECUTION = _six("Sfn.SfnException", "Sfn.SdkClientException")
@@ -109,6 +115,7 @@ EXPECTED: dict[str, dict[str, Task]] = {
         "DescribeModel": Task(_DESCRIBE, _UNLOCK),
         "DescribeEndpointConfig": Task(_DESCRIBE, _UNLOCK),
         "RecordRelease": Task(_DYNAMODB, _UNLOCK),
+        "KeepLogs": Task(_LOGS, _UNLOCK),
         "ReleaseLock": Task(_DYNAMODB, {UNFORESEEN: "Failed"}),
     },
 }

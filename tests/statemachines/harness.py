@@ -64,9 +64,15 @@ SETTINGS: dict[str, Any] = {
     },
     "hyperparameters": {"max_iter": "150", "loss": 'log "loss"'},
     "max_runtime_seconds": 3600,
-    "instance_types": {"processing": "ml.m5.large", "training": "ml.m5.xlarge", "serving": "ml.t2.medium"},
+    "instance_types": {
+        "processing": "ml.t3.large",
+        "training": "ml.m5.xlarge",
+        "transform": "ml.m5.large",
+        "serving": "ml.t2.medium",
+    },
     "serving_instance_count": 2,
     "poll_seconds": 15,
+    "log_retention_days": 30,
     "functions": {
         name: f"{_FUNCTION}:{name}:7" for name in ("ValidateDataset", "DecideGate", "ReportOutcome")
     },

@@ -152,6 +152,7 @@ ENDPOINT: dict[str, list[Any]] = {
     "DeleteEndpoint": [{}],
     "DescribeEndpoint": [described("Creating"), described("InService")],
     "RecordRelease": [{}],
+    "KeepLogs": [{}],
     "ReleaseLock": [{}],
 }
 

@@ -65,6 +65,7 @@ def test_a_first_deployment_creates_the_endpoint_and_records_the_release(harness
         "DescribeEndpoint",
         "IsServing",
         "RecordRelease",
+        "KeepLogs",
         "ReleaseLock",
         "HasFailed",
         "Finished",
@@ -101,11 +102,36 @@ def test_an_endpoint_in_service_is_updated(harness: Harness) -> None:
 
     assert "CreateEndpoint" not in result.path
     [update] = result.calls_of("UpdateEndpoint")
-    assert update == {
-        "EndpointName": "sluice-bank-dev",
-        "EndpointConfigName": "bank-dev-1",
-        "RetainAllVariantProperties": True,
-    }
+    # Without RetainAllVariantProperties, which would keep the old instance count for ever.
+    assert update == {"EndpointName": "sluice-bank-dev", "EndpointConfigName": "bank-dev-1"}
+
+
+def test_what_is_made_carries_its_project_and_its_data(harness: Harness) -> None:
+    result = deploy(harness)
+
+    project = [
+        {"Key": "sluice:project", "Value": "bank"},
+        {"Key": "sluice:environment", "Value": "dev"},
+    ]
+    version = {"Key": "sluice:dataset-version", "Value": DEPLOYMENT["dataset_version"]}
+    for state in ("CreateModel", "CreateEndpointConfig"):
+        [made] = result.calls_of(state)
+        assert made["Tags"] == [version, *project]
+    [made] = result.calls_of("CreateEndpoint")
+    assert made["Tags"] == project
+
+
+def test_the_servers_log_is_not_kept_for_ever(harness: Harness) -> None:
+    [kept] = deploy(harness).calls_of("KeepLogs")
+    assert kept == {"LogGroupName": "/aws/sagemaker/Endpoints/sluice-bank-dev", "RetentionInDays": 30}
+
+
+def test_a_log_that_keeps_for_ever_takes_nothing_from_a_release(harness: Harness) -> None:
+    missing = Failure("CloudWatchLogs.ResourceNotFoundException", "The specified log group does not exist.")
+    result = deploy(harness, KeepLogs=[missing])
+
+    assert result.output == DEPLOYED
+    assert result.path[-4:] == ["KeepLogs", "ReleaseLock", "HasFailed", "Finished"]
 
 
 def test_an_endpoint_whose_name_only_contains_ours_is_not_ours(harness: Harness) -> None:

@@ -17,18 +17,23 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from moto.cloudwatch.models import CloudWatchBackend
+from moto.cloudwatch.responses import CloudWatchResponse
 from moto.sagemaker.models import FakeEndpointConfig, SageMakerModelBackend
 from moto.sagemaker.responses import SageMakerResponse
 from moto.sagemakerruntime.responses import SageMakerRuntimeResponse
 from moto.server import ThreadedMotoServer
 
-from local import images, sagemaker
+from local import images, metric_queries, sagemaker
 from local.context import Context
 
 PROGRAMS = Path(__file__).parent / "images"
 ROLE = "arn:aws:iam::123456789012:role/SageMakerRole"
 REGISTRY = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
-PATCHED = (SageMakerResponse, SageMakerRuntimeResponse, SageMakerModelBackend, FakeEndpointConfig)
+PATCHED = (
+    *(SageMakerResponse, SageMakerRuntimeResponse, SageMakerModelBackend, FakeEndpointConfig),
+    *(CloudWatchBackend, CloudWatchResponse),
+)
 
 
 class InProcessContext(Context):
@@ -48,8 +53,8 @@ class InProcessContext(Context):
                 service,
                 region_name=self.region,
                 endpoint_url=self.endpoint_url,
-                aws_access_key_id="test",
-                aws_secret_access_key="test",
+                aws_access_key_id=self.aws_env()["AWS_ACCESS_KEY_ID"],
+                aws_secret_access_key=self.aws_env()["AWS_SECRET_ACCESS_KEY"],
                 config=Config(retries={"total_max_attempts": 1}, parameter_validation=False),
             )
         return self.own_clients[service]
@@ -87,12 +92,14 @@ def running(state_dir: Path) -> Iterator[InProcessContext]:
         server.start()
         _, port = server.get_host_and_port()
         context = InProcessContext(port=port, state_dir=state_dir)
+        metric_queries.install()
         sagemaker.install(context)
         context.client("s3").create_bucket(Bucket="data")
         yield context
         client = context.client("sagemaker")
-        for summary in client.list_endpoints()["Endpoints"]:
-            client.delete_endpoint(EndpointName=summary["EndpointName"])
+        for page in client.get_paginator("list_endpoints").paginate():
+            for summary in page["Endpoints"]:
+                client.delete_endpoint(EndpointName=summary["EndpointName"])
         wait_for(lambda: not client.list_endpoints()["Endpoints"])
         context.end()
         server.stop()

@@ -74,8 +74,8 @@ class LocalAws:
                     service,
                     region_name=key[1],
                     endpoint_url=self.endpoint_url,
-                    aws_access_key_id="test",
-                    aws_secret_access_key="test",
+                    aws_access_key_id=self.env["AWS_ACCESS_KEY_ID"],
+                    aws_secret_access_key=self.env["AWS_SECRET_ACCESS_KEY"],
                     config=Config(max_pool_connections=32, retries={"total_max_attempts": 1}),
                 )
             return self._clients[key]

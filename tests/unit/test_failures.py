@@ -191,15 +191,62 @@ def test_a_job_that_somebody_stopped_is_not_called_late(times: dict[str, int]) -
     assert "somebody stopped the job" in str(found)
 
 
+LIMIT = (
+    "The account-level service limit '{}' is 0 Instances, with current utilization of 0 Instances and a request "
+    "delta of 1 Instances. (Service: AmazonSageMaker; Status Code: 400; Error Code: ResourceLimitExceeded)"
+)
+
+
 @pytest.mark.parametrize(
-    ("error", "cause"),
+    ("state", "quota", "setting"),
     [
-        ("States.TaskFailed", json.dumps({**TRAINING, "FailureReason": "CapacityError: none left"})),
-        ("SageMaker.ResourceLimitExceededException", "The account-level service limit is 0 Instances"),
+        ("BuildTrainingSet", "ml.m5.large for processing job usage", "-c processing_instance_type="),
+        ("EvaluateModel", "Number of instances across all processing jobs", "-c processing_instance_type="),
+        ("TrainModel", "ml.m5.large for training job usage", "[model] in project.toml"),
+        ("PredictChallenger", "ml.m5.large for transform job usage", "-c transform_instance_type="),
+        ("PredictChampion", "ml.m5.large for transform job usage", "-c transform_instance_type="),
+        ("DeployModel", "ml.t2.medium for endpoint usage", "[serving] in project.toml"),
     ],
 )
-def test_a_quota_is_answered_with_what_to_do_about_it(error: str, cause: str) -> None:
-    assert "higher quota" in str(told("TrainModel", cause, error))
+def test_a_quota_names_itself_and_the_setting_that_chooses_the_instances(
+    state: str, quota: str, setting: str
+) -> None:
+    for cause in (
+        LIMIT.format(quota),
+        {"ExecutionArn": "arn:…:deployment:1", "Status": "FAILED", "Cause": LIMIT.format(quota)},
+    ):
+        text = str(told(state, cause, "SageMaker.ResourceLimitExceededException"))
+        to_do = text[text.index("to do") :]
+        assert f"'{quota}'" in to_do
+        assert setting in to_do
+        assert "sluice preflight" in to_do
+        assert text.count("instance_type") == 1
+
+
+def test_the_quota_that_is_named_decides_not_the_state() -> None:
+    text = str(told("DeployModel", LIMIT.format("training-job/ml.p2.xlarge")))
+    assert "[model] in project.toml" in text
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "setting"),
+    [
+        ("TrainModel", "CapacityError: Unable to provision requested ML compute capacity.", "[model]"),
+        ("BuildTrainingSet", "ClientError: InsufficientInstanceCapacity", "processing_instance_type"),
+    ],
+)
+def test_without_capacity_another_type_or_another_hour_helps(state: str, reason: str, setting: str) -> None:
+    job = {"TrainModel": TRAINING, "BuildTrainingSet": PROCESSING}[state]
+    text = str(told(state, {**job, "FailureReason": reason}))
+    assert setting in text
+    assert "later" in text
+    assert "quota" not in text
+
+
+def test_a_limit_of_another_service_is_no_matter_of_instances() -> None:
+    text = str(told("NotifyOutcome", "Rate limit: too much", "SNS.LimitExceededException"))
+    assert "ask AWS for more" in text
+    assert "instance_type" not in text
 
 
 def test_a_missing_permission_is_answered_with_what_to_do_about_it() -> None:
@@ -236,7 +283,7 @@ def test_any_other_cause_is_handed_on(cause: str) -> None:
             "User: arn:u is not authorized to perform: sagemaker:CreateModel",
             ["not authorized", "deploy the stack again"],
         ),
-        ("The account-level service limit is 0", ["service limit", "higher quota"]),
+        ("The account-level service limit is 0", ["service limit", "ask AWS for more", "[serving] in project.toml"]),
         ("it has 'quotes', \"quotes\" and\nlines", ["it has 'quotes', \"quotes\" and\nlines"]),
     ],
 )

@@ -44,6 +44,7 @@ class TestReading:
             ("a|b\n1,2,3,4,5,6|x\n6,5,4,3,2,1|y\n", "|", ["a", "b"]),
             ("name, first;name, last\nDoe, J;Roe, A\nPoe, E;Foe, F\n", ";", ["name, first", "name, last"]),
             ("a;b\n1,5;2,5\n3,5;4,5\n", ";", ["a", "b"]),
+            ("a b c\n1,5 2,5 3,5\n4,5 5,5 6,5\n", " ", ["a", "b", "c"]),
             ("a,b;c\nx,1;2\ny,3;4\n", ",", ["a", "b;c"]),
             ("a, b, c\n1, 2, 3\n4, 5, 6\n", ",", ["a", "b", "c"]),
             ("a,b,c\n1,2,3\n4,5,6\n", ",", ["a", "b", "c"]),

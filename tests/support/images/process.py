@@ -12,6 +12,9 @@ act = sys.argv[1]
 if act == "fail":
     (base / "output/message").write_text("column tenure is missing")
     sys.exit(7)
+if act == "long":
+    (base / "output/message").write_text("x" + "ü" * 1000)
+    sys.exit(1)
 if act == "silent":
     sys.exit(1)
 if act == "hang":

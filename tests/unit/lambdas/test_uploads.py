@@ -87,6 +87,8 @@ def test_an_object_deleted_while_it_is_read_is_named(s3: FakeS3) -> None:
         ("incoming/a.csv", "does not begin with incoming/training/"),
         ("incoming/training/a.xlsx", ".xlsx"),
         ("incoming/training/a", "no ending"),
+        ("incoming/training/a.csv/", "no ending"),
+        ("incoming/training/", "no ending"),
     ],
 )
 @pytest.mark.usefixtures("s3")

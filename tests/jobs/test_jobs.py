@@ -153,6 +153,16 @@ def test_a_failure_fits_into_its_file(binary: Trained, tmp_path: Path) -> None:
     assert '"fix": "' in run.reason
 
 
+def test_a_model_is_for_everybody_to_read_whatever_the_projects_umask(
+    binary: Trained, tmp_path: Path
+) -> None:
+    job = Job(tmp_path, hooks={"train.py": "import os\nos.umask(0o077)\n" + TRAIN})
+    assert job.train(binary.train_set).code == 0
+    made = list((tmp_path / "model").rglob("*"))
+    assert {path.stat().st_mode & 0o777 for path in made if path.is_file()} == {0o604}
+    assert any(path.suffix == ".joblib" for path in made)
+
+
 def test_sigterm_ends_a_job_and_its_child(binary: Trained, tmp_path: Path) -> None:
     hook = "import time\ndef build_model(h):\n    print('waiting', flush=True)\n    time.sleep(600)\n"
     job = Job(tmp_path, hooks={"train.py": hook})
