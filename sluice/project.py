@@ -9,7 +9,7 @@ import tomllib
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -174,6 +174,7 @@ class Gates(_Table):
     compare: str = ""
     tolerance: Annotated[float, Field(ge=0)] = 0.0
     min_held_out_rows: Annotated[int, Field(ge=1)] = 50
+    unjudged_champion: Literal["minimums", "reject"] = "minimums"
 
 
 class Serving(_Table):

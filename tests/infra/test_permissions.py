@@ -63,6 +63,22 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
         f"{ARTIFACTS}/training-sets/*/summary/training_set.json": ["s3:GetObject"],
         f"{ARTIFACTS}/reports/*/report.json": PUT,
         f"{ARTIFACTS}/reports/*/report.html": PUT,
+        sagemaker("endpoint", "sluice-bank-prod"): ["sagemaker:DescribeEndpoint"],
+    },
+    "Functions/ReportEndingRole": {
+        "<FunctionsReportEndingLogs>": LOGS,
+        ARTIFACTS: ["s3:ListBucket"],
+        f"{ARTIFACTS}/reports/*/validation.json": ["s3:GetObject"],
+        f"{ARTIFACTS}/reports/*/evaluation/evaluation.json": ["s3:GetObject"],
+        f"{ARTIFACTS}/training-sets/*/summary/training_set.json": ["s3:GetObject"],
+        f"{ARTIFACTS}/reports/*/report.json": PUT,
+        f"{ARTIFACTS}/reports/*/report.html": PUT,
+        f"{ARTIFACTS}/reports/*/told.json": ["s3:GetObject", *PUT],
+        sagemaker("endpoint", "sluice-bank-prod"): ["sagemaker:DescribeEndpoint"],
+        f"arn:<Partition>:states:{ACCOUNT}:execution:sluice-bank-prod-training:*": [
+            "states:GetExecutionHistory"
+        ],
+        "<Outcomes>": ["sns:Publish"],
     },
     "SageMakerRole": {
         ARTIFACTS: ["s3:ListBucket"],
@@ -107,7 +123,12 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
             ]
             for kind in ("Training", "Processing", "Transform")
         },
-        sagemaker("model", f"bank-prod-{DIGITS}"): ["sagemaker:CreateModel", "sagemaker:AddTags"],
+        ARTIFACTS: ["s3:ListBucket"],
+        sagemaker("model", f"bank-prod-{DIGITS}"): [
+            "sagemaker:CreateModel",
+            "sagemaker:DescribeModel",
+            "sagemaker:AddTags",
+        ],
         "<SageMakerRole>": ["iam:PassRole"],
         "<MachinesDeployment>": ["states:StartExecution"],
         f"arn:<Partition>:states:{ACCOUNT}:execution:<MachinesDeployment.Name>:*": [
@@ -131,9 +152,14 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
     "Machines/DeploymentRole": {
         "*": [*MACHINE_LOGS["*"], "sagemaker:ListEndpoints"],
         "<ReleasesTable>": ["dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:DeleteItem"],
-        sagemaker("model", f"bank-prod-{DIGITS}"): ["sagemaker:CreateModel", "sagemaker:AddTags"],
+        sagemaker("model", f"bank-prod-{DIGITS}"): [
+            "sagemaker:CreateModel",
+            "sagemaker:DescribeModel",
+            "sagemaker:AddTags",
+        ],
         sagemaker("endpoint-config", f"bank-prod-{DIGITS}"): [
             "sagemaker:CreateEndpointConfig",
+            "sagemaker:DescribeEndpointConfig",
             "sagemaker:AddTags",
             "sagemaker:CreateEndpoint",
             "sagemaker:UpdateEndpoint",
@@ -278,6 +304,9 @@ def actions(resource: str, arguments: dict[str, Any]) -> set[str]:
         return {"lambda:InvokeFunction"}
     if resource == "aws-sdk:s3:copyObject":
         return {"s3:GetObject", "s3:PutObject"}
+    if resource == "aws-sdk:s3:listObjectsV2":
+        return {"s3:ListBucket"}
+    resource = resource.replace("aws-sdk:sfn:", "states:")
     service, verb = resource.removeprefix("aws-sdk:").split(":")[:2]
     service = {"cloudwatchlogs": "logs"}.get(service, service)
     verb = verb.removesuffix(".sync")

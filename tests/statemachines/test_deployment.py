@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from sluice import errors
 from sluice.payloads.deployment import DeploymentResult
+from sluice.payloads.training import StateFailure
 from tests.statemachines.harness import Failure, Harness, Run
 from tests.statemachines.scenarios import DEPLOYED, DEPLOYMENT, ENDPOINT, MODEL_URI, described, endpoint
 
@@ -22,6 +24,12 @@ LOCKED = [
     "DescribeEndpoint",
     "RecordRelease",
 ]
+
+
+def failed(result: Run) -> tuple[str, str, str]:
+    """The failure of a state that the cause hands on: its state, error and cause."""
+    failure = StateFailure.model_validate_json(str(result.cause))
+    return failure.state, failure.error, failure.cause
 
 
 def deploy(harness: Harness, **outcomes: list[Any]) -> Run:
@@ -230,17 +238,19 @@ def test_a_held_lock_is_waited_for(harness: Harness) -> None:
 def test_a_lock_that_is_never_free_fails_and_is_left_alone(harness: Harness) -> None:
     result = deploy(harness, AcquireLock=[HELD])
 
-    assert (result.error, result.cause) == (
-        "DeploymentFailed",
-        "another deployment holds the release lock of sluice-bank-dev",
-    )
+    assert result.error == "DeploymentFailed"
+    told = errors.from_wire(str(result.cause))
+    assert told is not None
+    assert (told.name, told.what) == ("DeploymentFailed", "another deployment holds the release lock")
+    assert "sluice-bank-dev" in told.where
+    assert told.fix
     assert result.path == ["Begin", "AcquireLock", "Failed"]
 
 
 def test_a_table_that_cannot_be_reached_is_not_called_a_held_lock(harness: Harness) -> None:
     result = deploy(harness, AcquireLock=[Failure("DynamoDB.AccessDeniedException", "no access")])
 
-    assert result.cause == "AcquireLock: DynamoDB.AccessDeniedException: no access"
+    assert failed(result) == ("AcquireLock", "DynamoDB.AccessDeniedException", "no access")
     assert "ReleaseLock" not in result.path
 
 
@@ -250,7 +260,8 @@ def test_a_failure_under_the_lock_releases_it_and_keeps_its_cause(harness: Harne
 
     result = deploy(harness, **{**reaching(state), **broken})
 
-    assert (result.error, result.cause) == ("DeploymentFailed", f"{state}: Broken: why it broke")
+    assert result.error == "DeploymentFailed"
+    assert failed(result) == (state, "Broken", "why it broke")
     assert result.path[-3:] == ["ReleaseLock", "HasFailed", "Failed"]
     assert len(result.calls_of("ReleaseLock")) == 1
 
@@ -266,4 +277,4 @@ def test_a_lost_lock_is_a_failure_of_its_own(harness: Harness) -> None:
 def test_a_lost_lock_does_not_hide_the_first_failure(harness: Harness) -> None:
     result = deploy(harness, CreateModel=[Failure("Broken", "why it broke")], ReleaseLock=[HELD])
 
-    assert result.cause == "CreateModel: Broken: why it broke"
+    assert failed(result) == ("CreateModel", "Broken", "why it broke")

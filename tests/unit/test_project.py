@@ -51,7 +51,13 @@ def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
             "instance_type": "ml.m5.large",
             "image": None,
         },
-        "gates": {"minimum": {}, "compare": "roc_auc", "tolerance": 0.0, "min_held_out_rows": 50},
+        "gates": {
+            "minimum": {},
+            "compare": "roc_auc",
+            "tolerance": 0.0,
+            "min_held_out_rows": 50,
+            "unjudged_champion": "minimums",
+        },
         "serving": {"instance_type": "ml.t2.medium", "instance_count": 1},
     }
     assert project.name == "bank"
