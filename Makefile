@@ -19,7 +19,7 @@ unexport VIRTUAL_ENV
 
 SOURCES := sluice cli local lambdas containers examples benchmarks tests
 
-.PHONY: help setup demo test test-unit coverage mutants nightly sanitize fuzz check lint types layers dockerfiles synth templates bench bench-serving smoke-aws smoke-local soak clean
+.PHONY: help setup demo test test-unit coverage mutants nightly sanitize fuzz test-sdk check lint types layers dockerfiles synth templates bench bench-serving smoke-aws smoke-local soak clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | column -t -s "$$(printf '\t')"
@@ -53,9 +53,9 @@ build/.native: $(wildcard containers/compiled/native/*) | .venv/.ready
 demo: setup ## local AWS, cdk deploy of examples/churn, upload, training, endpoint, predictions
 	.venv/bin/sluice demo
 
-test: setup ## all tests
+test: setup ## all tests but those of the SDKs (make test-sdk)
 	.venv-infra/bin/python -m pytest -q tests/infra
-	.venv/bin/python -m pytest -q --ignore=tests/infra
+	.venv/bin/python -m pytest -q --ignore=tests/infra --ignore=tests/sdk
 
 test-unit: setup ## the inner loop: what needs no socket and no local AWS
 	.venv/bin/python -m pytest -q tests/unit
@@ -70,7 +70,7 @@ mutants: setup ## deliberate mistakes, each of which the tests must catch (tests
 
 nightly: setup ## what takes too long for every change: all of it, and red at the end if any was
 	failed=
-	for target in mutants coverage sanitize fuzz smoke-local soak; do $(MAKE) $$target || failed="$$failed $$target"; done
+	for target in mutants coverage sanitize fuzz smoke-local test-sdk soak; do $(MAKE) $$target || failed="$$failed $$target"; done
 	test -z "$$failed" || { echo "failed:$$failed" >&2; exit 1; }
 
 sanitize: setup ## the native code's tests under AddressSanitizer and UBSan, built apart in build/sanitized
@@ -83,6 +83,15 @@ fuzz: setup ## long fuzzing of the serving container, for the night; what it fin
 	$(UV) run --frozen --with 'atheris<4' python -m tests.unit.containers.fuzz_serving build/fuzz \
 	  -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=30
 
+# The SDKs pull in what cannot live in one environment with ours, or with each other.
+build/sdk/%/.ready: tests/sdk/requirements/%.txt | .venv/.ready
+	$(UV) venv --quiet --clear --python $(PYTHON) $(@D)
+	$(UV) pip install --quiet --python $(@D)/bin/python --requirement $<
+	touch $@
+
+test-sdk: setup build/sdk/sdk2/.ready build/sdk/sdk3/.ready build/sdk/awscli/.ready ## the SageMaker SDKs 2 and 3 and the AWS CLI, unmodified, on the local AWS
+	.venv/bin/python -m pytest -q tests/sdk
+
 check: setup lint types layers dockerfiles templates ## all static checks
 
 lint: setup
@@ -90,7 +99,7 @@ lint: setup
 	.venv/bin/ruff format --check .
 
 types: setup
-	.venv/bin/mypy --exclude '^(tests/infra|build|cdk.out|benchmarks/serving/peers)/' $(SOURCES)
+	.venv/bin/mypy --exclude '^(tests/infra|tests/sdk/programs|build|cdk.out|benchmarks/serving/peers)/' $(SOURCES)
 	.venv-infra/bin/mypy infra tests/infra
 
 layers: setup

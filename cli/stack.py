@@ -173,6 +173,7 @@ def stop_detached(stack: Stack) -> None:
 def deploy(project_folder: Path, local: LocalAws) -> Stack:
     """Start `local` and deploy the project to it with the unmodified CDK CLI."""
     project = Project.load(project_folder)  # a mistake in it is said before anything starts
+    toolchain.check_cache()
     toolchain.ensure_installed()
     log = local.state_dir / "cdk.log"
     assembly = local.state_dir / "cdk.out"

@@ -37,7 +37,26 @@ def tool_env(aws_env: dict[str, str]) -> dict[str, str]:
     env.update(aws_env)
     env["PATH"] = os.pathsep.join([str(ROOT / ".venv" / "bin"), env.get("PATH", os.defpath)])
     env["CDK_DISABLE_CLI_TELEMETRY"] = "1"
+    # What the CDK CLI keeps for good (which account an access key is of) is none of the person's own CLI.
+    env["CDK_HOME"] = str(Path(aws_env["SLUICE_LOCAL_STATE"]) / "cdk-home")
     return env
+
+
+def check_cache() -> None:
+    """Check that the tools can keep what they unpack; where they cannot, jsii waits for a lock for minutes.
+
+    Raises:
+        ToolFailed: they cannot.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    there = next(each for each in (cache, *cache.parents) if each.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise ToolFailed(
+            f"nothing can be written to {cache}",
+            where=str(there),
+            why="the CDK CLI and uv keep there what they unpack and download",
+            fix="set HOME or XDG_CACHE_HOME to a folder that can be written",
+        )
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,10 @@ class Fleet:
         if plan.model_data_url:
             storage.download_model(self._context.client("s3", self._region), plan.model_data_url, model)
         serving = Serving(
-            subject=f"production variant {plan.name}",
+            unhealthy=(
+                f"The primary container for production variant {plan.name} did not pass the ping health check. "
+                "Please check CloudWatch logs for this endpoint."
+            ),
             image=image,
             environment=plan.environment,
             root=root,

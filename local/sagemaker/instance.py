@@ -33,7 +33,7 @@ MAX_RESTART_PAUSE_SECONDS = 30.0
 class Serving:
     """What an instance runs."""
 
-    subject: str  # what it runs for, as AWS's failure reasons name it: "production variant AllTraffic"
+    unhealthy: str  # the failure reason, in AWS's words, where it does not come up
     image: images.Image
     environment: dict[str, str]
     root: Path
@@ -126,7 +126,7 @@ class Instance:
                 if _is_taken(port):
                     raise PortTaken
                 container.drain()
-                raise JobFailed(self._unhealthy(f"the process ended with exit code {container.exit_code}"))
+                raise self._unhealthy(f"the process ended with exit code {container.exit_code}")
             if self._stopping.is_set():
                 raise JobFailed("The endpoint was deleted while it started.")
             try:
@@ -139,15 +139,12 @@ class Instance:
                 last = f"/ping answered {answer.status}"
             if time.monotonic() > deadline:
                 limit = f"{self._serving.health_check_seconds:g} s"
-                raise JobFailed(self._unhealthy(f"within {limit}: {last}"))
+                raise self._unhealthy(f"not healthy within {limit}: {last}")
 
-    def _unhealthy(self, why: str) -> str:
-        text = (
-            f"The primary container for {self._serving.subject} did not pass the ping health check. Please "
-            f"check its CloudWatch logs. ({why})"
-        )
-        tail = self._log.tail
-        return f"{text} Last output: {tail[-1]}" if tail else text
+    def _unhealthy(self, why: str) -> JobFailed:
+        """The failure; AWS's reason says where to look, and there we say why."""
+        self._log.write([why])
+        return JobFailed(self._serving.unhealthy)
 
     def _supervise(self, container: Container) -> None:
         """Replace the process each time it dies, as SageMaker replaces a failed instance."""

@@ -6,7 +6,6 @@ import logging
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -19,18 +18,16 @@ logger = logging.getLogger(__name__)
 
 READ_SIZE = 65_536
 MAX_EVENT_CHARACTERS = 60_000  # CloudWatch allows 256 KB an event; four bytes a character at worst
-TAIL_LINES = 20
 
 
 class LogStream:
-    """One CloudWatch log stream and the last lines written to it."""
+    """One CloudWatch log stream."""
 
     def __init__(self, context: Context, region: str, group: str, stream: str) -> None:
         self.group = group
         self.stream = stream
         self._context = context
         self._client = context.client("logs", region)
-        self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._lock = threading.Lock()
         for create, name in (
             (self._client.create_log_group, {"logGroupName": group}),
@@ -41,13 +38,8 @@ class LogStream:
             except self._client.exceptions.ResourceAlreadyExistsException:
                 continue  # the group is shared by all jobs; an endpoint's stream survives a restart
 
-    @property
-    def tail(self) -> list[str]:
-        return list(self._tail)
-
     def write(self, lines: list[str]) -> None:
         """Put the lines; a log service that does not answer must not stop the process that logs."""
-        self._tail.extend(line for line in lines if line.strip())
         events = [
             {"timestamp": int(time.time() * 1000), "message": line[:MAX_EVENT_CHARACTERS]}
             for line in lines

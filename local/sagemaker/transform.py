@@ -57,7 +57,7 @@ class TransformJob(Job):
         inputs, outputs = self.root / "input", self.root / "output"
         storage.download_prefix(s3, self._input["DataSource"]["S3DataSource"]["S3Uri"], inputs)
         serving = Serving(
-            subject=f"transform job {self.name}",
+            unhealthy=f"AlgorithmError: {SEE_LOGS}",
             image=image,
             environment=self._environment(),
             root=self.root,
@@ -111,12 +111,12 @@ class TransformJob(Job):
         end = b"\n" if self._output.get("AssembleWith") == "Line" else b""
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("wb") as sink:
-            for body in self._bodies(source):
+            for body in self._bodies(source, log):
                 self.check_stopped()
                 # As AWS says it: a newline "at the end of every transformed record", whatever it ends in.
                 sink.write(self._invoke(instance, body, source.name, log) + end)
 
-    def _bodies(self, source: Path) -> Iterator[bytes]:
+    def _bodies(self, source: Path, log: LogStream) -> Iterator[bytes]:
         limit = self.request.get("MaxPayloadInMB", MAX_PAYLOAD_MB) * MEGABYTE
         by_line = self._input.get("SplitType", "None") == "Line"
         single = self.request.get("BatchStrategy", "MultiRecord") == "SingleRecord"
@@ -124,10 +124,9 @@ class TransformJob(Job):
         with source.open("rb") as file:
             for record in file if by_line else [file.read()]:
                 if len(record) > limit:
-                    raise JobFailed(
-                        f"ClientError: {SEE_LOGS} (a record of {source.name} has {len(record)} bytes, more "
-                        f"than MaxPayloadInMB allows)"
-                    )
+                    text = f"a record of {len(record)} bytes is more than MaxPayloadInMB allows"
+                    log.write([f"{source.name}: {text}"])
+                    raise JobFailed(f"ClientError: {SEE_LOGS}")
                 if body and (single or len(body) + len(record) > limit):
                     yield body
                     body = b""
@@ -138,7 +137,6 @@ class TransformJob(Job):
     def _invoke(self, instance: Instance, body: bytes, name: str, log: LogStream) -> bytes:
         client = self.request.get("ModelClientConfig") or {}
         attempts = client.get("InvocationsMaxRetries", MAX_RETRIES) + 1
-        problem = ""
         for _ in range(attempts):
             pool = instance.pool
             try:
@@ -164,8 +162,8 @@ class TransformJob(Job):
             problem = _told(answer)
             log.write([f"{name}: {problem}"])
             if answer.status < 500:
-                raise JobFailed(f"ClientError: {SEE_LOGS} ({name}: {problem})")
-        raise JobFailed(f"AlgorithmError: {SEE_LOGS} ({name}: {problem})")
+                raise JobFailed(f"ClientError: {SEE_LOGS}")
+        raise JobFailed(f"AlgorithmError: {SEE_LOGS}")
 
     def _headers(self, body: bytes) -> dict[str, str]:
         headers = {"Content-Length": str(len(body))}

@@ -512,7 +512,8 @@ def test_a_dead_process_is_replaced(aws: InProcessContext, endpoint: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("act", "says"), [("die", "exit code 9) Last output: no such model"), ("sick", "/ping answered 503")]
+    ("act", "says"),
+    [("die", "the process ended with exit code 9"), ("sick", "not healthy within 1 s: /ping answered 503")],
 )
 def test_an_unhealthy_endpoint_fails(aws: InProcessContext, act: str, says: str) -> None:
     put_model(aws, act, ACT=act)
@@ -520,8 +521,11 @@ def test_an_unhealthy_endpoint_fails(aws: InProcessContext, act: str, says: str)
     client.create_endpoint(EndpointName=act, EndpointConfigName=act)
     described = settled(aws, act)
     assert described["EndpointStatus"] == "Failed"
-    assert "did not pass the ping health check" in described["FailureReason"]
-    assert says in described["FailureReason"]
+    assert described["FailureReason"] == (
+        "The primary container for production variant AllTraffic did not pass the ping health check. "
+        "Please check CloudWatch logs for this endpoint."
+    )
+    assert says in log_lines(aws, f"/aws/sagemaker/Endpoints/{act}", "AllTraffic/")
     assert "not found" in error_of(invoke, aws=aws, name=act)[1]
     code, message = error_of(client.update_endpoint, EndpointName=act, EndpointConfigName=act)
     assert code == "ValidationException"
