@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable
+from itertools import islice
 from typing import Protocol
 
 # What all bodies that are still arriving may hold, and all answers that nobody takes: over ten of the largest.
@@ -10,8 +13,24 @@ MOST_ARRIVING_BYTES = 128 * 1024 * 1024
 MOST_UNREAD_BYTES = 128 * 1024 * 1024
 
 
+# So long, in one turn of the event loop, the bytes of all connections together may be parsed: the rest waits.
+_TURN_SECONDS = 0.002
+
+# So many requests that waited for others of their connections are begun in one turn.
+_STARTED_AT_ONCE = 8
+
+# Of so many the one that waits for the longest goes: nearly as good as of all, which are too many to look at.
+_LOOKED_AT = 32
+
+
 class Connection(Protocol):
     """What is asked of a connection."""
+
+    def parse_on(self) -> bool:
+        """Parse the next few bytes of what was read; True where there are more, and nothing before them."""
+
+    def start_next(self) -> None:
+        """Begin to work on the request that has waited for those before it on its connection."""
 
     def waits_since(self) -> tuple[bool, float] | None:
         """Since when it is the client who has to do something; None while the client waits for us.
@@ -44,6 +63,44 @@ class Budget:
         self._total -= self._held.pop(connection, 0)
 
 
+class Turns:
+    """Has connections go on by turns with what they have read, so that no one's flood keeps the others waiting."""
+
+    def __init__(self) -> None:
+        self._starting: dict[Connection, None] = {}
+        self._waiting: dict[Connection, None] = {}
+        self._is_called = False
+
+    def wait(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
+        """Have the connection parse on, soon."""
+        self._waiting[connection] = None
+        self._call(loop)
+
+    def wait_to_start(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
+        """Have the connection start its next request, soon; what came alone does not wait for this."""
+        self._starting[connection] = None
+        self._call(loop)
+
+    def _call(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._is_called:
+            self._is_called = True
+            loop.call_soon(self._run, loop)
+
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        for connection in list(islice(self._starting, _STARTED_AT_ONCE)):
+            del self._starting[connection]
+            connection.start_next()
+        until = time.perf_counter() + _TURN_SECONDS
+        while self._waiting and time.perf_counter() < until:
+            connection = next(iter(self._waiting))
+            del self._waiting[connection]
+            if connection.parse_on():
+                self._waiting[connection] = None
+        self._is_called = False
+        if self._waiting or self._starting:
+            self._call(loop)
+
+
 class Limits:
     """The connections of a worker.
 
@@ -64,23 +121,31 @@ class Limits:
         self.arriving = Budget(arriving)
         self.unread = Budget(unread)
         self._most = connections
-        self._open: set[Connection] = set()
+        self.turns = Turns()
+        self._open: dict[Connection, None] = {}
 
     def admit(self, connection: Connection) -> bool:
         """Take the connection in; False where there is no room and nobody may be sent away for it."""
         has_room = len(self._open) < self._most or self._make_room()
-        self._open.add(connection)
+        self._open[connection] = None
         return has_room
 
     def leave(self, connection: Connection) -> None:
-        self._open.discard(connection)
+        self._open.pop(connection, None)
         self.arriving.release(connection)
         self.unread.release(connection)
 
     def _make_room(self) -> bool:
-        waiting = ((since, other) for other in self._open if (since := other.waits_since()) is not None)
-        longest = min(waiting, key=lambda pair: pair[0], default=None)
-        if longest is None:
+        waiting: list[tuple[tuple[bool, float], Connection]] = []
+        for looked_at, connection in enumerate(list(self._open), start=1):
+            del self._open[connection]  # to the end: the next look is at others
+            self._open[connection] = None
+            since = connection.waits_since()
+            if since is not None:
+                waiting.append((since, connection))
+            if waiting and looked_at >= _LOOKED_AT:
+                break
+        if not waiting:
             return False
-        longest[1].drop()
+        min(waiting, key=lambda pair: pair[0])[1].drop()
         return True

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -23,10 +22,7 @@ MOST_HEAD_BYTES = 64 * 1024
 MOST_DRAINED_BYTES = 64 * 1024 * 1024
 
 # The parser does not say where in what it was fed a request began: it is fed no more than this at once.
-_SLICE_BYTES = 8 * 1024
-
-# So long one connection's bytes may be parsed before others have their turn.
-_TURN_SECONDS = 0.002
+_SLICE_BYTES = 4 * 1024
 
 # What the next byte belongs to.
 _BETWEEN, _HEAD, _BODY = range(3)
@@ -52,7 +48,7 @@ class Corked:
 
     def __init__(self, transport: Any, on_close: Callable[[], None] | None = None) -> None:
         self._transport = transport
-        self._on_close = on_close or self.hang_up
+        self._on_close = on_close
         self.is_closing = transport.is_closing  # asked several times a request: not by way of __getattr__
         self._pending: list[bytes] = []
 
@@ -87,10 +83,14 @@ class Corked:
 
     def close(self) -> None:
         self.flush()
-        if self.is_closing():
+        if self._on_close is None or self.is_closing():
             self._transport.close()
         else:
             self._on_close()
+
+    def forget_owner(self) -> None:
+        """Refer no more to who gave `on_close`."""
+        self._on_close = None
 
     def hang_up(self) -> None:
         """Close, also where the client is still sending."""
@@ -137,7 +137,8 @@ class Protocol(HttpToolsProtocol):
         self._framing_bytes = 0  # fed since then, and the end of it is still to come
         self._arrived_bytes = 0  # of a body that does not come in one piece
         self._drained_bytes = 0
-        self._unfed = b""  # read, and not parsed yet
+        self._unfed = b""  # read, and from this place on not parsed yet
+        self._unfed_from = 0
         self._since = 0.0
         self._deadline = _NEVER
         self._alarm: asyncio.TimerHandle | None = None
@@ -163,6 +164,9 @@ class Protocol(HttpToolsProtocol):
             if alarm is not None:
                 alarm.cancel()
         super().connection_lost(exc)
+        # Not only when the collector comes by: a head may hold thousands of objects, and floods are quick.
+        self.transport.forget_owner()
+        self.scope = self.headers = None  # type: ignore[assignment]
 
     def waits_since(self) -> tuple[bool, float] | None:
         """Since when, by the loop's clock, the client has to do something; see `limits.Connection`."""
@@ -262,8 +266,11 @@ class Protocol(HttpToolsProtocol):
         elif len(data) <= _SLICE_BYTES:
             self._feed(data)
         else:
+            # Others have their turns between its pieces, and reading waits for its end.
             self._unfed = data
-            self._feed_on()
+            self.flow.is_held = True
+            self.flow.pause_reading()
+            self.limits.turns.wait(self, self.loop)
 
     def _feed(self, data: bytes | memoryview) -> None:
         self._moved = False
@@ -277,28 +284,25 @@ class Protocol(HttpToolsProtocol):
         if not ((self._moved and self._part == _BETWEEN) or self._deaf):
             self._wait_for_more(len(data))
 
-    def _feed_on(self) -> None:
-        """Parse what was read: not past requests that wait for their turn, nor for longer than others can wait."""
-        whole, start, until = memoryview(self._unfed), 0, time.perf_counter() + _TURN_SECONDS
-        while start < len(whole) and not (self._deaf or self.pipeline or self.transport.is_closing()):
-            self._feed(whole[start : start + _SLICE_BYTES])
-            start += _SLICE_BYTES
-            if time.perf_counter() > until:
-                self.loop.call_soon(self._feed_on)
-                break
-        self._unfed = b"" if self._deaf else bytes(whole[start:])
-        if self._unfed:
-            self.flow.is_held = True
-            self.flow.pause_reading()
-        else:
+    def parse_on(self) -> bool:
+        """Parse the next slice of what was read, but not past requests that wait for their turn."""
+        if self._deaf or self.pipeline or not self._unfed or self.transport.is_closing():
+            return False
+        start = self._unfed_from
+        self._unfed_from += _SLICE_BYTES
+        self._feed(memoryview(self._unfed)[start : self._unfed_from])
+        if self._unfed_from >= len(self._unfed):
+            self._unfed, self._unfed_from = b"", 0
             self._read_on()
+            return False
+        return not (self._deaf or self.pipeline)
 
     def _read_on(self) -> None:
         """Have what is there parsed, or read more, where nothing waits before it."""
         if self.pipeline or self._deaf:
             return
         if self._unfed:
-            self.loop.call_soon(self._feed_on)
+            self.limits.turns.wait(self, self.loop)
             return
         if self.flow.is_held:
             self.flow.is_held = False
@@ -370,7 +374,7 @@ class Protocol(HttpToolsProtocol):
         if self._lingers or self.transport.is_closing():
             return
         if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
+            self.limits.turns.wait_to_start(self, self.loop)
         elif self._last_words is not None:
             self._say(self._last_words)
             return
@@ -383,6 +387,17 @@ class Protocol(HttpToolsProtocol):
             self._read_on()
         else:
             self.flow.resume_reading()
+
+    def start_next(self) -> None:
+        """Begin to work on the request that has waited for those before it."""
+        if self._lingers or self.transport.is_closing():
+            return
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            if self.flow.is_held:
+                self._read_on()
+        elif self._last_words is not None:
+            self._say(self._last_words)
 
     def shutdown(self) -> None:
         """End after what is owed; where last words wait for that, they end the connection."""

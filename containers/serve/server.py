@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import resource
 import socket
@@ -91,6 +92,9 @@ def _work(settings: Settings, listener: socket.socket, totals: Totals, worker: i
         timeout_graceful_shutdown=settings.grace_seconds,
     )
     server = uvicorn.Server(config)
+    # What was loaded stays: a collection that looks through it takes as long as a hundred requests.
+    gc.collect()
+    gc.freeze()
     try:
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
             runner.run(_until_the_parent_ends(server, listener, lifeline))

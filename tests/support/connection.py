@@ -116,6 +116,9 @@ class Served:
         self.transport = Transport()
         self.may_answer = asyncio.Event()
         self.asked: list[bytes] = []
+        self.headers: list[
+            list[tuple[bytes, bytes]]
+        ] = []  # of each request; filled on, where there are trailers
         self.gone = 0  # requests whose client was gone before all of it was there
         self.clock = Clock(now)
         config = Config(self._app, interface="asgi3", proxy_headers=False, log_config=None)
@@ -130,7 +133,8 @@ class Served:
         self.protocol.limits = limits or Limits()
         self.protocol.connection_made(self.transport)
 
-    async def _app(self, _scope: Any, receive: Any, send: Any) -> None:
+    async def _app(self, scope: Any, receive: Any, send: Any) -> None:
+        self.headers.append(scope["headers"])
         if self.early is not None:
             headers = [
                 (b"content-length", b"2"),
