@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import mmap
+import os
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 # Seconds; the upper bounds of the latency histogram. From what a compiled row takes to what SageMaker allows.
 BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 60.0)
@@ -90,8 +91,28 @@ def prometheus(sums: Sequence[int]) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def embedded_metrics(now: Sequence[int], before: Sequence[int], milliseconds: int) -> str | None:
+def dimensions_of(environment: Mapping[str, str]) -> dict[str, str]:
+    """Give whose metrics a process writes, by the names of SageMaker's own: what the model's environment says."""
+    found = {
+        "EndpointName": environment.get("SLUICE_ENDPOINT"),
+        "VariantName": environment.get("SLUICE_VARIANT"),
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def embedded_metrics(
+    now: Sequence[int],
+    before: Sequence[int],
+    milliseconds: int,
+    dimensions: Mapping[str, str] | None = None,
+) -> str | None:
     """Write what happened between two readings as one line that CloudWatch Logs makes metrics of; None if nothing.
+
+    Args:
+        now: the counters.
+        before: what they were.
+        milliseconds: since 1970.
+        dimensions: whose metrics these are; those of the process, where they are not given.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
     """
@@ -108,9 +129,10 @@ def embedded_metrics(now: Sequence[int], before: Sequence[int], milliseconds: in
         "MeanLatency": round(change[_PLACE["microseconds"]] / requests, 1),
     }
     units = {"MeanLatency": "Microseconds"}
+    whose = dimensions_of(os.environ) if dimensions is None else dimensions
     definition = {
         "Namespace": "Sluice/Serving",
-        "Dimensions": [[]],
+        "Dimensions": [list(whose)],
         "Metrics": [{"Name": name, "Unit": units.get(name, "Count")} for name in values],
     }
-    return json.dumps({"_aws": {"Timestamp": milliseconds, "CloudWatchMetrics": [definition]}, **values})
+    return json.dumps({"_aws": {"Timestamp": milliseconds, "CloudWatchMetrics": [definition]}, **whose, **values})

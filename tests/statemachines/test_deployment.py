@@ -73,6 +73,10 @@ def test_a_first_deployment_creates_the_endpoint_and_records_the_release(harness
     assert result.waits == [15, 15]
     [model] = result.calls_of("CreateModel")
     assert model["PrimaryContainer"]["ModelDataUrl"] == MODEL_URI
+    assert model["PrimaryContainer"]["Environment"] == {
+        "SLUICE_ENDPOINT": "sluice-bank-dev",
+        "SLUICE_VARIANT": "AllTraffic",
+    }
     [release] = result.calls_of("RecordRelease")
     released_at = release["Item"].pop("released_at")["S"]
     assert release == {

@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import os
 
+import pytest
+
 from containers.serve.metrics import BUCKETS, Totals, embedded_metrics, prometheus
 
 
@@ -63,6 +65,38 @@ def test_a_minute_becomes_one_line_of_embedded_metrics() -> None:
     assert told["MeanLatency"] == 1000.0
     (definition,) = told["_aws"]["CloudWatchMetrics"]
     assert {metric["Name"] for metric in definition["Metrics"]} == told.keys() - {"_aws"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, {}),
+        (
+            {"SLUICE_ENDPOINT": "churn-prod", "SLUICE_VARIANT": "AllTraffic"},
+            {"EndpointName": "churn-prod", "VariantName": "AllTraffic"},
+        ),
+        ({"SLUICE_ENDPOINT": "churn-prod", "SLUICE_VARIANT": ""}, {"EndpointName": "churn-prod"}),
+    ],
+)
+def test_metrics_are_those_of_an_endpoint(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], expected: dict[str, str]
+) -> None:
+    for name in ("SLUICE_ENDPOINT", "SLUICE_VARIANT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    totals = Totals(1)
+    before = totals.sums()
+    totals.counters(0).request(200, 0.001)
+    line = embedded_metrics(totals.sums(), before, 1_700_000_000_000)
+    assert line is not None
+    told = json.loads(line)
+    (definition,) = told["_aws"]["CloudWatchMetrics"]
+    # A dimension is a name in the definition and a member of the document, beside the metrics and none of them.
+    assert definition["Dimensions"] == [list(expected)]
+    assert {name: told[name] for name in expected} == expected
+    assert set(expected).isdisjoint(metric["Name"] for metric in definition["Metrics"])
+    assert told["Requests"] == 1
 
 
 def test_a_quiet_minute_is_not_told() -> None:

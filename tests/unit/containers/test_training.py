@@ -78,6 +78,10 @@ def test_hyperparameters_may_be_absent_but_not_broken(tmp_path: Path) -> None:
     assert load_hyperparameters(file) == {}
     file.write_text(json.dumps({"a": "1"}))
     assert load_hyperparameters(file) == {"a": 1}
+    # As the SageMaker SDK's estimators and a tuning job add to them.
+    for name in ("sagemaker_program", "SAGEMAKER_SUBMIT_DIRECTORY", "sagemaker_container_log_level"):
+        file.write_text(json.dumps({"a": "1", name: '"train.py"', "_tuning_objective_metric": "auc"}))
+        assert load_hyperparameters(file) == {"a": 1}
     file.write_text("[")
     with pytest.raises(TrainingFailed, match="no JSON"):
         load_hyperparameters(file)
