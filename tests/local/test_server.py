@@ -208,7 +208,7 @@ def test_what_is_no_web_page_is_answered(local_aws: LocalAws) -> None:
         {"Host": "LOCALHOST"},
         {"Host": "[::1]:1"},
     ):
-        assert ask(local_aws, "GET", "/moto-api/data.json", **headers)[0] == 200, headers
+        assert ask(local_aws, "GET", "/", **headers)[0] == 200, headers
 
 
 @pytest.mark.parametrize("suffix", ["localhost", "s3.localhost", "s3.us-east-1.localhost"])

@@ -22,6 +22,17 @@ from tests.support.local_aws import ROOT, LocalAws
 ENVIRONMENTS = ROOT / "build" / "sdk"
 PROGRAMS = Path(__file__).parent / "programs"
 SECONDS = 300
+# The SDK 3 looks whether SageMaker may take the role on.
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "sagemaker.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+    ],
+}
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -36,7 +47,9 @@ def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
         s3.create_bucket(Bucket="sdk")
         s3.put_object(Bucket="sdk", Key="train/rows.csv", Body=b"1,2\n")
         s3.put_object(Bucket="sdk", Key="model/model.tar.gz", Body=archive({"model": "of the SDK"}))
-        server.client("iam").create_role(RoleName=ROLE.rsplit("/", 1)[-1], AssumeRolePolicyDocument="{}")
+        server.client("iam").create_role(
+            RoleName=ROLE.rsplit("/", 1)[-1], AssumeRolePolicyDocument=json.dumps(TRUST)
+        )
         yield server
     finally:
         server.close()

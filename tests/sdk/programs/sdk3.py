@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import sys
 
@@ -70,6 +71,7 @@ def main() -> dict[str, object]:
 
 
 if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO)  # the SDK shows a job's log as log records of its own
     with contextlib.redirect_stdout(sys.stderr):
         result = main()
     print(json.dumps(result))
