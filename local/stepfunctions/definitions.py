@@ -1,4 +1,4 @@
-"""Parse a definition with what moto's grammar lacks: ItemBatcher, ResultWriter, whole percentages."""
+"""Parse a definition with what moto's grammar lacks: ItemBatcher, ResultWriter, JSON Lines, EXPRESS."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.item_reader import item_reader_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.state_map import StateMap
 from moto.stepfunctions.parser.asl.component.state.exec.state_parallel.state_parallel import StateParallel
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
@@ -29,6 +30,7 @@ class Extension:
 
     batcher: Any = None
     writer: Any = None
+    reads_lines: bool = False
     is_jsonata: bool = False
     transformation: str | None = None
     processor: Mapping[str, Any] = field(default_factory=dict)
@@ -37,6 +39,15 @@ class Extension:
     def execution_type(self) -> str:
         kind: str = self.processor.get("ProcessorConfig", {}).get("ExecutionType", "STANDARD")
         return kind
+
+
+class JsonLines(item_reader_decl.ResourceOutputTransformer):
+    """The items of an object that holds one on each line."""
+
+    def _eval_body(self, env: Any) -> None:
+        config = env.stack.pop()
+        lines = [line for line in env.stack.pop().splitlines() if line.strip()]
+        env.stack.append([json.loads(line) for line in lines[: config["MaxItemsValue"]]])
 
 
 def install() -> None:
@@ -60,6 +71,8 @@ def install() -> None:
             if isinstance(state, StateMap):
                 # It is what evaluates the iterations, and it carries all that they need.
                 state.iteration_component.extension = extensions[state.name]
+                if extensions[state.name].reads_lines:
+                    state.item_reader.resource_output_transformer = JsonLines()
         return program, tree
 
     AmazonStateLanguageParser.parse = staticmethod(_parse)
@@ -86,6 +99,10 @@ def _take_out(state: dict[str, Any], processor: Any, is_jsonata: bool, parse: An
     if config.get("ExecutionType") == "EXPRESS":
         config["ExecutionType"] = "STANDARD"  # the only one that moto reads
     extension: dict[str, Any] = {"is_jsonata": is_jsonata, "processor": processor}
+    reader = state.get("ItemReader", {}).get("ReaderConfig", {})
+    if reader.get("InputType") == "JSONL":
+        reader["InputType"] = "JSON"
+        extension["reads_lines"] = True
     batcher = state.pop("ItemBatcher", None)
     if batcher is not None:
         extension["batcher"] = batcher if is_jsonata else _template(_batcher_template(batcher), parse)

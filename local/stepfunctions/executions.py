@@ -73,8 +73,8 @@ def _idempotent_create(create: Any) -> Any:
 
 def _checked_update(update: Any) -> Any:
     def update_state_machine(self: Any, arn: str, definition: str | None = None, **settings: Any) -> Any:
-        if definition is not None:
-            validation.check(definition, self.describe_state_machine(arn).type)
+        if definition is not None and self.describe_state_machine(arn).type == express.EXPRESS:
+            validation.check(definition, express.EXPRESS)
         return update(self, arn=arn, definition=definition, **settings)
 
     return update_state_machine

@@ -503,7 +503,7 @@ class TestResults:
 class TestItemReader:
     """https://docs.aws.amazon.com/step-functions/latest/dg/input-output-itemreader.html"""
 
-    def reader(self, action: str, arguments: dict[str, str], **config: str) -> dict[str, Any]:
+    def reader(self, action: str, arguments: dict[str, str], **config: Any) -> dict[str, Any]:
         reader = {"Resource": f"arn:aws:states:::s3:{action}", "Arguments": arguments}
         return {**reader, **({"ReaderConfig": config} if config else {})}
 
@@ -523,6 +523,39 @@ class TestItemReader:
         empty = self.reader("listObjectsV2", {"Bucket": bucket, "Prefix": "none/"})
         ended = machines.run({"Map": distributed(ECHO, ItemReader=empty)})
         assert json.loads(ended["output"]) == []
+
+    @pytest.mark.parametrize(
+        ("config", "body", "expected"),
+        [
+            ({"InputType": "JSON"}, '[{"n": 1}, 2]', [{"n": 1}, 2]),
+            ({"InputType": "JSON", "MaxItems": 1}, "[1, 2]", [1]),
+            ({"InputType": "JSONL"}, '{"n": 1}\n\n{"n": "a\\nb"}\n', [{"n": 1}, {"n": "a\nb"}]),
+            ({"InputType": "JSONL", "MaxItems": 1}, "1\n2\n", [1]),
+            (
+                {"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW"},
+                'a,b\n1,"x,y"\n2,z\n',
+                [{"a": "1", "b": "x,y"}, {"a": "2", "b": "z"}],
+            ),
+            (
+                {"InputType": "CSV", "CSVHeaderLocation": "GIVEN", "CSVHeaders": ["c"]},
+                "1\n2\n",
+                [{"c": "1"}, {"c": "2"}],
+            ),
+        ],
+    )
+    def test_an_object(
+        self,
+        machines: Machines,
+        local_aws: LocalAws,
+        bucket: str,
+        config: dict[str, Any],
+        body: str,
+        expected: list[Any],
+    ) -> None:
+        local_aws.client("s3").put_object(Bucket=bucket, Key="items", Body=body.encode())
+        reader = self.reader("getObject", {"Bucket": bucket, "Key": "items"}, **config)
+        ended = machines.run({"Map": distributed(ECHO, ItemReader=reader)})
+        assert json.loads(ended["output"]) == expected
 
     def test_what_cannot_be_read_can_be_caught(
         self, machines: Machines, local_aws: LocalAws, bucket: str
