@@ -25,11 +25,11 @@ def test_executions_that_end_badly_and_events_that_are_lost_are_alarms(prod: Sta
             (dimension,) = alarm["Dimensions"]
             assert dimension["Name"] == "StateMachineArn"
             assert plain(dimension["Value"]) == f"<Machines{name}>"
-    for alarm, queue in (
+    for lost_events, queue in (
         ("UploadsUndelivered", "UndeliveredUploads"),
         ("EndingsUntold", "UndeliveredEndings"),
     ):
-        lost = prod.pipeline.properties(f"Observability/{alarm}")
+        lost = prod.pipeline.properties(f"Observability/{lost_events}")
         assert lost["MetricName"] == "ApproximateNumberOfMessagesVisible"
         assert plain(lost["Dimensions"][0]["Value"]) == f"<Machines{queue}.QueueName>"
         assert queue in lost["AlarmDescription"]
