@@ -283,7 +283,10 @@ def test_any_other_cause_is_handed_on(cause: str) -> None:
             "User: arn:u is not authorized to perform: sagemaker:CreateModel",
             ["not authorized", "deploy the stack again"],
         ),
-        ("The account-level service limit is 0", ["service limit", "ask AWS for more", "[serving] in project.toml"]),
+        (
+            "The account-level service limit is 0",
+            ["service limit", "ask AWS for more", "[serving] in project.toml"],
+        ),
         ("it has 'quotes', \"quotes\" and\nlines", ["it has 'quotes', \"quotes\" and\nlines"]),
     ],
 )
