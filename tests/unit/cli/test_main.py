@@ -36,7 +36,14 @@ def ends(body: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize(
     ("body", "status"),
-    [("return 0", 0), ("return 3", 3), ("sys.exit(2)", 2), ("sys.exit()", 0), ("raise KeyError('x')", 1)],
+    [
+        ("return 0", 0),
+        ("return 3", 3),
+        ("sys.exit(2)", 2),
+        ("sys.exit()", 0),
+        ("sys.exit('why')", 1),
+        ("raise KeyError('x')", 1),
+    ],
 )
 def test_the_process_ends_with_the_status_its_handlers_run_and_its_output_written(
     body: str, status: int
