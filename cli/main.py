@@ -25,8 +25,6 @@ examples:
   sluice empty --stack sluice-bank-dev --yes       delete what executions made, before `cdk destroy --all`
   sluice run mybank --data bank.csv --json         all of it once, unattended
 """
-
-
 _BROKEN_PIPE = 141  # as a shell says of a process that SIGPIPE ended
 
 
@@ -40,7 +38,7 @@ def entry() -> None:
     try:
         status = main()
     except SystemExit as end:  # argparse's
-        status = end.code if isinstance(end.code, int) else 0
+        status = _status(end.code)
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -48,6 +46,14 @@ def entry() -> None:
         except BrokenPipeError:
             status = status or _BROKEN_PIPE
     os._exit(status)
+
+
+def _status(code: object) -> int:
+    """Give the status that the interpreter would end with, and write what it would write."""
+    if code is None or isinstance(code, int):
+        return code or 0
+    print(code, file=sys.stderr)
+    return 1
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -59,9 +65,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     command: Callable[[argparse.Namespace], int] = arguments.command
     try:
-        if (
-            getattr(arguments, "stack", None) == ""
-        ):  # a variable that is not set does not mean the local stack
+        # A variable of the shell that is not set does not mean the local stack.
+        if getattr(arguments, "stack", None) == "":
             raise stack.NoStack("--stack names no stack", where='--stack ""', fix=stack.NAME_IT)
         return command(arguments)
     except KeyboardInterrupt:

@@ -152,7 +152,8 @@ def test_a_file_is_predicted_in_whatever_format_it_comes(shell: Shell, name: str
 
 def test_the_contract_of_the_model_in_service_says_what_is_sent(shell: Shell) -> None:
     """As on AWS, where there is no project folder: --stack finds all it needs there."""
-    env = json.loads((shell.folder / ".sluice" / "local.json").read_text())["aws_env"]
+    session, *_ = json.loads((shell.folder / ".sluice" / "local.json").read_text())
+    env = session["aws_env"]
     elsewhere = Shell(shell.folder / "elsewhere", env)
     elsewhere.folder.mkdir()
     write_csv(elsewhere.folder / "rows.csv", bank_rows(20, seed=9))
@@ -220,7 +221,7 @@ def test_a_killed_server_is_told_at_once_and_tidied_up_by_down(tmp_path: Path) -
     local = LocalAws(tmp_path / ".sluice" / "local")
     env = local.start()
     try:
-        session = {"outputs": {}, "aws_env": env, "state_dir": str(local.state_dir)}
+        session = [{"outputs": {}, "aws_env": env, "state_dir": str(local.state_dir)}]
         (tmp_path / ".sluice" / "local.json").write_text(json.dumps(session))
         os.kill(json.loads((local.state_dir / "ready.json").read_text())["pid"], signal.SIGKILL)
         local.wait()

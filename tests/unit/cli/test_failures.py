@@ -51,17 +51,17 @@ def write_session(content: str) -> None:
 
 
 def killed_server() -> None:
-    write_session(json.dumps(session()))
+    write_session(json.dumps([session()]))
     # As kill -9 leaves it.
     Path(".sluice/ready.json").write_text("{}")
 
 
 def cut_off_session() -> None:
-    write_session(json.dumps(session())[:40])
+    write_session(json.dumps([session()])[:40])
 
 
 def session_of_another_version() -> None:
-    write_session(json.dumps(session(something_new=1)))
+    write_session(json.dumps([session(something_new=1)]))
 
 
 def killed_meanwhile() -> None:

@@ -263,6 +263,7 @@ def test_a_file_that_is_refused_altogether_is_given_up(endpoint: Endpoint, tmp_p
         ("in.csv", b"n,price,code,flag,gr\xc3\xb6\xc3\x9fe\n", "the file has a header and no rows"),
         ("in.csv", b"n,price\n1,2\n", "columns the model takes are missing: 'code', 'flag', 'größe'"),
         ("in.csv", b"n,price\n", "columns the model takes are missing: 'code', 'flag', 'größe'"),
+        ("in.csv", b"n,price,n\n1,2,3\n", "columns are there more than once: 'n'"),
         ("in.csv", b"n,gr\xf6\xdfe\n1,a\n", "the file is not UTF-8 text"),
         ("in.csv", b"PK\x03\x04" + bytes(99), "a zip archive or an Excel workbook"),
         ("in.csv", "n,price".encode("utf-16"), "UTF-16"),
