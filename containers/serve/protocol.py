@@ -43,7 +43,7 @@ class Corked:
     this class may close the transport underneath; `Protocol.eof_received` keeps the event loop from doing so.
 
     Args:
-        on_close: called instead of closing, when all is sent; `hang_up` closes. Without it `close` does.
+        on_close: called instead of closing; `hang_up` closes.
     """
 
     def __init__(self, transport: Any, on_close: Callable[[], None] | None = None) -> None:
@@ -82,9 +82,8 @@ class Corked:
         self._transport.set_protocol(protocol)
 
     def close(self) -> None:
-        self.flush()
         if self._on_close is None or self.is_closing():
-            self._transport.close()
+            self.hang_up()
         else:
             self._on_close()
 
