@@ -17,6 +17,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.serving.model import Shape, example
+
 MOST_SECONDS = 60.0
 """An attacker ends then, whoever started it."""
 
@@ -41,6 +43,7 @@ class Attack:
         connections: held open at once; one that the server ends is opened anew.
         first: sent on a new connection.
         more: sent again and again; empty for a client that says nothing more.
+        repeats: sends `first` again and again, each time when it was answered.
         pause: seconds between two pieces of `more` on one connection.
         reads: takes what the server answers, and drops it.
         resets: ends each connection by a reset as soon as `first` is sent.
@@ -51,6 +54,7 @@ class Attack:
     connections: int
     first: Callable[[], bytes] = lambda: b""
     more: bytes = b""
+    repeats: bool = False
     pause: float = 0.0
     reads: bool = True
     resets: bool = False
@@ -67,24 +71,31 @@ def _posted(kind: bytes, body: bytes) -> bytes:
 
 
 def _npy_without_bytes() -> bytes:
-    """An NPY of sixty million cells that take no byte each."""
-    header = b"{'descr': '<U0', 'fortran_order': False, 'shape': (1000000, 60), }"
-    header += b" " * (-(len(header) + 11) % 64) + b"\n"
-    return _posted(b"application/x-npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    """A million rows whose cells take no byte."""
+    return _posted(b"application/x-npy", _npy("<U0", 1_000_000))
 
 
 def _npy_of_a_huge_shape() -> bytes:
+    return _posted(b"application/x-npy", _npy("<f8", 2**40) + bytes(1000))
+
+
+def _npy(kind: str, rows: int) -> bytes:
     sink = io.BytesIO()
-    shape = (2**40, 2**10)
-    np.lib.format.write_array_header_1_0(sink, {"descr": "<f8", "fortran_order": False, "shape": shape})
-    return _posted(b"application/x-npy", sink.getvalue() + bytes(1000))
+    header = {"descr": kind, "fortran_order": False, "shape": (rows, Shape().features)}
+    np.lib.format.write_array_header_1_0(sink, header)
+    return sink.getvalue()
 
 
 def _parquet_bomb() -> bytes:
-    """A few kilobytes that are a text of 1,000 letters in each of a million rows."""
-    rows = pa.DictionaryArray.from_arrays(np.zeros(1_000_000, dtype=np.int32), pa.array(["a" * 1000]))
+    """A million rows that are all the same: a few kilobytes."""
+    rows = 1_000_000
+    text = pa.DictionaryArray.from_arrays(np.zeros(rows, dtype=np.int32), pa.array(["a"]))
+    columns = {
+        feature.name: text if feature.kind == "category" else pa.array(np.ones(rows))
+        for feature in example(Shape()).contract.features
+    }
     sink = io.BytesIO()
-    pq.write_table(pa.table({f"c{column}": rows for column in range(3)}), sink, compression="zstd")
+    pq.write_table(pa.table(columns), sink, compression="zstd")
     return _posted(b"application/x-parquet", sink.getvalue())
 
 
@@ -115,10 +126,12 @@ ATTACKS = {
     "never reads": Attack(50, more=b"GET /metrics HTTP/1.1\r\n\r\n" * 1000, reads=False),
     "no HTTP": Attack(4, _said(_GARBAGE), is_cut_short=True),
     "connects and resets": Attack(4, _said(_JSON), resets=True),
-    "an NPY without bytes": Attack(2, _npy_without_bytes, part=CONTENT),
-    "an NPY of a huge shape": Attack(2, _npy_of_a_huge_shape, part=CONTENT),
-    "a Parquet bomb": Attack(2, _parquet_bomb, part=CONTENT),
-    "JSON a million deep": Attack(2, lambda: _posted(b"application/json", b"[" * 1_000_000), part=CONTENT),
+    "an NPY without bytes": Attack(2, _npy_without_bytes, repeats=True, part=CONTENT),
+    "an NPY of a huge shape": Attack(2, _npy_of_a_huge_shape, repeats=True, part=CONTENT),
+    "a Parquet bomb": Attack(2, _parquet_bomb, repeats=True, part=CONTENT),
+    "JSON a million deep": Attack(
+        2, lambda: _posted(b"application/json", b"[" * 1_000_000), repeats=True, part=CONTENT
+    ),
 }
 
 
@@ -127,26 +140,31 @@ class _Client:
 
     def __init__(self, attack: Attack, port: int, first: bytes) -> None:
         self._attack = attack
+        self._first = first
         self._rest = memoryview(first)
+        self._more = attack.more
         self._next = 0.0
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=5)
         self.socket.setblocking(False)
 
     @property
     def wants_to_send(self) -> bool:
-        return bool(self._rest) or (bool(self._attack.more) and time.monotonic() >= self._next)
+        return bool(self._rest) or (bool(self._more) and time.monotonic() >= self._next)
 
     def read(self) -> bool:
         """Drop what came; False at the end."""
+        if self._attack.repeats:
+            self._more = self._first
         return bool(self.socket.recv(1 << 20))
 
     def send(self) -> bool:
         """Send a piece; False where the connection is done with."""
         if not self._rest:
-            self._rest = memoryview(self._attack.more)
+            self._rest = memoryview(self._more)
         self._rest = self._rest[self.socket.send(self._rest) :]
         if not self._rest:
             self._next = time.monotonic() + self._attack.pause
+            self._more = b"" if self._attack.repeats else self._attack.more
         if self._attack.resets and not self._rest:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             return False

@@ -118,16 +118,19 @@ def embedded_metrics(
     """
     change = [later - earlier for later, earlier in zip(now, before, strict=True)]
     requests = sum(change[place] for place in _STATUS_PLACE.values())
-    if not requests:
+    refused = sum(change[_PLACE[name]] for name in _REFUSALS)
+    if not requests and not refused:
         return None
-    values = {
+    values: dict[str, float] = {
         "Requests": requests,
         "QuickRequests": change[_PLACE[_QUICK]],
         "Refused": sum(change[place] for status, place in _STATUS_PLACE.items() if 400 <= status < 500),
         "Failed": change[_STATUS_PLACE[500]],
         "Overloaded": change[_STATUS_PLACE[503]],
-        "MeanLatency": round(change[_PLACE["microseconds"]] / requests, 1),
+        "RefusedConnections": refused,
     }
+    if requests:
+        values["MeanLatency"] = round(change[_PLACE["microseconds"]] / requests, 1)
     units = {"MeanLatency": "Microseconds"}
     whose = dimensions_of(os.environ) if dimensions is None else dimensions
     definition = {

@@ -43,7 +43,7 @@ class Corked:
     this class may close the transport underneath; `Protocol.eof_received` keeps the event loop from doing so.
 
     Args:
-        on_close: called instead of closing, when all is sent; `hang_up` closes. Without it `close` does.
+        on_close: called instead of closing; `hang_up` closes.
     """
 
     def __init__(self, transport: Any, on_close: Callable[[], None] | None = None) -> None:
@@ -82,9 +82,8 @@ class Corked:
         self._transport.set_protocol(protocol)
 
     def close(self) -> None:
-        self.flush()
         if self._on_close is None or self.is_closing():
-            self._transport.close()
+            self.hang_up()
         else:
             self._on_close()
 
@@ -135,6 +134,7 @@ class Protocol(HttpToolsProtocol):
         self._body_begun = False
         self._moved = False  # what was fed last was more than the middle of something
         self._framing_bytes = 0  # fed since then, and the end of it is still to come
+        self._body_bytes = 0
         self._arrived_bytes = 0  # of a body that does not come in one piece
         self._drained_bytes = 0
         self._unfed = b""  # read, and from this place on not parsed yet
@@ -216,6 +216,7 @@ class Protocol(HttpToolsProtocol):
         super().on_headers_complete()
         self._part = _BODY
         self._body_begun = False
+        self._body_bytes = 0
         if self.pipeline:
             self.flow.is_held = True
 
@@ -232,6 +233,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._moved = self._body_begun = True
+        self._body_bytes += len(body)
         cycle = self.cycle
         if cycle.response_complete:
             self._drained_bytes += len(body)
@@ -266,11 +268,13 @@ class Protocol(HttpToolsProtocol):
         elif len(data) <= _SLICE_BYTES:
             self._feed(data)
         else:
-            # Others have their turns between its pieces, and reading waits for its end.
             self._unfed = data
-            self.flow.is_held = True
-            self.flow.pause_reading()
-            self.limits.turns.wait(self, self.loop)
+            # Mostly this is a head and then its body, which costs little to take. Of all else the others have their
+            # turns between two pieces, and reading waits for its end.
+            if self.parse_on() and (not self._body_left() or self.parse_on()):
+                self.flow.is_held = True
+                self.flow.pause_reading()
+                self.limits.turns.wait(self, self.loop)
 
     def _feed(self, data: bytes | memoryview) -> None:
         self._moved = False
@@ -289,13 +293,20 @@ class Protocol(HttpToolsProtocol):
         if self._deaf or self.pipeline or not self._unfed or self.transport.is_closing():
             return False
         start = self._unfed_from
-        self._unfed_from += _SLICE_BYTES
+        self._unfed_from += max(_SLICE_BYTES, self._body_left())
         self._feed(memoryview(self._unfed)[start : self._unfed_from])
         if self._unfed_from >= len(self._unfed):
             self._unfed, self._unfed_from = b"", 0
             self._read_on()
             return False
         return not (self._deaf or self.pipeline)
+
+    def _body_left(self) -> int:
+        """Give how much is to come of a body that says its length: the parser only copies that."""
+        if self._part != _BODY:
+            return 0
+        length = next((value for name, value in self.headers if name == b"content-length"), b"0")
+        return int(length) - self._body_bytes
 
     def _read_on(self) -> None:
         """Have what is there parsed, or read more, where nothing waits before it."""

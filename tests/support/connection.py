@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from uvicorn.config import Config
 from uvicorn.server import ServerState
@@ -39,12 +39,14 @@ class Transport:
             self.done.append(("close", b""))
             if not self.unsent:
                 self.lost()
+                self.lost = lambda: None
         self._closing = True
 
     def abort(self) -> None:
         self._closing = True
         self.done.append(("abort", b""))
         self.lost()
+        self.lost = lambda: None
 
     def is_closing(self) -> bool:
         return self._closing
@@ -111,6 +113,8 @@ class Served:
         early: answer with this status without having read the body; a 413 ends the connection.
     """
 
+    made: ClassVar[list[Served]] = []
+
     def __init__(self, limits: Limits | None = None, *, early: int | None = None, now: float = 0.0) -> None:
         self.early = early
         self.transport = Transport()
@@ -132,6 +136,7 @@ class Served:
         self.transport.lost = lambda: self.clock.call_soon(self.protocol.connection_lost, None)
         self.protocol.limits = limits or Limits()
         self.protocol.connection_made(self.transport)
+        self.made.append(self)
 
     async def _app(self, scope: Any, receive: Any, send: Any) -> None:
         self.headers.append(scope["headers"])
@@ -178,4 +183,15 @@ class Served:
 
 
 def run(scenario: Callable[[], Any]) -> None:
-    asyncio.run(scenario())
+    """Run a scenario; the connections that it made are lost at its end, and nobody waits on them for ever."""
+
+    async def whole() -> None:
+        try:
+            await scenario()
+        finally:
+            while Served.made:
+                served = Served.made.pop()
+                served.transport.abort()
+                await served.turns()
+
+    asyncio.run(whole())

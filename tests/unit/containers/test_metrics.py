@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from containers.serve.metrics import BUCKETS, Totals, embedded_metrics, prometheus
+from containers.serve.metrics import BUCKETS, REFUSALS, Totals, embedded_metrics, prometheus
 
 
 def lines_of(totals: Totals) -> dict[str, float]:
@@ -102,3 +102,18 @@ def test_metrics_are_those_of_an_endpoint(
 def test_a_quiet_minute_is_not_told() -> None:
     totals = Totals(1)
     assert embedded_metrics(totals.sums(), totals.sums(), 0) is None
+
+
+def test_what_the_protocol_refuses_is_told_also_in_a_minute_without_requests() -> None:
+    totals = Totals(1)
+    before = totals.sums()
+    for what in REFUSALS:
+        totals.counters(0).refusal(what)
+    totals.counters(0).refusal("431")
+    assert lines_of(totals)['sluice_refused_connections_total{what="431"}'] == 2
+    assert lines_of(totals)['sluice_refused_connections_total{what="dropped"}'] == 1
+    line = embedded_metrics(totals.sums(), before, 0)
+    assert line is not None
+    told = json.loads(line)
+    assert (told["Requests"], told["RefusedConnections"]) == (0, len(REFUSALS) + 1)
+    assert "MeanLatency" not in told
