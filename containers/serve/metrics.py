@@ -122,4 +122,6 @@ def embedded_metrics(
         "Dimensions": [list(whose)],
         "Metrics": [{"Name": name, "Unit": units.get(name, "Count")} for name in values],
     }
-    return json.dumps({"_aws": {"Timestamp": milliseconds, "CloudWatchMetrics": [definition]}, **whose, **values})
+    return json.dumps(
+        {"_aws": {"Timestamp": milliseconds, "CloudWatchMetrics": [definition]}, **whose, **values}
+    )
