@@ -94,7 +94,7 @@ def zeros(length: int, *, lie: bool) -> bytes:
 
 def varint(number: int, length: int = 1) -> bytes:
     """Write a number seven bits a byte, in at least so many bytes."""
-    found = []
+    found: list[int] = []
     while number or len(found) < length:
         found.append(number & 127 | 128)
         number >>= 7

@@ -23,7 +23,7 @@ from containers.compiled.compile import compile_model
 from containers.frames import frame_of
 from containers.serve.decoding import decode
 from containers.serve.scorer import CompiledScorer
-from sluice.contract import Feature, ModelContract, TargetContract
+from sluice.contract import Columns, Feature, ModelContract, TargetContract
 from sluice.datasets import schema
 from sluice.datasets.reading import LocalFile, read_batches
 from sluice.errors import RequestError
@@ -169,7 +169,7 @@ def test_an_integer_category_keeps_every_digit(scorer: CompiledScorer, code: int
     if way == "npy":
         kinds = [("amount", "f8"), ("count", "i8"), ("code", "i8"), ("rate", "f8")]
         content = npy(np.array([(3.0, 2, code, 0.5)], dtype=kinds))
-    row = {"amount": [3.0], "count": [2.0], "code": [str(code)], "rate": ["0.5"]}
+    row: Columns = {"amount": [3.0], "count": [2.0], "code": [str(code)], "rate": ["0.5"]}
     own = float(pipeline().predict(frame_of(row, CONTRACT))[0])
     others = [
         float(pipeline().predict(frame_of({**row, "code": [str(other)]}, CONTRACT))[0])
