@@ -38,7 +38,7 @@ def from_parquet(body: bytes, contract: ModelContract) -> Columns:
         pages = list(_pages(body, file.metadata))
         refuse_too_many(file.metadata.num_rows, len(contract.features))
         # Texts stay in their dictionaries: written out, a few bytes of them may be gigabytes.
-        plain = {page.column for page in pages if page.repeats}  # Arrow puts none of these into a dictionary
+        plain = {page.column for page in pages if page.is_delta}
         words = [name for name in own if name not in plain]
         file = pq.ParquetFile(pa.BufferReader(body), metadata=file.metadata, read_dictionary=words)
         for block in file.iter_batches(_block_rows([page.size for page in pages if page.column in plain])):

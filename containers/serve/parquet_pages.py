@@ -16,7 +16,7 @@ _DEEPEST = 8
 # PageHeader's fields, and where a page of data says how it is encoded: DataPageHeader and DataPageHeaderV2.
 _UNCOMPRESSED, _COMPRESSED, _DATA, _DATA_V2 = 2, 3, 5, 8
 _ENCODING = {_DATA: 2, _DATA_V2: 4}
-_DELTA_BYTE_ARRAY = 7
+_DELTA_LENGTH_BYTE_ARRAY, _DELTA_BYTE_ARRAY = 6, 7
 # Of the compact protocol.
 _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _STRUCT = *range(1, 11), 12
 
@@ -27,12 +27,13 @@ class Page:
 
     Attributes:
         size: its bytes when uncompressed.
-        repeats: its texts are written as what differs from the one before, so that each may be as long as the page.
+        is_delta: its texts are not put into a dictionary by Arrow, and each may be as long as the page: of the
+            encoding DELTA_BYTE_ARRAY, which writes what differs from the one before.
     """
 
     column: str
     size: int
-    repeats: bool
+    is_delta: bool
 
 
 def pages_of(body: bytes, begin: int, end: int, column: str) -> Iterator[Page]:
@@ -51,8 +52,8 @@ def pages_of(body: bytes, begin: int, end: int, column: str) -> Iterator[Page]:
         size, stored = header.get(_UNCOMPRESSED), header.get(_COMPRESSED)
         if not isinstance(size, int) or not isinstance(stored, int) or size < 0 or stored < 0:
             raise ValueError(f"no page header at byte {reader.at:,}")
-        encodings = [header.get(kind, {}).get(field) for kind, field in _ENCODING.items()]
-        yield Page(column, size, _DELTA_BYTE_ARRAY in encodings)
+        encodings = {header.get(kind, {}).get(field) for kind, field in _ENCODING.items()}
+        yield Page(column, size, not encodings.isdisjoint((_DELTA_LENGTH_BYTE_ARRAY, _DELTA_BYTE_ARRAY)))
         reader.at += stored
     raise ValueError(f"a column has more than {_MOST_PAGES:,} pages")
 
