@@ -95,8 +95,8 @@ def test_no_name_is_without_its_environment(prod: Stacks) -> None:
         assert re.fullmatch("sluice-bank-prod(-data)?", stack.stack.stack_name)
         for logical_id, resource in stack.template["Resources"].items():
             for key in named & resource.get("Properties", {}).keys():
-                # A version says which function it is of, by reference.
-                if resource["Type"] != "AWS::Lambda::Version":
+                # A version, and a permission, say by reference which function they are of.
+                if resource["Type"] not in {"AWS::Lambda::Version", "AWS::Lambda::Permission"}:
                     found.append((logical_id, plain(resource["Properties"][key])))
     assert len(found) >= 10
     assert [each for each in found if "sluice-bank-prod" not in each[1]] == []
