@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
 _MOST_BLOCK_ROWS = 8 * 1024
 _MOST_BLOCK_BYTES = MOST_BYTES // 4
-_MAGIC = b"PAR1"  # before the first page
 _MOST_IN_METADATA = 100_000  # columns, row groups: Arrow makes an object of each
 
 
@@ -35,7 +33,7 @@ def from_parquet(body: bytes, contract: ModelContract) -> Columns:
     try:
         file = pq.ParquetFile(pa.BufferReader(body), thrift_container_size_limit=_MOST_IN_METADATA)
         own = _checked_names(file, contract)
-        pages = list(_pages(body, file.metadata))
+        pages = _bearable_pages(body)
         refuse_too_many(file.metadata.num_rows, len(contract.features))
         # Texts stay in their dictionaries: written out, a few bytes of them may be gigabytes.
         plain = {page.column for page in pages if page.is_delta}
@@ -74,25 +72,18 @@ def _checked_names(file: Any, contract: ModelContract) -> dict[str, str]:
     return dict(zip(names, own, strict=True))
 
 
-def _pages(body: bytes, metadata: Any) -> Iterator[Page]:
-    """Give all pages, by their own headers: what the metadata says of sizes, Arrow does not hold them to.
+def _bearable_pages(body: bytes) -> list[Page]:
+    """Give all pages, where they are not too large: Arrow does not hold a file to what its metadata says of sizes.
 
     Raises:
         RequestError: they are too large, uncompressed.
     """
-    size = 0
-    for group in map(metadata.row_group, range(metadata.num_row_groups)):
-        for chunk in map(group.column, range(group.num_columns)):
-            begin = chunk.data_page_offset
-            if chunk.has_dictionary_page and chunk.dictionary_page_offset > 0:
-                begin = min(begin, chunk.dictionary_page_offset)
-            if begin < len(_MAGIC):
-                continue  # nothing lies there, as in a group without rows
-            end = begin + chunk.total_compressed_size
-            for page in pages_of(body, begin, end, chunk.path_in_schema):
-                size += page.size
-                refuse_too_large(size)
-                yield page
+    pages, size = [], 0
+    for page in pages_of(body):
+        size += page.size
+        refuse_too_large(size)
+        pages.append(page)
+    return pages
 
 
 def _block_rows(sizes: list[int]) -> int:

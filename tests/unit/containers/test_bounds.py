@@ -238,16 +238,17 @@ def test_a_sound_file_is_read_however_it_is_written(encoding: str, version: Any,
     }
 
 
-@given(body=st.binary(max_size=60), at=st.integers(0, 3000))
-@settings(max_examples=150, deadline=None)
-def test_a_spoilt_file_is_read_or_refused(body: bytes, at: int) -> None:
+@pytest.mark.parametrize("flipped", [0x01, 0x02, 0x10, 0x80, 0xFF])
+def test_a_spoilt_file_is_read_or_refused(flipped: int) -> None:
+    """Above all it does not end the process, as some of pyarrow's ways to a column's metadata do."""
     whole = parquet({"c0": pa.array([0.5, None, 2.0])})
-    at %= len(whole)
-    try:
-        found = decode(whole[:at] + body + whole[at + len(body) :], PARQUET, ONE)
-    except RequestError:
-        return
-    assert all(value is None or isinstance(value, float) for value in found["c0"])
+    for at in range(len(whole)):
+        body = bytes([*whole[:at], whole[at] ^ flipped, *whole[at + 1 :]])
+        try:
+            found = decode(body, PARQUET, ONE)
+        except RequestError:
+            continue
+        assert all(value is None or isinstance(value, float) for value in found["c0"])
 
 
 documents = st.recursive(
