@@ -19,7 +19,7 @@ unexport VIRTUAL_ENV
 
 SOURCES := sluice cli local lambdas containers examples benchmarks tests
 
-.PHONY: help setup demo test test-unit coverage mutants nightly sanitize fuzz test-sdk check lint types layers dockerfiles synth templates bench bench-serving soak clean
+.PHONY: help setup demo test test-unit coverage mutants nightly sanitize fuzz test-sdk check lint types layers dockerfiles synth templates bench bench-serving smoke-aws smoke-local soak clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | column -t -s "$$(printf '\t')"
@@ -70,7 +70,7 @@ mutants: setup ## deliberate mistakes, each of which the tests must catch (tests
 
 nightly: setup ## what takes too long for every change: all of it, and red at the end if any was
 	failed=
-	for target in mutants coverage sanitize fuzz test-sdk soak; do $(MAKE) $$target || failed="$$failed $$target"; done
+	for target in mutants coverage sanitize fuzz smoke-local test-sdk soak; do $(MAKE) $$target || failed="$$failed $$target"; done
 	test -z "$$failed" || { echo "failed:$$failed" >&2; exit 1; }
 
 sanitize: setup ## the native code's tests under AddressSanitizer and UBSan, built apart in build/sanitized
@@ -126,6 +126,14 @@ bench: setup ## the figures of the README, as JSON
 # About ten minutes; the first time it installs the peers' environments. For development: ARGUMENTS=--quick.
 bench-serving: setup ## the serving container beside other servers: tables, docs/serving.*, build/bench/serving.json
 	.venv/bin/python -m benchmarks.serving compare $(or $(ARGUMENTS),--docs)
+
+# About an hour and less than a dollar, for a person with an account; it does nothing until SMOKE_ACCOUNT names that account.
+smoke-aws: setup ## the whole way on a real account, and back: SMOKE_ACCOUNT=<account> make smoke-aws
+	.venv/bin/python -m tests.smoke $(ARGUMENTS)
+
+# Nightly.
+smoke-local: setup ## the script of smoke-aws on a local AWS of its own
+	.venv/bin/python -m tests.smoke --local
 
 # Nightly.
 soak: setup ## half an hour of load on the serving container: no error, no growth, no slowing down

@@ -22,7 +22,6 @@ from cli.toolchain import ROOT
 from sluice import keys, naming
 from sluice.errors import SluiceError
 from sluice.outcomes import Outcome
-from sluice.project import Project
 
 
 def up(arguments: argparse.Namespace) -> int:
@@ -30,7 +29,7 @@ def up(arguments: argparse.Namespace) -> int:
 
     Where the local AWS of this folder runs already, the project as it now is gets deployed to it.
     """
-    _check_project(arguments.project)
+    failures.load_project(arguments.project)
     local = LocalAws(stack.data_folder() / "local")
     try:
         deployed = stack.deploy(arguments.project, local)
@@ -64,11 +63,14 @@ def empty(arguments: argparse.Namespace) -> int:
     """
     try:
         target = stack.current(arguments.stack)
-    except stack.NoStack:
-        if arguments.stack is None:
+    except stack.NoStack as gone:
+        if not arguments.stack:
             raise
         # `cdk destroy --all` takes the pipeline's stack first, and then stops at a bucket that is not empty.
-        target = stack.current(f"{arguments.stack}-data")
+        try:
+            target = stack.current(f"{arguments.stack}-data")
+        except stack.NoStack:
+            raise gone from None
     deployment = emptying.Deployment(target)
     contents = deployment.contents()
     if not contents:
@@ -92,6 +94,12 @@ def empty(arguments: argparse.Namespace) -> int:
 def upload(arguments: argparse.Namespace) -> int:
     """Put a file where the pipeline picks it up; with --wait, follow what comes of it."""
     failures.readable_file(arguments.file, "FILE", "name a CSV, TSV or Parquet file")
+    if arguments.key is not None and (not arguments.key or arguments.key.endswith("/")):
+        raise SluiceError(
+            "the key names no object",
+            where=f"--key {arguments.key!r}",
+            fix=f"name one, such as {keys.INCOMING_TRAINING}{arguments.file.name}, or leave it out",
+        )
     target = stack.current(arguments.stack)
     done = executions.upload(target, arguments.file, arguments.key)
     arn = executions.execution_arn(target, done)
@@ -136,7 +144,7 @@ def run(arguments: argparse.Namespace) -> int:
     Exits with 0 if the model was deployed and predicted, 3 if it did not pass its gates, 4 if it was rolled back,
     1 if something failed.
     """
-    project = _check_project(arguments.project)
+    project = failures.load_project(arguments.project)
     failures.readable_file(arguments.data, "--data", "name a CSV, TSV or Parquet file")
     _check_folder(arguments.reports)
     reports = arguments.reports or stack.data_folder() / "runs" / project.name
@@ -180,19 +188,6 @@ def demo(arguments: argparse.Namespace) -> int:
             "stopped; `sluice demo --keep` leaves it running, for the aws CLI, `sluice upload`, `sluice predict`"
         )
     return Outcome(summary["outcome"]).exit_status
-
-
-def _check_project(folder: Path) -> Project:
-    """Read the project before anything is started for it."""
-    if folder.is_file():
-        raise failures.FileTrouble(
-            f"{folder} is a file",
-            where="PROJECT",
-            fix=f"name the project's folder: {folder.parent}"
-            if folder.name == "project.toml"
-            else "name the project's folder, which holds its project.toml",
-        )
-    return Project.load(folder)
 
 
 def _check_folder(folder: Path | None) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sluice.errors import SluiceError
+from sluice.project import Project
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 _UNKNOWN_KEYS = {
@@ -45,14 +46,36 @@ def readable_file(path: Path, option: str, fix: str) -> None:
     """Check that a file can be read, before anything is started for it.
 
     Raises:
-        FileTrouble: there is none, it is a folder, or it may not be read.
+        FileTrouble: there is none, it is a folder or a pipe, or it may not be read.
     """
     if path.is_dir():
         raise FileTrouble(f"{path} is a folder", where=option, fix=fix)
+    if path.exists() and not path.is_file():
+        raise FileTrouble(
+            f"{path} is a pipe or a device",
+            where=option,
+            why="a file is read more than once",
+            fix="write it to a file first",
+        )
     try:
         path.open("rb").close()
     except OSError as error:
         raise _of_file(error, option, fix) from error
+
+
+def load_project(folder: Path) -> Project:
+    """Read a project before anything is started for it.
+
+    Raises:
+        FileTrouble: it is a file.
+        ProjectError: there is none, or it breaks a rule.
+    """
+    if folder.is_file():
+        fix = "name the project's folder, which holds its project.toml"
+        if folder.name == "project.toml":
+            fix = f"name the project's folder: {folder.parent}"
+        raise FileTrouble(f"{folder} is a file", where="PROJECT", fix=fix)
+    return Project.load(folder)
 
 
 def explain(error: Exception) -> SluiceError | None:

@@ -11,21 +11,20 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
-from cli import commands, failures, init
+from cli import commands, failures, init, preflight, stack
 from sluice.outcomes import Outcome
 
 _EXAMPLES = """\
 examples:
   sluice init mybank --from bank.csv --target y    write a project from a data file
   sluice up mybank --detach                        local AWS + cdk deploy
+  sluice preflight mybank                          may this AWS account start the instances?
   sluice upload bank.csv --wait                    S3 put → EventBridge → Step Functions, state by state
   sluice predict --file rows.csv                   through InvokeEndpoint, CSV out
   sluice down                                      stop the local AWS
   sluice empty --stack sluice-bank-dev --yes       delete what executions made, before `cdk destroy --all`
   sluice run mybank --data bank.csv --json         all of it once, unattended
 """
-
-
 _BROKEN_PIPE = 141  # as a shell says of a process that SIGPIPE ended
 
 
@@ -39,7 +38,7 @@ def entry() -> None:
     try:
         status = main()
     except SystemExit as end:  # argparse's
-        status = end.code if isinstance(end.code, int) else 2
+        status = _status(end.code)
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -47,6 +46,14 @@ def entry() -> None:
         except BrokenPipeError:
             status = status or _BROKEN_PIPE
     os._exit(status)
+
+
+def _status(code: object) -> int:
+    """Give the status that the interpreter would end with, and write what it would write."""
+    if code is None or isinstance(code, int):
+        return code or 0
+    print(code, file=sys.stderr)
+    return 1
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -58,6 +65,9 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     command: Callable[[argparse.Namespace], int] = arguments.command
     try:
+        # A variable of the shell that is not set does not mean the local stack.
+        if getattr(arguments, "stack", None) == "":
+            raise stack.NoStack("--stack names no stack", where='--stack ""', fix=stack.NAME_IT)
         return command(arguments)
     except KeyboardInterrupt:
         return 130
@@ -80,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"sluice {metadata.version('sluice')}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     init.add_parser(subparsers)
+    preflight.add_parser(subparsers)
 
     up = _add(
         subparsers,

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import codecs
+import csv
 import gzip
 import json
 import tempfile
-import unicodedata
 import zlib
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, cast
 
+from cli.progress import say
+from sluice.column_names import normal
 from sluice.contract import Feature, ModelContract
 from sluice.datasets import signatures
 from sluice.datasets.header import read_header
@@ -130,6 +132,8 @@ def _table_rows(source: _Given, contract: ModelContract, missing: Refuse) -> Gen
                 places = {known[normal(name)]: i for i, name in enumerate(names) if normal(name) in known}
                 if len(places) < len(known):
                     raise missing(names)
+                if not number:
+                    _tell_left_out(names, known)
                 for record in _typed(contract, {name: batch.column(i) for name, i in places.items()}):
                     yield from (misfits := list(_misfits(ragged, number + 1)))
                     number += len(misfits) + 1
@@ -149,7 +153,11 @@ def _misfits(ragged: list[RaggedRow], number: int) -> Iterator[Row]:
     """Take the ragged rows that come next, the first of them being the row `number`."""
     while ragged and ragged[0].number == number:
         row = ragged.pop(0)
-        yield Row(number, None, f"it has {row.fields} fields, the header {row.expected}")
+        yield Row(
+            number,
+            None,
+            f"it has {row.fields} field{'s' if row.fields != 1 else ''}, the header {row.expected}",
+        )
         number += 1
 
 
@@ -159,15 +167,14 @@ def _delimiter(head: bytes, known: dict[str, str]) -> str:
     lines = text[:_HEAD_BYTES].splitlines()[:50]
     unusual = {mark for mark in "".join(lines) if mark.isascii() and not mark.isalnum() and mark not in '"'}
     candidates = _DELIMITERS + "".join(sorted(unusual - set(_DELIMITERS) - set("\r\n\0._-")))
-    found = {
-        mark: len(known.keys() & set(map(normal, read_header(text, mark).names))) for mark in _DELIMITERS
-    }
-    best = max(found, key=lambda mark: found[mark])
-    if found[best] < min(len(known), 2):
-        for mark in candidates[len(_DELIMITERS) :]:
-            found[mark] = len(known.keys() & set(map(normal, read_header(text, mark).names)))
-        best = max(found, key=lambda mark: found[mark])
-    return best
+
+    def features(mark: str) -> int:
+        with suppress(csv.Error):  # under the wrong mark, a line may be one field, and too long for one
+            return len(known.keys() & set(map(normal, read_header(text, mark).names)))
+        return 0
+
+    best = max(_DELIMITERS, key=features)
+    return best if features(best) >= min(len(known), 2) else max(candidates, key=features)
 
 
 def _text(head: bytes) -> str:
@@ -231,9 +238,30 @@ def _first_line(stream: BinaryIO, source: _Given) -> bytes:
 
 def _parsed(line: bytes) -> Any:
     try:
-        return json.loads(line.decode("utf-8-sig"))
-    except ValueError as error:  # a UnicodeDecodeError, too
+        return _document(line)
+    except ValueError as error:
         return error
+
+
+def _document(text: bytes) -> Any:
+    """Parse JSON.
+
+    Raises:
+        ValueError: it is none, or an object has a key twice, of which one would be lost without a word.
+    """
+    try:
+        return json.loads(text.decode("utf-8-sig"), object_pairs_hook=_object)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = {normal(key): value for key, value in pairs}
+    if len(found) < len(pairs):
+        keys = [normal(key) for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice!r} is there more than once")
+    return found
 
 
 def _is_whole(document: Any) -> bool:
@@ -247,7 +275,7 @@ def _is_whole(document: Any) -> bool:
 
 def _documents(content: bytes, source: _Given) -> list[Any]:
     try:
-        document = json.loads(content.decode("utf-8-sig"))
+        document = _document(content)
     except ValueError as error:
         raise UnreadableFile(
             "the file is no JSON",
@@ -282,14 +310,17 @@ def _only_features(source: _Given, contract: ModelContract, missing: Refuse) -> 
                 absent = [name for name in names if name not in record]
                 if absent and number == 1:
                     raise missing(list(document))
+                if number == 1:
+                    _tell_left_out(list(document), known)
                 told = f"it has no {', '.join(map(repr, absent))}" if absent else ""
                 yield Row(number, None if absent else record, told)
 
 
+def _tell_left_out(names: Sequence[str], known: dict[str, str]) -> None:
+    left_out = [name for name in names if normal(name) not in known]
+    if left_out:
+        say(f"  left out, being no features of the model: {', '.join(left_out)}")
+
+
 def _by_normal_name(contract: ModelContract) -> dict[str, str]:
     return {normal(name): name for name in contract.names}
-
-
-def normal(name: str) -> str:
-    """Give a name as it is compared: composed (NFC), however it was typed."""
-    return name if name.isascii() else unicodedata.normalize("NFC", name)

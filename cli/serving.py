@@ -14,9 +14,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from cli.progress import say
-from cli.rows import normal
 from cli.stack import Stack
 from sluice import keys, naming
+from sluice.column_names import normal
 from sluice.contract import ModelContract
 from sluice.errors import SluiceError
 

@@ -16,10 +16,10 @@ from sluice.errors import SluiceError
 from sluice.project import Project
 
 # Of a local AWS that is gone, people want to hear at once; on AWS, boto3's own patience is right.
-_LOCAL_ATTEMPTS = 2
+_LOCAL_ATTEMPTS = 3
 
 
-_NAME_IT = "name the pipeline's stack, sluice-<project>-<environment>; `cdk deploy --all` makes it"
+NAME_IT = "name the pipeline's stack, sluice-<project>-<environment>; `cdk deploy --all` makes it"
 
 
 class NoStack(SluiceError):
@@ -63,7 +63,7 @@ class Stack:
                 f"the stack has no output {name}",
                 where=f"its outputs: {', '.join(sorted(self.outputs)) or 'none'}",
                 why="it is not the pipeline's stack, or was not deployed to its end",
-                fix=_NAME_IT,
+                fix=NAME_IT,
             )
         return self.outputs[name]
 
@@ -158,7 +158,7 @@ def _on_aws(stack_name: str) -> Stack:
             f"there is no stack {stack_name}",
             where=f"CloudFormation, {boto3.session.Session().region_name}",
             why="it was not deployed in this account and region, or is called otherwise",
-            fix=_NAME_IT,
+            fix=NAME_IT,
         ) from None
     outputs = described["Stacks"][0].get("Outputs", [])
     return Stack({o["OutputKey"]: o["OutputValue"] for o in outputs}, {}, name=stack_name)

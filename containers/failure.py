@@ -7,23 +7,12 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from sluice.errors import SluiceError
+from sluice.errors import SluiceError, to_wire
 
-# The first 1,024 characters of the file become the job's FailureReason, which also gets "AlgorithmError: " in
-# front and the exit code behind.
+# Of a training job's file the first 1,024 characters become FailureReason, which also gets "AlgorithmError: " in
+# front and the exit code behind; of a processing job's the first 1,024 bytes become ExitMessage.
 # https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-output.html
-MAX_CHARACTERS = 980
-_SHORTEST_WHY = 80
-
-
-def failure_text(error: SluiceError, limit: int = MAX_CHARACTERS) -> str:
-    """Give `str(error)` in at most `limit` characters; its `why`, of any length, gives way first."""
-    excess = len(str(error)) - limit
-    if excess > 0 and len(error.why) > _SHORTEST_WHY:
-        why = error.why[: max(len(error.why) - excess - 1, _SHORTEST_WHY)] + "…"
-        error = type(error)(error.what, where=error.where, why=why, fix=error.fix)
-    text = str(error)
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+MAX_BYTES = 980
 
 
 def report_failure(error: BaseException, file: Path, *, unforeseen: type[SluiceError]) -> None:
@@ -43,11 +32,9 @@ def report_failure(error: BaseException, file: Path, *, unforeseen: type[SluiceE
             why=str(error),
             fix="this is no mistake of the project: report it with the job's log",
         )
-    # The name lets sluice.reporting.failures end the execution with the error itself, not just with the state's.
-    text = f"{error.name}: {failure_text(error, MAX_CHARACTERS - len(error.name) - 2)}"
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text, encoding="utf-8")
-    print(text, file=sys.stderr, flush=True)
+    file.write_text(to_wire(error, most_bytes=MAX_BYTES), encoding="utf-8")
+    print(f"{error.name}: {error}", file=sys.stderr, flush=True)
 
 
 def run_job(work: Callable[[], None], failure_file: Path, *, unforeseen: type[SluiceError]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,3 +26,11 @@ class Predictions:
 
     values: npt.NDArray[np.float64]
     labels: npt.NDArray[np.int64] | None
+
+
+def joined(blocks: Sequence[Predictions]) -> Predictions:
+    """Give the predictions of several blocks of rows as those of all of them."""
+    labels = [block.labels for block in blocks if block.labels is not None]
+    return Predictions(
+        np.concatenate([block.values for block in blocks]), np.concatenate(labels) if labels else None
+    )

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from sluice import instances
 from sluice.errors import SluiceError
 
 Environment = Literal["local", "dev", "prod"]
@@ -51,6 +52,8 @@ def _holds_a_project(folder: Path) -> Path:
 
 _Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
 _AN_EMAIL = "an e-mail address"
+_InstanceType = Annotated[str, StringConstraints(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$")]
+_AN_INSTANCE_TYPE = "a SageMaker instance type such as ml.m5.large"
 
 
 class DeployConfig(BaseModel):
@@ -71,9 +74,8 @@ class DeployConfig(BaseModel):
         le=300,
         description="a whole number from 1 to 300",
     )
-    processing_instance_type: Annotated[str, StringConstraints(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$")] = (
-        Field("ml.m5.large", description="a SageMaker instance type such as ml.m5.large")
-    )
+    processing_instance_type: _InstanceType = Field(instances.PROCESSING, description=_AN_INSTANCE_TYPE)
+    transform_instance_type: _InstanceType = Field(instances.TRANSFORM, description=_AN_INSTANCE_TYPE)
     alarm_email: _Email | None = Field(None, description=_AN_EMAIL)
     outcome_email: _Email | None = Field(None, description=_AN_EMAIL)
 

@@ -12,7 +12,7 @@ from constructs import Construct
 from infra import bundle
 from infra.config import DeployConfig
 from infra.data_stack import DataStack
-from infra.grants import Grant, allow, service_role
+from infra.grants import Grant, allow, arn, machine_name, service_role
 from infra.logs import log_group
 from sluice import keys
 
@@ -20,6 +20,8 @@ from sluice import keys
 @dataclass(frozen=True)
 class FunctionSpec:
     """One function. `reads` and `writes` are keys of the artifacts bucket, `*` standing for any name in them.
+
+    One that `tells_of_endings` is no state: a rule calls it where an execution has ended.
 
     Memory buys processor time (1,769 MB is one core), so the small handlers get more than they fill.
     """
@@ -30,6 +32,8 @@ class FunctionSpec:
     reads: tuple[str, ...]
     writes: tuple[str, ...] = ()
     reads_uploads: bool = False
+    looks_at_endpoint: bool = False
+    tells_of_endings: bool = False
     scratch_mb: int = 512
 
     @property
@@ -62,6 +66,16 @@ FUNCTIONS = (
         timeout_seconds=60,
         reads=(keys.validation("*"), keys.training_set("*"), keys.evaluation("*")),
         writes=(keys.report("*"), keys.page("*")),
+        looks_at_endpoint=True,
+    ),
+    FunctionSpec(
+        "ReportEnding",
+        memory_mb=512,
+        timeout_seconds=60,
+        reads=(keys.validation("*"), keys.training_set("*"), keys.evaluation("*"), keys.told("*")),
+        writes=(keys.report("*"), keys.page("*"), keys.told("*")),
+        looks_at_endpoint=True,
+        tells_of_endings=True,
     ),
 )
 
@@ -72,20 +86,36 @@ class Functions(Construct):
     A version keeps its code and its project: what is deployed while an execution runs does not reach it.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, config: DeployConfig, data: DataStack) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        config: DeployConfig,
+        data: DataStack,
+        endpoint_name: str,
+    ) -> None:
         super().__init__(scope, construct_id)
         self.all: dict[str, lambda_.Function] = {}
         self.versions: dict[str, lambda_.Version] = {}
         for spec in FUNCTIONS:
-            function = self._function(spec, config, data)
+            function = self._function(spec, config, data, endpoint_name)
             self.all[spec.name] = function
-            self.versions[spec.name] = function.current_version
+            if not spec.tells_of_endings:
+                self.versions[spec.name] = function.current_version
+
+    @property
+    def states(self) -> Mapping[str, lambda_.Function]:
+        """The functions that are states of a machine."""
+        return {name: self.all[name] for name in self.versions}
 
     @property
     def version_arns(self) -> Mapping[str, str]:
         return {name: version.function_arn for name, version in self.versions.items()}
 
-    def _function(self, spec: FunctionSpec, config: DeployConfig, data: DataStack) -> lambda_.Function:
+    def _function(
+        self, spec: FunctionSpec, config: DeployConfig, data: DataStack, endpoint_name: str
+    ) -> lambda_.Function:
         group = log_group(self, spec.name, folder="/aws/lambda", config=config)
         # A role of our own: the one CDK would make may write to every log group of the account.
         role = service_role(
@@ -93,6 +123,21 @@ class Functions(Construct):
         )
         allow(role, [Grant(("logs:CreateLogStream", "logs:PutLogEvents"), (group.log_group_arn,))])
         allow(role, _grants(spec, data))
+        if spec.looks_at_endpoint:
+            allow(
+                role, [Grant(("sagemaker:DescribeEndpoint",), (arn("sagemaker", "endpoint", endpoint_name),))]
+            )
+        told_where = {}
+        if spec.tells_of_endings:
+            told_where = {"TOPIC_ARN": data.outcomes.topic_arn, "ENDPOINT_NAME": endpoint_name}
+            history = arn("states", "execution", f"{machine_name(self, 'Training')}:*", separator=":")
+            allow(
+                role,
+                [
+                    Grant(("states:GetExecutionHistory",), (history,)),
+                    Grant(("sns:Publish",), (data.outcomes.topic_arn,)),
+                ],
+            )
         zip_file = bundle.build(
             config.project, group=spec.dependency_group if config.profile.lambda_wheels else None
         )
@@ -112,6 +157,7 @@ class Functions(Construct):
             environment={
                 "ARTIFACTS_BUCKET": data.artifacts.bucket_name,
                 "PROJECT_FILE": "project/project.toml",
+                **told_where,
             },
             current_version_options=lambda_.VersionOptions(removal_policy=cdk.RemovalPolicy.RETAIN),
         )

@@ -63,6 +63,11 @@ def arn(service: str, resource: str, name: str, *, separator: str = "/") -> str:
     return f"arn:{aws.PARTITION}:{service}:{aws.REGION}:{aws.ACCOUNT_ID}:{resource}{separator}{name}"
 
 
+def machine_name(scope: Construct, name: str) -> str:
+    """Name a state machine of the stack that `scope` is in, before it is there."""
+    return f"{cdk.Stack.of(scope).stack_name}-{name.lower()}"
+
+
 def jobs(resource: str, project: str, environment: str, *, suffixed: bool) -> str:
     """Name the SageMaker jobs, models or endpoint configurations of one project in one environment.
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from aws_cdk import Aws
@@ -41,7 +43,7 @@ _ECR_IMAGE = re.compile(
 
 
 class ImageError(SluiceError):
-    """`[model] image` names nothing SageMaker could run."""
+    """An image is nothing SageMaker could run."""
 
 
 class Images(Construct):
@@ -111,10 +113,32 @@ class Images(Construct):
             build_args=build_args or None,
             # What SageMaker's instances are, whatever machine builds.
             platform=ecr_assets.Platform.LINUX_AMD64,
+            outputs=_outputs(os.environ),
             display_name=f"{name.lower()} image",
         )
         self.repositories.append(asset.repository)
         return asset.image_uri
+
+
+def _outputs(environment: Mapping[str, str]) -> list[str] | None:
+    """Ask the builder for a manifest of Docker's type: SageMaker's hosting refuses OCI's, the default of today.
+
+    https://github.com/aws/amazon-sagemaker-feedback/issues/180. podman knows no such output, but a variable.
+
+    Raises:
+        ImageError: the builder is podman, and would make OCI manifests.
+    """
+    builder = Path(environment.get("CDK_DOCKER") or "docker").name
+    if builder not in ("podman", "buildah"):
+        return ["type=docker,oci-mediatypes=false"]
+    if environment.get("BUILDAH_FORMAT") != "docker":
+        raise ImageError(
+            f"{builder} would make images that SageMaker's hosting refuses",
+            where=f"CDK_DOCKER={environment['CDK_DOCKER']}",
+            why="their manifests are of OCI's type, and hosting takes Docker's only",
+            fix="export BUILDAH_FORMAT=docker",
+        )
+    return None
 
 
 def assemble_context(name: str, build_dir: Path = ROOT / "build") -> Path:

@@ -10,6 +10,7 @@ import yaml
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
@@ -20,7 +21,7 @@ from infra.asl import lint, load
 from infra.config import DeployConfig
 from infra.data_stack import DataStack
 from infra.functions import Functions
-from infra.grants import Grant, allow, arn, jobs, service_role
+from infra.grants import Grant, allow, arn, jobs, machine_name, service_role
 from infra.images import Images
 from infra.logs import log_group
 from infra.settings import literal
@@ -82,6 +83,7 @@ class Machines(Construct):
             [Grant(("states:StartExecution",), (self.training.state_machine_arn,))],
         )
         self.undelivered = self._start_on_upload(data.uploads)
+        self.untold = self._report_endings(functions.all["ReportEnding"])
 
     @property
     def training_log_group(self) -> str:
@@ -92,13 +94,12 @@ class Machines(Construct):
         return {"Intake": self.intake, "Training": self.training, "Deployment": self.deployment}
 
     def _machine(self, name: str, machines: Mapping[str, str], grants: Sequence[Grant]) -> sfn.StateMachine:
-        machine_name = f"{cdk.Stack.of(self).stack_name}-{name.lower()}"
         role = service_role(
             self,
             f"{name}Role",
             service="states",
             description=f"What the state machine {name} may do",
-            source_arn=arn("states", "stateMachine", machine_name, separator=":"),
+            source_arn=arn("states", "stateMachine", machine_name(self, name), separator=":"),
         )
         allow(role, grants)
         # Under /aws/vendedlogs/ all groups share one line of the account's log delivery policy, whose
@@ -108,7 +109,7 @@ class Machines(Construct):
         return sfn.StateMachine(
             self,
             name,
-            state_machine_name=machine_name,
+            state_machine_name=machine_name(self, name),
             definition_body=sfn.DefinitionBody.from_string(definition(name.lower())),
             definition_substitutions={
                 "Partition": cdk.Aws.PARTITION,
@@ -124,10 +125,11 @@ class Machines(Construct):
         grants = [
             Grant(("s3:GetObject",), (code.bucket.arn_for_objects(code.s3_object_key),)),
             Grant(("s3:PutObject",), (artifacts.arn_for_objects(keys.code("*")),)),
+            Grant(("s3:ListBucket",), (artifacts.bucket_arn,)),
             # Any version: an execution that began before a redeploy goes on calling the older ones.
             Grant(
                 ("lambda:InvokeFunction",),
-                tuple(f"{function.function_arn}:*" for function in functions.all.values()),
+                tuple(f"{function.function_arn}:*" for function in functions.states.values()),
             ),
             Grant(("dynamodb:GetItem",), (data.releases.table_arn,)),
             Grant(("sns:Publish",), (data.outcomes.topic_arn,)),
@@ -143,14 +145,19 @@ class Machines(Construct):
                         f"sagemaker:Create{kind}",
                         f"sagemaker:Describe{kind}",
                         f"sagemaker:Stop{kind}",
+                        # A .sync job gets a tag of the service's own.
                         "sagemaker:AddTags",
+                        "sagemaker:ListTags",
                     ),
                     (jobs(resource, *self._names, suffixed=True),),
                 )
             )
         return [
             *grants,
-            Grant(("sagemaker:CreateModel",), (jobs("model", *self._names, suffixed=False),)),
+            Grant(
+                ("sagemaker:CreateModel", "sagemaker:DescribeModel", "sagemaker:AddTags"),
+                (jobs("model", *self._names, suffixed=False),),
+            ),
             Grant(("states:StartExecution",), (deployment.state_machine_arn,)),
             Grant(
                 ("states:DescribeExecution", "states:StopExecution"),
@@ -170,18 +177,29 @@ class Machines(Construct):
             Grant(
                 ("dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:DeleteItem"), (data.releases.table_arn,)
             ),
-            Grant(("sagemaker:CreateModel",), (model,)),
-            Grant(("sagemaker:CreateEndpointConfig",), (endpoint_config,)),
+            Grant(("sagemaker:CreateModel", "sagemaker:DescribeModel"), (model,)),
+            Grant(("sagemaker:CreateEndpointConfig", "sagemaker:DescribeEndpointConfig"), (endpoint_config,)),
+            # To create with tags is to add tags.
+            Grant(("sagemaker:AddTags",), (model, endpoint_config, endpoint)),
             Grant(("sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint"), (endpoint, endpoint_config)),
             Grant(("sagemaker:DescribeEndpoint", "sagemaker:DeleteEndpoint"), (endpoint,)),
             # ListEndpoints knows no resources.
             Grant(("sagemaker:ListEndpoints",), ("*",)),
+            Grant(("logs:PutRetentionPolicy",), self._endpoint_log_group()),
         ]
+
+    def _endpoint_log_group(self) -> tuple[str, str]:
+        """Name the group in both forms: the reference has it bare, and Logs checks many an action against `:*`."""
+        name = f"/aws/sagemaker/Endpoints/{naming.endpoint(*self._names)}"
+        return arn("logs", "log-group", name, separator=":"), arn(
+            "logs", "log-group", f"{name}:*", separator=":"
+        )
 
     def _start_on_upload(self, uploads: s3.IBucket) -> sqs.Queue:
         """Start the intake on every object; give the queue of the events that could not be delivered."""
         # Every key, not only incoming/training/: ValidateDataset answers a misplaced upload with a report. A
-        # filter here would drop it without a word.
+        # filter here would drop it without a word. What a console or a tool makes of a folder (a key that ends in a
+        # slash, no bytes) is no upload.
         rule = events.Rule(
             self,
             "ObjectCreated",
@@ -189,7 +207,13 @@ class Machines(Construct):
             event_pattern=events.EventPattern(
                 source=["aws.s3"],
                 detail_type=["Object Created"],
-                detail={"bucket": {"name": [uploads.bucket_name]}},
+                detail={
+                    "bucket": {"name": [uploads.bucket_name]},
+                    "$or": [
+                        {"object": {"key": [{"anything-but": {"suffix": "/"}}]}},
+                        {"object": {"size": [{"numeric": [">", 0]}]}},
+                    ],
+                },
             ),
         )
         role = service_role(
@@ -199,13 +223,7 @@ class Machines(Construct):
             description="Lets the rule for uploads start the intake",
         )
         allow(role, [Grant(("states:StartExecution",), (self.intake.state_machine_arn,))])
-        undelivered = sqs.Queue(
-            self,
-            "UndeliveredUploads",
-            enforce_ssl=True,
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
-            retention_period=cdk.Duration.days(14),
-        )
+        undelivered = self._queue("UndeliveredUploads")
         rule.add_target(
             targets.SfnStateMachine(
                 self.intake,
@@ -223,6 +241,42 @@ class Machines(Construct):
             )
         )
         return undelivered
+
+    def _report_endings(self, function: lambda_.IFunction) -> sqs.Queue:
+        """Tell of training's ends that it cannot tell of itself; give the queue of the events that were lost."""
+        rule = events.Rule(
+            self,
+            "TrainingEnded",
+            description="An execution that ended badly is told of, if it could not do so itself",
+            event_pattern=events.EventPattern(
+                source=["aws.states"],
+                detail_type=["Step Functions Execution Status Change"],
+                detail={
+                    "stateMachineArn": [self.training.state_machine_arn],
+                    # FAILED as well: some errors no Catch takes, such as States.DataLimitExceeded.
+                    "status": ["ABORTED", "TIMED_OUT", "FAILED"],
+                },
+            ),
+        )
+        undelivered = self._queue("UndeliveredEndings")
+        rule.add_target(
+            targets.LambdaFunction(
+                function,
+                dead_letter_queue=undelivered,
+                max_event_age=cdk.Duration.hours(24),
+                retry_attempts=185,
+            )
+        )
+        return undelivered
+
+    def _queue(self, name: str) -> sqs.Queue:
+        return sqs.Queue(
+            self,
+            name,
+            enforce_ssl=True,
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            retention_period=cdk.Duration.days(14),
+        )
 
 
 def definition(name: str) -> str:

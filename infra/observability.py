@@ -29,6 +29,7 @@ class Observability(Construct):
         functions: Mapping[str, lambda_.Function],
         training_log_group: str,
         undelivered: sqs.Queue,
+        untold: sqs.Queue,
         endpoint_name: str,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -39,19 +40,33 @@ class Observability(Construct):
                 machine.metric_failed(period=_FIVE_MINUTES),
                 f"{name}: an execution failed. Its cause says what, where, why and what to do.",
             )
+            self._alarm(
+                f"{name}Aborted",
+                machine.metric_aborted(period=_FIVE_MINUTES),
+                f"{name}: somebody stopped an execution.",
+            )
+            self._alarm(
+                f"{name}TimedOut",
+                machine.metric_timed_out(period=_FIVE_MINUTES),
+                f"{name}: an execution ran into the machine's time limit.",
+            )
         for name, function in functions.items():
             # ValidateDataset raises for each file it refuses. That is its answer; TrainingFailed tells of it.
             if name != "ValidateDataset":
                 self._alarm(
                     f"{name}Errors", function.metric_errors(period=_FIVE_MINUTES), f"{name} raised an error"
                 )
-        self._alarm(
-            "UploadsUndelivered",
-            undelivered.metric_approximate_number_of_messages_visible(
-                period=_FIVE_MINUTES, statistic="Maximum"
-            ),
-            "An upload did not start the intake; the event is in the queue UndeliveredUploads.",
-        )
+        for name, queue, description in (
+            ("UploadsUndelivered", undelivered, "An upload did not start the intake; the event is in {}."),
+            ("EndingsUntold", untold, "Nobody was told how an execution ended; the event is in {}."),
+        ):
+            self._alarm(
+                name,
+                queue.metric_approximate_number_of_messages_visible(
+                    period=_FIVE_MINUTES, statistic="Maximum"
+                ),
+                description.format(f"the queue {queue.node.id}"),
+            )
         self._dashboard(machines, functions, endpoint_name, training_log_group)
 
     def _alarm(self, name: str, metric: cloudwatch.IMetric, description: str) -> None:
@@ -141,6 +156,8 @@ def _executions_row(machines: Mapping[str, sfn.StateMachine]) -> list[cloudwatch
                 machine.metric_started(label="started", period=_FIVE_MINUTES),
                 machine.metric_succeeded(label="succeeded", period=_FIVE_MINUTES),
                 machine.metric_failed(label="failed", color=cloudwatch.Color.RED, period=_FIVE_MINUTES),
+                machine.metric_aborted(label="aborted", period=_FIVE_MINUTES),
+                machine.metric_timed_out(label="timed out", period=_FIVE_MINUTES),
             ],
             right=[machine.metric_time(label="duration (ms)", statistic="Maximum", period=_FIVE_MINUTES)],
             width=8,

@@ -30,7 +30,8 @@ class PipelineStack(cdk.Stack):
             description=f"Sluice: {project.name}, {config.environment}",
             tags={"sluice:project": project.name, "sluice:environment": config.environment},
         )
-        self.functions = Functions(self, "Functions", config=config, data=data)
+        endpoint_name = naming.endpoint(project.name, config.environment)
+        self.functions = Functions(self, "Functions", config=config, data=data, endpoint_name=endpoint_name)
         self.images = Images(
             self,
             "Images",
@@ -57,7 +58,6 @@ class PipelineStack(cdk.Stack):
                 functions=self.functions.version_arns,
             ),
         )
-        endpoint_name = naming.endpoint(project.name, config.environment)
         self.observability = Observability(
             self,
             "Observability",
@@ -66,6 +66,7 @@ class PipelineStack(cdk.Stack):
             functions=self.functions.all,
             training_log_group=self.machines.training_log_group,
             undelivered=self.machines.undelivered,
+            untold=self.machines.untold,
             endpoint_name=endpoint_name,
         )
         for name, value in {

@@ -45,10 +45,12 @@ def machine_settings(
         "instance_types": {
             "processing": config.processing_instance_type,
             "training": project.model.instance_type,
+            "transform": config.transform_instance_type,
             "serving": project.serving.instance_type,
         },
         "serving_instance_count": project.serving.instance_count,
         "poll_seconds": config.poll_seconds,
+        "log_retention_days": config.profile.log_retention_days,
         "functions": dict(functions),
     }
 

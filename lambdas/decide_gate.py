@@ -7,6 +7,7 @@ from typing import Any
 from lambdas.adapters.artifacts import S3Artifacts
 from lambdas.adapters.log import decided
 from lambdas.adapters.settings import project, settings
+from lambdas.adapters.wire import on_the_wire
 from sluice import naming
 from sluice.errors import GateFailed
 from sluice.judging.gates import decide
@@ -14,6 +15,7 @@ from sluice.payloads.documents import Evaluation
 from sluice.payloads.training import DecideGateInput
 
 
+@on_the_wire
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Answer `sluice.payloads.training.GateDecision`: a refusal is a value, not an error."""
     asked = DecideGateInput.model_validate(event)

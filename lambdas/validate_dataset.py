@@ -12,6 +12,7 @@ from lambdas.adapters.artifacts import S3Artifacts
 from lambdas.adapters.log import decided
 from lambdas.adapters.settings import project, settings
 from lambdas.adapters.uploads import Upload
+from lambdas.adapters.wire import on_the_wire
 from sluice.datasets.snapshots import Provenance, store
 from sluice.datasets.validation import validate
 from sluice.errors import UploadMisplaced
@@ -19,6 +20,7 @@ from sluice.keys import INCOMING_TRAINING
 from sluice.payloads.training import ValidateDatasetInput
 
 
+@on_the_wire
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Answer `sluice.payloads.training.ValidatedDataset`; raise a DataError that says what is wrong with the file."""
     asked = _parse(event)

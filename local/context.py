@@ -66,6 +66,8 @@ class Context:
             "AWS_DEFAULT_REGION": self.region,
             "AWS_REGION": self.region,
             "AWS_EC2_METADATA_DISABLED": "true",
+            # StartSyncExecution and TestState are sent to `sync-` and the endpoint's host, which is no host here.
+            "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
         }
 
     def child_env(self) -> dict[str, str]:

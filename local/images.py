@@ -13,6 +13,13 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote, unquote
 
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+_CONFIGS = {
+    DOCKER_MANIFEST: "application/vnd.docker.container.image.v1+json",
+    OCI_MANIFEST: "application/vnd.oci.image.config.v1+json",
+}
+
 
 class _HasStateDir(Protocol):
     """What this module needs of local.context.Context."""
@@ -47,6 +54,11 @@ class Manifest:
     workdir: str = "/"
     labels: Mapping[str, str] = field(default_factory=dict)
     base: str = ""
+    media_type: str = DOCKER_MANIFEST
+
+    @property
+    def config_media_type(self) -> str:
+        return _CONFIGS[self.media_type]
 
 
 class ImageStore:
@@ -114,6 +126,13 @@ class ImageStore:
     @staticmethod
     def _read(path: Path) -> str | None:
         return path.read_text() if path.exists() else None
+
+
+def media_type(state_dir: Path, image_uri: str) -> str | None:
+    """The manifest type of the image pushed as `image_uri`; None where none was."""
+    store = ImageStore(state_dir)
+    image_id = store.pushed(image_uri)
+    return None if image_id is None else store.manifest(image_id).media_type
 
 
 def resolve(state_dir: Path, image_uri: str) -> Image:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+import reprlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn, Self, TypeAlias, TypeVar
 
@@ -41,7 +43,10 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 # The words of a training file; and a column of booleans with nulls is one of floats in pandas, and written so.
 _BOOLEAN_TEXT = {**dict.fromkeys((*TRUE_WORDS, "1.0"), True), **dict.fromkeys((*FALSE_WORDS, "0.0"), False)}
 _SHOWN = 60
-_LONGEST_WHOLE = 40
+_MOST_LISTED = 30
+_INT64 = range(-(2**63), 2**63)
+_LONGEST_INT64 = 19  # digits
+_EXACT_INTEGERS = 2**53
 
 
 _T = TypeVar("_T")
@@ -116,7 +121,7 @@ class ModelContract(_Frozen):
         """
         _require_rows(records)
         known = frozenset(self.names)
-        named: list[dict[str, Any]] = []
+        named: list[Mapping[str, Any]] = []
         for row, record in enumerate(records, start=1):
             if not isinstance(record, dict):
                 _refuse(f"row {row}", f"an object with the keys {_names(self.names)}", record)
@@ -151,14 +156,13 @@ class ModelContract(_Frozen):
         """
         names: Sequence[str] = self.names
         if rows and self._is_header(rows[0]):
-            names, rows = self.own_names([field.strip() for field in rows[0]]), rows[1:]
-            if len(names) != len(self.features) or set(names) != set(self.names):
-                self._refuse_names(names, "header")
+            names, rows = self.checked_names([field.strip() for field in rows[0]], "header"), rows[1:]
         _require_rows(rows)
         for row, fields in enumerate(rows, start=1):
             if len(fields) != len(names):
                 self._refuse_length(row, len(fields))
-        by_column = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+        # A column at a time: all in one go would be a long while in which nobody else is answered.
+        by_column = {name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
         return self._convert({name: by_column[name] for name in self.names}, self.from_text)
 
     def records(self, columns: Mapping[str, Sequence[Value]]) -> list[dict[str, JsonValue]]:
@@ -175,10 +179,20 @@ class ModelContract(_Frozen):
         Raises:
             RequestError: there is no row, or one breaks the contract.
         """
-        if len(arrays) != len(self.features) or set(arrays) != set(self.names):
-            arrays = self._named(arrays, "array")
+        arrays = self._named(arrays, "array")
         _require_rows(next(iter(arrays.values())))
         return self._convert({name: arrays[name] for name in self.names}, from_array)
+
+    def checked_names(self, names: Sequence[str], where: str) -> list[str]:
+        """Give the features' own names of received columns, in whichever order those are.
+
+        Raises:
+            RequestError: some are missing, unknown or there twice.
+        """
+        own = self.own_names(names)
+        if len(own) != len(self.features) or set(own) != set(self.names):
+            self._refuse_names(own, where)
+        return own
 
     def from_text(self, value: Any, feature: Feature) -> Value:
         """Read one text field; see `Converter`."""
@@ -194,9 +208,7 @@ class ModelContract(_Frozen):
             text = feature.spelling.plain(text) or ""
         if not _NUMBER_TEXT.fullmatch(text):
             raise _Breach
-        # Read exactly where a float, which holds 53 bits, would not; a longer one than that is no category.
-        whole = text.lstrip("+-").isdigit() and len(text) <= _LONGEST_WHOLE
-        return _number(int(text) if whole else float(text), feature)
+        return _number(_whole(text) if feature.type == "integer" else float(text), feature)
 
     def _category(self, value: str, feature: Feature) -> Value:
         text = plain_text(value, self.null_values)
@@ -238,20 +250,24 @@ class ModelContract(_Frozen):
         own = {normal(name): name for name in self.names}
         return [own.get(normal(name), name) for name in names]
 
-    def _named(self, values: Mapping[str, _T], where: str) -> dict[str, _T]:
+    def _named(self, values: Mapping[str, _T], where: str) -> Mapping[str, _T]:
         """Give values by the features' own names, or refuse the names."""
-        names = self.own_names(list(values))
-        if len(names) != len(self.features) or set(names) != set(self.names):
-            self._refuse_names(names, where)
-        return dict(zip(names, values.values(), strict=True))
+        if values.keys() == set(self.names):
+            return values
+        return dict(zip(self.checked_names(list(values), where), values.values(), strict=True))
 
     def _refuse_names(self, names: Sequence[str], where: str) -> NoReturn:
-        missing = [name for name in self.names if name not in names]
-        unknown = [name for name in dict.fromkeys(names) if name not in self.names]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        # Of as many names as a client likes to send: nothing here looks at each of them for each of them.
+        received, known = dict.fromkeys(names), frozenset(self.names)
+        missing = [name for name in self.names if name not in received]
+        unknown = [name for name in received if name not in known]
         found = [
-            f"{what}: {_names(which)}"
-            for what, which in (("missing", missing), ("unknown", unknown), ("there twice", twice))
+            f"{what}: {listed(which)}"
+            for what, which in (
+                ("missing", missing),
+                ("unknown", unknown),
+                ("there twice", repeated(names)),
+            )
             if which
         ]
         raise RequestError(
@@ -332,9 +348,33 @@ def _number(value: float, feature: Feature) -> Value:
         number = float(value)
     except OverflowError:
         raise _Breach from None
-    if not math.isfinite(number) or (feature.type == "integer" and not number.is_integer()):
+    if not math.isfinite(number) or (feature.type == "integer" and not _is_whole(value)):
         raise _Breach
     return number if feature.kind == "number" else category_text(value, feature.type)
+
+
+def _whole(text: str) -> int:
+    """Read an integer as sluice/datasets/schema.py does: in digits, or as spreadsheets and pandas write it, 3.0."""
+    whole, point, zeros = text.partition(".")
+    digits = whole.lstrip("+-")
+    significant = digits.lstrip("0") or "0"
+    if (
+        not digits.isdigit()
+        or len(significant) > _LONGEST_INT64
+        or (point and (not zeros or zeros.strip("0")))
+    ):
+        raise _Breach
+    number = -int(significant) if whole.startswith("-") else int(significant)
+    if point and abs(number) >= _EXACT_INTEGERS:
+        raise _Breach
+    return number
+
+
+def _is_whole(value: float) -> bool:
+    """Tell whether a dataset's integers may hold a value; a float from 2**53 on may stand for another integer."""
+    if isinstance(value, int):
+        return value in _INT64
+    return value.is_integer() and abs(value) < _EXACT_INTEGERS
 
 
 def _boolean(value: bool, feature: Feature) -> Value:
@@ -378,9 +418,22 @@ def _describe(value: Any) -> str:
     if isinstance(value, float) and math.isnan(value):
         return "null (NaN)"
     kinds = {str: "string", int: "number", float: "number", list: "list", dict: "object"}
-    text = repr(value)
+    # reprlib looks at the beginning of a list or an object only, which may be millions of values.
+    text = repr(value[: _SHOWN + 1]) if isinstance(value, str) else reprlib.repr(value)
     shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
     return f"the {kinds.get(type(value), type(value).__name__)} {shown}"
+
+
+def repeated(names: Iterable[str]) -> list[str]:
+    """Give the names that are there more than once, in order."""
+    return sorted(name for name, count in Counter(names).items() if count > 1)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Write names for a message, which a client does not make as long as it likes."""
+    shown = [name if len(name) <= _SHOWN else name[:_SHOWN] + "…" for name in names[:_MOST_LISTED]]
+    more = f" and {len(names) - _MOST_LISTED:,} more" if len(names) > _MOST_LISTED else ""
+    return _names(shown) + more
 
 
 def _names(names: Sequence[str]) -> str:

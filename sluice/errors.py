@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
+_SHORTEST = 80
+"""Characters that are left of an error's part where it has to be cut."""
+
 
 class SluiceError(Exception):
     """A failure a person can act on: what happened, where, why, and what to do about it.
 
-    `str(error)` is the text that reaches the execution's cause, the SNS message and the report, so it has to
-    stand on its own: whoever reads it may know nothing of Sluice.
+    `str(error)` is the text that people read in the execution's cause, the SNS message and the report, so it has
+    to stand on its own: whoever reads it may know nothing of Sluice. Between processes it travels as `to_wire`.
     """
 
     def __init__(self, what: str, *, where: str = "", why: str = "", fix: str = "") -> None:
@@ -71,6 +76,10 @@ class DataRejected(DataError):
     """More rows were rejected than the project allows."""
 
 
+class StorageUnavailable(SluiceError):
+    """S3 is busy or cannot be reached, which passes: every state that meets it is tried again."""
+
+
 class TrainingSetFailed(SluiceError):
     """BuildTrainingSet failed: usually the project's features.py."""
 
@@ -99,6 +108,14 @@ class PipelineFailed(SluiceError):
     """A state failed for a reason the pipeline knows nothing of: an AWS error, a bug."""
 
 
+class ExecutionAborted(SluiceError):
+    """Somebody stopped the execution."""
+
+
+class ExecutionTimedOut(SluiceError):
+    """The execution ran into the machine's own time limit."""
+
+
 class RequestError(SluiceError):
     """A prediction request breaks the model's contract. Answered with 400."""
 
@@ -107,3 +124,44 @@ def by_name(name: str) -> type[SluiceError] | None:
     """Find the error that Step Functions knows by `name`; None where it is none of ours."""
     found = globals().get(name)
     return found if isinstance(found, type) and issubclass(found, SluiceError) else None
+
+
+def to_wire(error: SluiceError, *, most_bytes: int) -> str:
+    """Write an error as it travels between processes and states: one line of JSON.
+
+    It is `{"error": <class name>, "what": …, "where": …, "why": …, "fix": …}` in UTF-8, without the parts that are
+    empty. Where it is longer than `most_bytes`, `why` gives way first, then the longest part. An error that this
+    module does not define travels as the class it stands on.
+    """
+    kind = next(each.__name__ for each in type(error).__mro__ if by_name(each.__name__) is each)
+    # What no UTF-8 can hold (half a surrogate pair, of a file's name) becomes a question mark.
+    parts = {
+        name: text[:most_bytes].encode("utf-8", "replace").decode()
+        for name in ("what", "where", "why", "fix")
+        if (text := getattr(error, name))
+    }
+    while excess := max(0, len(_line(kind, parts).encode()) - most_bytes):
+        longest = max(parts, key=lambda name: len(parts[name]))
+        cut = "why" if len(parts.get("why", "")) > _SHORTEST else longest
+        # A character takes at most six bytes in JSON: so not too much is cut off.
+        parts[cut] = parts[cut].removesuffix("…")[: -max(2, excess // 6)] + "…"
+    return _line(kind, parts)
+
+
+def _line(kind: str, parts: dict[str, str]) -> str:
+    return json.dumps({"error": kind, **parts}, ensure_ascii=False)
+
+
+def from_wire(text: str) -> SluiceError | None:
+    """Read an error that `to_wire` or a state machine wrote; None where the text is none."""
+    try:
+        told = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(told, dict):
+        return None
+    parts = {name: told.get(name, "") for name in ("error", "what", "where", "why", "fix")}
+    if told.keys() - parts.keys() or not all(isinstance(part, str) for part in parts.values()):
+        return None
+    kind = by_name(parts.pop("error"))
+    return None if kind is None or not parts["what"] else kind(parts.pop("what"), **parts)

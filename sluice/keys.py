@@ -12,7 +12,7 @@ TRAINING_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
 DATASETS = "datasets"
 """Dataset versions: each is a Parquet file and a manifest that is written last."""
 QUARANTINE = "quarantine"
-"""What validation rejected, by execution, with the values; a report quotes one example a reason, and no more."""
+"""What validation rejected, by execution, with the values; the report quotes one a reason, and nothing else any."""
 REPORTS = "reports"
 """What an execution tells: validation, evaluation, and the report for people."""
 TRAINING_SETS = "training-sets"
@@ -51,6 +51,11 @@ def report(execution: str) -> str:
 
 def page(execution: str) -> str:
     return f"{REPORTS}/{execution}/report.html"
+
+
+def told(execution: str) -> str:
+    """What marks that people were told of an end that the state machine itself could not tell of."""
+    return f"{REPORTS}/{execution}/told.json"
 
 
 def training_set(execution: str) -> str:

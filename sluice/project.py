@@ -9,7 +9,7 @@ import tomllib
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -148,7 +148,8 @@ class Model(_Table):
     """[model]: how it is trained, and on what."""
 
     hyperparameters: dict[str, str | bool | int | float] = {}
-    max_runtime_seconds: Annotated[int, Field(ge=1, le=2_419_200)] = 3_600
+    # The processing jobs get the same limit, and theirs is at most nine days.
+    max_runtime_seconds: Annotated[int, Field(ge=1, le=777_600)] = 3_600
     instance_type: Annotated[str, StringConstraints(pattern=r"^ml\.")] = "ml.m5.large"
     image: str | None = None
 
@@ -173,6 +174,7 @@ class Gates(_Table):
     compare: str = ""
     tolerance: Annotated[float, Field(ge=0)] = 0.0
     min_held_out_rows: Annotated[int, Field(ge=1)] = 50
+    unjudged_champion: Literal["minimums", "reject"] = "minimums"
 
 
 class Serving(_Table):

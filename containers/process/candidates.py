@@ -5,16 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 import tarfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 
 from containers.predictions import Predictions
-from containers.process import transform
-from containers.process.refusal import Refusal
+from containers.process import refusal, transform
 from containers.scoring import Scoring
 from sluice.contract import ModelContract
-from sluice.errors import EvaluationFailed, ProjectError
+from sluice.errors import EvaluationFailed, ProjectError, SluiceError
 
 
 class ArchivedModel:
@@ -25,10 +25,10 @@ class ArchivedModel:
         self._out = scratch / role / "scores"
         self._out.mkdir(parents=True)
         self._model = scratch / role / "model"
-        self._refusal = _unpack(folder / "model.tar.gz", self._model)
+        self._error = _unpack(folder / "model.tar.gz", self._model)
         command = [sys.executable, "-m", "containers.process.score"]
         command += [str(self._model), str(held_out), str(self._out)]
-        self._process = None if self._refusal else subprocess.Popen(command)
+        self._process = None if self._error else subprocess.Popen(command)
 
     def predictions(self, _given: ModelContract, _rows: int) -> tuple[Predictions, ModelContract]:
         """Wait for the predictions, and give them with the model's own contract.
@@ -36,13 +36,13 @@ class ArchivedModel:
         Raises:
             EvaluationFailed: there are none.
         """
-        refusal = self._refusal
+        error = self._error
         if self._process is not None:
             code = self._process.wait()
             if code:
-                refusal = Refusal.load(self._out) or _died(code)
-        if refusal:
-            raise refusal.error(self._role)
+                error = refusal.left_in(self._out) or _died(code)
+        if error:
+            raise refusal.of(self._role, error)
         with np.load(self._out / "predictions.npz", allow_pickle=False) as arrays:
             predictions = Predictions(arrays["values"], arrays.get("labels"))
         return predictions, ModelContract.load(self._out / "contract.json")
@@ -80,11 +80,11 @@ class OwnImage:
         try:
             return transform.read_answers(self._file, given, rows), given
         except EvaluationFailed as error:
-            raise Refusal.of(error).error(self._role) from error
+            raise refusal.of(self._role, error) from error
 
 
-def _died(code: int) -> Refusal:
-    return Refusal(
+def _died(code: int) -> SluiceError:
+    return EvaluationFailed(
         f"the process that scored the rows ended with exit code {code}",
         where="the model's own code",
         why="it left no reason behind"
@@ -93,15 +93,16 @@ def _died(code: int) -> Refusal:
     )
 
 
-def _unpack(archive: Path, folder: Path) -> Refusal | None:
+def _unpack(archive: Path, folder: Path) -> SluiceError | None:
     """Unpack a model.tar.gz; tells what is wrong with it, if anything."""
     folder.mkdir(parents=True)
     try:
         with tarfile.open(archive) as tar:
             # The filter refuses absolute paths, links out of the folder, devices.
             tar.extractall(folder, filter="data")
-    except (OSError, tarfile.TarError) as error:
-        return Refusal(
+    # A gzip that ends early is an EOFError, one with other bytes in it a zlib.error.
+    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
+        return EvaluationFailed(
             "the model's archive cannot be unpacked",
             where=archive.name,
             why=str(error),

@@ -74,10 +74,10 @@ def evaluate(
 
 def _unanswered(reason: str) -> EvaluationFailed:
     return EvaluationFailed(
-        "champion: its container did not answer to the held-out rows",
-        where="the champion's transform job",
+        "champion: there are no predictions of it for the held-out rows",
+        where="the champion's archive or, of an image of your own, its transform job",
         why=reason,
-        fix="see the job's log; a champion of other features cannot be judged on these rows",
+        fix="restore the archive; of a job its log says more, and one of other features can have none",
     )
 
 

@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sluice.errors import EvaluationFailed, SluiceError
+from sluice.errors import EvaluationFailed, SluiceError, from_wire, to_wire
 
 _FILE = "error.json"
+_MOST_BYTES = 100_000
 
 
-@dataclass(frozen=True)
-class Refusal:
-    """A SluiceError's parts without its class: whoever judges makes an EvaluationFailed of it."""
+def leave(error: SluiceError, folder: Path) -> None:
+    """Write the error to `folder`, for `left_in` to find."""
+    (folder / _FILE).write_text(to_wire(error, most_bytes=_MOST_BYTES), encoding="utf-8")
 
-    what: str
-    where: str = ""
-    why: str = ""
-    fix: str = ""
 
-    @classmethod
-    def of(cls, error: SluiceError) -> Refusal:
-        return cls(error.what, error.where, error.why, error.fix)
+def left_in(folder: Path) -> SluiceError | None:
+    """Read what `leave` left in `folder`; None where nothing was left."""
+    file = folder / _FILE
+    return from_wire(file.read_text(encoding="utf-8")) if file.exists() else None
 
-    @classmethod
-    def load(cls, folder: Path) -> Refusal | None:
-        """Read what `save` left in `folder`; None where nothing was left."""
-        file = folder / _FILE
-        return cls(**json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
 
-    def save(self, folder: Path) -> None:
-        (folder / _FILE).write_text(json.dumps(asdict(self)), encoding="utf-8")
-
-    def error(self, role: str) -> EvaluationFailed:
-        """Give it as the error of the model in that role, challenger or champion."""
-        return EvaluationFailed(f"{role}: {self.what}", where=self.where, why=self.why, fix=self.fix)
+def of(role: str, error: SluiceError) -> EvaluationFailed:
+    """Give an error as that of the model in that role, challenger or champion."""
+    return EvaluationFailed(f"{role}: {error.what}", where=error.where, why=error.why, fix=error.fix)

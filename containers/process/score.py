@@ -15,7 +15,7 @@ import numpy as np
 from containers.frames import features_of, read_training_set
 from containers.model import Model
 from containers.predictions import PredictionFailed
-from containers.process.refusal import Refusal
+from containers.process import refusal
 from sluice.contract import ModelContract
 from sluice.errors import SluiceError
 
@@ -65,15 +65,17 @@ def main(arguments: list[str]) -> int:
     try:
         score(model_folder, held_out_folder, out)
     except SluiceError as error:
-        refusal = Refusal.of(error)
+        refusal.leave(error, out)
     except SystemExit as stop:
         traceback.print_exc()
-        refusal = Refusal(
-            f"the model's code called sys.exit({stop.code!r})", fix="raise an exception instead"
+        refusal.leave(
+            PredictionFailed(
+                f"the model's code called sys.exit({stop.code!r})", fix="raise an exception instead"
+            ),
+            out,
         )
     else:
         return 0
-    refusal.save(out)
     return 1
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from containers import privileges
+from containers.paths import MlPaths
 from containers.serve.server import serve
 from containers.serve.settings import Settings
 from sluice.errors import SluiceError
@@ -18,6 +20,9 @@ def main(arguments: list[str]) -> int:
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
     try:
+        # Only where a container is around it: without one, whoever started this process chose its user.
+        if not os.environ.get("SAGEMAKER_BASE_DIR"):
+            privileges.drop(MlPaths.of(os.environ).model)
         return serve(Settings.of(os.environ))
     except SluiceError as error:
         print(f"{error.name}: {error}", file=sys.stderr)

@@ -8,16 +8,18 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, TypeAlias
 
+import numpy as np
 import orjson
 
-from containers.serve.decoding import DECODERS, decode
+from containers.predictions import Predictions, joined
+from containers.serve.decoding import DECODERS, decode, looks_like
 from containers.serve.encoding import DEFAULT, ENCODERS, choose, encode
 from containers.serve.metrics import Counters, prometheus
 from containers.serve.scorer import Scorer
 from containers.serve.settings import Settings
+from sluice.contract import Columns
 from sluice.errors import RequestError, SluiceError
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -25,8 +27,12 @@ Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
-# The event loop itself answers bodies up to this size: at most two milliseconds' work by the native engine.
+# The event loop itself answers bodies up to this size, and of up to so many rows: a few milliseconds' work by the
+# native engine, in which nobody else is answered.
 _AT_ONCE_BYTES = 512 * 1024
+_AT_ONCE_ROWS = 8192
+_BLOCK_ROWS = 8192
+"""Rows that a thread scores before it looks whether anybody still waits for them."""
 _MOST_REMEMBERED = 256
 _CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 
@@ -56,6 +62,26 @@ class _Disconnected(Exception):
     """The client is gone: nobody waits for an answer."""
 
 
+class _Work:
+    """What a thread does for one request, which has to stop when its client was told that it took too long.
+
+    Attributes:
+        is_quick: the scorer was not asked yet for an answer from the bytes.
+    """
+
+    def __init__(self, body: bytes, media_type: str, accepted: str, *, is_quick: bool) -> None:
+        self.body = body
+        self.media_type = media_type
+        self.accepted = accepted
+        self.is_quick = is_quick
+        self.is_wanted = True
+
+    def go_on(self) -> None:
+        """Raise _Disconnected where nobody waits any more."""
+        if not self.is_wanted:
+            raise _Disconnected
+
+
 class Application:
     """Answers for one scorer.
 
@@ -73,6 +99,8 @@ class Application:
         self._length_digits = len(str(settings.max_body_bytes))
         self._types: dict[tuple[bytes, bytes], tuple[str, str]] = {}
         contract = scorer.contract
+        # A value takes a byte at the least: so long a body cannot hold too many rows.
+        self._few_rows_bytes = min(_AT_ONCE_BYTES, len(contract.features) * _AT_ONCE_ROWS)
         self._ping = orjson.dumps(
             {
                 "status": "Healthy",
@@ -103,11 +131,14 @@ class Application:
         try:
             media_type, accepted = self._negotiate(scope["headers"])
             body = await self._read(receive)
+            media_type = media_type or looks_like(body)
             found = None
-            if len(body) <= _AT_ONCE_BYTES:
+            at_once = len(body) <= self._few_rows_bytes or self._holds_few_rows(body, media_type)
+            if at_once:
                 found = self._scorer.answer(body, media_type, accepted)
             if found is None:
-                answer = await self._answer_in_thread(body, media_type, accepted, started)
+                work = _Work(body, media_type, accepted, is_quick=not at_once)
+                answer = await self._answer_in_thread(work, started)
             else:
                 answer, quick = Answer(200, found, accepted), True
         except _Refusal as refusal:
@@ -119,6 +150,16 @@ class Application:
             answer = _Refusal(500, "InternalError", f"{type(error).__name__}: {error}").answer
         self._counters.request(answer.status, time.perf_counter() - started, quick=quick)
         await _send(answer, send, with_body=True)
+
+    def _holds_few_rows(self, body: bytes, media_type: str) -> bool:
+        """Tell whether a body is short enough to be answered at once, by what begins or ends its rows."""
+        if len(body) > _AT_ONCE_BYTES:
+            return False
+        # In JSON a value takes two bytes, with what divides it from the next, and a row another two.
+        if media_type != "text/csv" and len(body) <= 2 * self._few_rows_bytes:
+            return True
+        characters = np.frombuffer(body, np.uint8)
+        return sum(int(np.count_nonzero(characters == mark)) for mark in b"\n[{") <= _AT_ONCE_ROWS
 
     def _answer_other(self, scope: Scope) -> Answer:
         path = scope["path"]
@@ -196,7 +237,7 @@ class Application:
         # The rest of the body was not read: the connection cannot be used again.
         return _Refusal(413, "RequestTooLarge", message, connection="close")
 
-    async def _answer_in_thread(self, body: bytes, media_type: str, accepted: str, started: float) -> Answer:
+    async def _answer_in_thread(self, work: _Work, started: float) -> Answer:
         if self._in_thread > self._settings.queue:
             raise _Refusal(
                 503,
@@ -206,13 +247,14 @@ class Application:
             )
         loop = asyncio.get_running_loop()
         self._in_thread += 1
-        job = loop.run_in_executor(self._worker, partial(self._predict, body, media_type, accepted))
+        job = loop.run_in_executor(self._worker, self._answer_for, work)
         # Counted until the thread is done with it, which may be later than anybody waits for.
         job.add_done_callback(self._leave_thread)
         left = self._settings.seconds - (time.perf_counter() - started)
         try:
             return await asyncio.wait_for(asyncio.shield(job), left)
         except TimeoutError:
+            work.is_wanted = False
             raise _Refusal(
                 503,
                 "PredictionTimeout",
@@ -225,21 +267,39 @@ class Application:
         if not job.cancelled():
             job.exception()  # looked at, also where nobody waited for it any more
 
-    def _predict(self, body: bytes, media_type: str, accepted: str) -> Answer:
+    def _answer_for(self, work: _Work) -> Answer:
         contract = self._scorer.contract
-        if (
-            len(body) > _AT_ONCE_BYTES
-            and (found := self._scorer.answer(body, media_type, accepted)) is not None
-        ):
-            return Answer(200, found, accepted)
+        work.go_on()
+        if work.is_quick:
+            found = self._scorer.answer(work.body, work.media_type, work.accepted)
+            if found is not None:
+                return Answer(200, found, work.accepted)
         try:
-            predictions = self._scorer.score(decode(body, media_type, contract))
+            predictions = self._predict(decode(work.body, work.media_type, contract), work)
         except RequestError as error:
             raise _Refusal(400, error.name, str(error)) from error
         except SluiceError as error:
             logger.error("prediction failed: %s", error)
             raise _Refusal(500, error.name, str(error)) from error
-        return Answer(200, encode(predictions, accepted, contract), accepted)
+        return Answer(200, encode(predictions, work.accepted, contract), work.accepted)
+
+    def _predict(self, columns: Columns, work: _Work) -> Predictions:
+        rows = len(columns[self._scorer.contract.names[0]])
+        if rows <= _BLOCK_ROWS:
+            work.go_on()
+            return self._scorer.score(columns)
+        blocks = []
+        for first in range(0, rows, _BLOCK_ROWS):
+            work.go_on()
+            block = {name: values[first : first + _BLOCK_ROWS] for name, values in columns.items()}
+            try:
+                blocks.append(self._scorer.score(block))
+            except RequestError:
+                # It names a row by its number in the block: ask for all, to have the number that the client knows.
+                self._scorer.score(columns)
+                raise
+        work.go_on()
+        return joined(blocks)
 
     def close(self) -> None:
         """Wait for the request that is worked on."""
@@ -247,13 +307,13 @@ class Application:
 
 
 def _negotiated(content_type: str, accept: str) -> tuple[str, str]:
+    """Give the body's type, "" where the client says none, and the answer's."""
     media_type, *parameters = (part.strip().lower() for part in content_type.split(";"))
-    if media_type not in DECODERS:
-        found = repr(media_type) if media_type else "none"
+    if media_type and media_type not in DECODERS:
         raise _Refusal(
-            415, "UnsupportedMediaType", f"content type: found {found}, expected {', '.join(DECODERS)}"
+            415, "UnsupportedMediaType", f"content type: found {media_type!r}, expected {', '.join(DECODERS)}"
         )
-    if media_type == "text/csv":
+    if media_type in ("text/csv", ""):
         _refuse_charset(parameters)
     accepted = choose(accept)
     if accepted is None:

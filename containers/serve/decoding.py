@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import csv
+import gc
 import io
-import json
-import sys
-from collections.abc import Callable
-from contextlib import suppress
-from decimal import Decimal
-from typing import Any, TypeAlias
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
-import numpy as np
-import orjson
-
-from sluice.contract import Columns, ModelContract, from_array
+from containers.serve.bounds import MOST_ROW_CHARACTERS, refuse_long_row, refuse_too_many
+from containers.serve.json_text import read_json
+from containers.serve.npy import from_npy
+from containers.serve.parquet import from_parquet
+from sluice.contract import Columns, ModelContract, listed
 from sluice.errors import RequestError
 
-Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
-
-# A few bytes of Parquet, or of NPY whose cells take none, may stand for billions of rows.
-_MOST_ROWS = 1_000_000
-_MOST_BYTES = 256 * 1024 * 1024
+_SHAPES = 'send {"feature": value, …}, [{…}, …], [[…], …], [value, …], {"instances": […]} or {"dataframe_split": {…}}'
 
 
 def decode(body: bytes, media_type: str, contract: ModelContract) -> Columns:
@@ -33,31 +29,66 @@ def decode(body: bytes, media_type: str, contract: ModelContract) -> Columns:
         contract: what the columns have to keep to.
 
     Raises:
-        RequestError: the body is empty, is not what its type says, or breaks the contract.
+        RequestError: the body is empty, is not what its type says, holds too much, or breaks the contract.
     """
-    if not body.strip():
+    # Of a CSV with one column, a line of nothing but blanks is a null.
+    is_one_column = media_type == "text/csv" and len(contract.features) == 1
+    if not body.strip(b"\r\n" if is_one_column else None):
         raise RequestError("the request has no body", fix="send at least one row of feature values")
-    return DECODERS[media_type](body, contract)
+    with _uncollected():
+        return DECODERS[media_type](body, contract)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the garbage collector from looking through millions of new lists, in which nobody else is answered."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def looks_like(body: bytes) -> str:
+    """Tell the type of a body that came without one: JSON where it begins like an object or a list, else CSV."""
+    return "application/json" if body.lstrip()[:1] in (b"{", b"[") else "text/csv"
 
 
 def _from_json(body: bytes, contract: ModelContract) -> Columns:
-    document = _parse(body, "the body")
-    _refuse_keys_twice(body, document, "the body")
+    document = read_json(body, "the body", len(contract.features))
     if isinstance(document, dict):
-        # A feature may be called "instances", too.
-        is_envelope = "instances" in document and "instances" not in contract.names
-        if is_envelope and len(document) > 1:
-            others = sorted(set(document) - {"instances"})
-            raise RequestError(f'unknown keys beside "instances": {", ".join(map(repr, others))}')
-        document = document["instances"] if is_envelope else [document]
+        return _from_object(document, contract)
+    if (
+        isinstance(document, list)
+        and document
+        and not any(isinstance(each, dict | list) for each in document)
+    ):
+        document = [document]
     return _from_documents(document, contract)
 
 
+def _from_object(document: dict[str, Any], contract: ModelContract) -> Columns:
+    """Read one record, or rows in an envelope; a feature may be called like one of those, and then it is none."""
+    for name, read in _ENVELOPES.items():
+        if name in document and name not in contract.names:
+            if len(document) > 1:
+                others = listed(sorted(set(document) - {name}))
+                raise RequestError(f'unknown keys beside "{name}": {others}')
+            return read(document[name], contract)
+    return _from_documents([document], contract)
+
+
 def _from_json_lines(body: bytes, contract: ModelContract) -> Columns:
+    columns = len(contract.features)
     documents = []
-    for row, line in enumerate((line for line in body.splitlines() if line.strip()), start=1):
-        documents.append(_parse(line, f"row {row}"))
-        _refuse_keys_twice(line, documents[-1], f"row {row}")
+    lines = (found[0] for found in re.finditer(rb"[^\r\n]+", body))
+    for row, line in enumerate((line for line in lines if line.strip()), start=1):
+        refuse_too_many(row, columns)
+        if len(line) > MOST_ROW_CHARACTERS:
+            refuse_long_row(row)
+        documents.append(read_json(line, f"row {row}", columns))
     return _from_documents(documents, contract)
 
 
@@ -65,54 +96,50 @@ def _from_documents(documents: Any, contract: ModelContract) -> Columns:
     if not isinstance(documents, list):
         raise RequestError(
             f"found a {type(documents).__name__}, expected a record or a list of records or of lists",
-            fix='send {"feature": value, …}, [{…}, …], [[…], …] or {"instances": […]}',
+            fix=_SHAPES,
         )
+    refuse_too_many(len(documents), len(contract.features))
+    if "features" not in contract.names:
+        documents = [_features(each) for each in documents]
     if documents and isinstance(documents[0], list):
         return contract.columns_from_lists(documents)
     return contract.columns_from_records(documents)
 
 
-def _parse(text: bytes, where: str) -> Any:
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        hint = "; JSON has no NaN or Infinity: send null" if _has_constant(text) else ""
-        raise RequestError(f"{where} is not valid JSON: {error}{hint}") from error
+def _features(document: Any) -> Any:
+    """Give the values of {"features": [value, …]}, as SageMaker's own algorithms are sent a row; else what it is."""
+    if isinstance(document, dict) and len(document) == 1 and isinstance(document.get("features"), list):
+        return document["features"]
+    return document
 
 
-def _has_constant(text: bytes) -> bool:
-    """Tell whether this is JSON but for NaN or Infinity, which Python's own reader takes."""
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return b"NaN" in text or b"Infinity" in text
+def _from_split(split: Any, contract: ModelContract) -> Columns:
+    """Read what pandas writes with orient="split"; without columns the rows are in contract order."""
+    if not isinstance(split, dict) or not isinstance(split.get("data"), list):
+        raise RequestError(
+            '"dataframe_split": expected an object with "columns" and "data"',
+            fix='send {"dataframe_split": {"columns": [name, …], "data": [[value, …], …]}}',
+        )
+    unknown = sorted(set(split) - {"columns", "index", "data"})
+    if unknown:
+        raise RequestError(f'"dataframe_split": unknown keys: {listed(unknown)}')
+    rows, names = split["data"], split.get("columns", list(contract.names))
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise RequestError('"dataframe_split": expected names in "columns"')
+    if names == list(contract.names) or not all(isinstance(row, list) for row in rows):
+        return _from_documents(rows, contract)
+    names = contract.checked_names(names, '"dataframe_split"')
+    places = [names.index(name) for name in contract.names]
+    # A row that is too short or too long is left as it is, for the contract to refuse.
+    ordered = [[row[place] for place in places] if len(row) == len(names) else row for row in rows]
+    return _from_documents(ordered, contract)
 
 
-def _refuse_keys_twice(text: bytes, document: Any, where: str) -> None:
-    """Refuse an object with a key more than once, of which orjson keeps the last one without a word.
-
-    Every member has a colon. Only where there are more of them than members is it worth Python's slower reader.
-    """
-    if text.count(b":") == _members(document):
-        return
-
-    def refuse_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            names = [name for name, _ in pairs]
-            twice = sorted({name for name in names if names.count(name) > 1})
-            raise RequestError(f"{where}: keys there more than once: {', '.join(map(repr, twice))}")
-        return found
-
-    with suppress(RecursionError):  # values that deep break the contract anyway
-        json.loads(text, object_pairs_hook=refuse_twice)
-
-
-def _members(document: Any) -> int:
-    if isinstance(document, dict):
-        return len(document) + sum(_members(value) for value in document.values() if type(value) is list)
-    return sum(len(each) for each in document if type(each) is dict) if type(document) is list else 0
+_ENVELOPES: dict[str, Callable[[Any, ModelContract], Columns]] = {
+    "instances": _from_documents,
+    "dataframe_split": _from_split,
+    "dataframe_records": _from_documents,
+}
 
 
 def _from_csv(body: bytes, contract: ModelContract) -> Columns:
@@ -120,188 +147,31 @@ def _from_csv(body: bytes, contract: ModelContract) -> Columns:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise RequestError(f"the CSV is not UTF-8: byte {error.start} is {body[error.start]:#04x}") from error
+    rows: list[list[str]] = []
+    columns = len(contract.features)
     try:
-        rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
+        for row in csv.reader(_short(io.StringIO(text, newline="")), strict=True):
+            if row:
+                rows.append(row)
+                refuse_too_many(len(rows) - 1, columns)  # one may be the header
     except csv.Error as error:
         raise RequestError(f"not valid CSV: {error}") from error
     return contract.columns_from_text(rows)
 
 
-def _from_npy(body: bytes, contract: ModelContract) -> Columns:
-    array = _array_of(body)
-    _refuse_too_many(array.size if array.dtype.names is not None else len(array) if array.ndim else 0)
-    if array.dtype.names is not None:
-        return contract.columns_from_arrays(_fields(array.reshape(-1), contract))
-    if array.ndim != 2:
-        raise RequestError(f"found an array with {array.ndim} dimensions, expected 2: (rows, features)")
-    if array.shape[1] != len(contract.features):
-        raise RequestError(
-            f"found an array with {array.shape[1]:,} columns, expected {len(contract.features)}",
-            fix=f"send these columns in this order: {', '.join(map(repr, contract.names))}",
-        )
-    if array.dtype.kind == "U":
-        return contract.columns_from_text(_listed(array))
-    if array.dtype.kind in "biuf":
-        return contract.columns_from_lists(array.tolist(), from_array)
-    raise RequestError(
-        f"found an array of {array.dtype}, expected numbers, unicode strings or a structured array"
-    )
-
-
-def _array_of(body: bytes) -> Array:
-    if body.startswith(b"PK"):
-        raise RequestError("found an NPZ archive, expected one NPY array")
-    stream = io.BytesIO(body)
-    try:
-        array: Array = np.lib.format.read_array(stream, allow_pickle=False)
-    except Exception as error:
-        # A header is Python source: what is wrong with one may be any of a dozen errors, MemoryError for a size that
-        # it only claims among them.
-        raise RequestError(f"not an NPY array: {str(error) or type(error).__name__}") from error
-    rest = len(body) - stream.tell()
-    if rest:
-        raise RequestError(f"found {rest:,} bytes behind the array, expected one NPY array")
-    return array
-
-
-def _fields(rows: Array, contract: ModelContract) -> dict[str, list[Any]]:
-    """Give a structured array's columns; those of another model empty, as nobody will look at them."""
-    names = rows.dtype.names or ()
-    if set(contract.own_names(names)) != set(contract.names):
-        return {name: [] for name in names}
-    for name in names:
-        if rows[name].ndim != 1 or rows.dtype[name].kind not in "biufU":
-            raise RequestError(
-                f"column {name!r}: found {rows.dtype[name]}, expected numbers, booleans or unicode strings"
-            )
-    return {name: _listed(rows[name]) for name in names}
-
-
-def _listed(array: Array) -> list[Any]:
-    if array.dtype.kind == "U" and array.size and array.dtype.itemsize:
-        # numpy makes texts of any 32 bits, which Python then fails over, now or later.
-        codes = np.ascontiguousarray(array).view(f"{array.dtype.byteorder}u4")
-        if codes.max() > sys.maxunicode:
-            raise RequestError(f"a text in the array holds {codes.max():#x}, which is no Unicode character")
-    values: list[Any] = array.tolist()
-    return values
-
-
-def _refuse_too_many(rows: int) -> None:
-    if rows > _MOST_ROWS:
-        raise RequestError(
-            f"found {rows:,} rows, at most {_MOST_ROWS:,} are taken", fix="send them in several requests"
-        )
-
-
-def _from_parquet(body: bytes, contract: ModelContract) -> Columns:
-    # Only now: its import takes more memory than all the rest, and few endpoints are ever sent a Parquet file.
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        file = pq.ParquetFile(pa.BufferReader(body))
-        _refuse_table(file, contract)
-        # Texts stay in their dictionaries: written out, a few bytes of them may be gigabytes.
-        names = file.schema_arrow.names
-        table = pq.ParquetFile(pa.BufferReader(body), read_dictionary=names).read()
-        table.validate(full=True)
-        table = table.rename_columns(contract.own_names(names))
-        _refuse_too_large(sum(map(_text_bytes, table.columns)))
-    except RequestError:
-        raise
-    except Exception as error:
-        # Of bytes that are no Parquet file Arrow raises errors of its own, and Python's for lengths and for texts.
-        raise RequestError(f"not a Parquet file that can be read: {error}") from error
-    return contract.columns_from_arrays({name: _values_of(table[name]) for name in contract.names})
-
-
-def _refuse_table(file: Any, contract: ModelContract) -> None:
-    """Refuse by what the file says of itself, before anything of it is read."""
-    metadata, names = file.metadata, file.schema_arrow.names
-    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
-    _refuse_too_many(max(metadata.num_rows, sum(group.num_rows for group in groups)))
-    own = contract.own_names(names)
-    twice = sorted({name for name in own if own.count(name) > 1})
-    if twice:
-        raise RequestError(f"columns there more than once: {', '.join(map(repr, twice))}")
-    if set(own) != set(contract.names):
-        contract.columns_from_arrays({name: [] for name in names})
-    for field in file.schema_arrow:
-        if not _is_plain(field.type):
-            raise RequestError(
-                f"column {field.name!r}: found {field.type}, expected numbers, booleans or strings"
-            )
-    _refuse_too_large(sum(group.total_byte_size for group in groups))
-
-
-def _text_bytes(column: Any) -> int:
-    """Give how many bytes a dictionary's texts would be, one a row."""
-    import pyarrow as pa
-
-    from sluice.arrow import compute as pc
-
-    if not pa.types.is_dictionary(column.type) or not _is_text(column.type.value_type):
-        return 0
-    lengths = (pc.take(pc.binary_length(chunk.dictionary), chunk.indices) for chunk in column.chunks)
-    return sum(pc.sum(each).as_py() or 0 for each in lengths)
-
-
-def _is_text(kind: Any) -> bool:
-    import pyarrow as pa
-
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
-
-
-def _refuse_too_large(size: int) -> None:
-    if size > _MOST_BYTES:
-        raise RequestError(
-            f"found {size:,} bytes uncompressed, at most {_MOST_BYTES:,} are taken",
-            fix="send the rows in several requests",
-        )
-
-
-def _is_plain(kind: Any) -> bool:
-    import pyarrow as pa
-
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    types = pa.types
-    plain = (types.is_integer, types.is_floating, types.is_decimal, types.is_boolean, types.is_null, _is_text)
-    return any(is_one(kind) for is_one in plain)
-
-
-def _values_of(column: Any) -> list[Any]:
-    import pyarrow as pa
-
-    if not pa.types.is_dictionary(column.type):
-        return _plain_values(column)
-    values: list[Any] = []
-    for chunk in column.chunks:
-        words = _plain_values(chunk.dictionary)
-        values += [None if index is None else words[index] for index in chunk.indices.to_pylist()]
-    return values
-
-
-def _plain_values(column: Any) -> list[Any]:
-    import pyarrow as pa
-
-    values: list[Any] = column.to_pylist()
-    if pa.types.is_decimal(column.type):
-        # Arrow's own cast is off by a bit in every fifth fraction.
-        return [None if each is None else _plain_decimal(each) for each in values]
-    return values
-
-
-def _plain_decimal(value: Decimal) -> float:
-    whole = int(value)
-    return whole if whole == value else float(value)
+def _short(lines: Iterable[str]) -> Iterator[str]:
+    for number, line in enumerate(lines, start=1):
+        if len(line) > MOST_ROW_CHARACTERS:
+            refuse_long_row(number)
+        yield line
 
 
 DECODERS: dict[str, Callable[[bytes, ModelContract], Columns]] = {
     "text/csv": _from_csv,
     "application/json": _from_json,
     "application/jsonlines": _from_json_lines,
-    "application/x-npy": _from_npy,
-    "application/x-parquet": _from_parquet,
+    "application/x-jsonlines": _from_json_lines,
+    "application/x-ndjson": _from_json_lines,
+    "application/x-npy": from_npy,
+    "application/x-parquet": from_parquet,
 }

@@ -125,6 +125,8 @@ DEFAULT = "application/json"
 ENCODERS: dict[str, Callable[[Predictions, ModelContract], bytes]] = {
     DEFAULT: _to_json,
     "application/jsonlines": _to_json_lines,
+    "application/x-jsonlines": _to_json_lines,
+    "application/x-ndjson": _to_json_lines,
     "text/csv": _to_csv,
     "application/x-npy": _to_npy,
 }

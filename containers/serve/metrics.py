@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import mmap
+import os
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 # Seconds; the upper bounds of the latency histogram. From what a compiled row takes to what SageMaker allows.
 BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 60.0)
 STATUSES = (200, 400, 404, 405, 406, 408, 413, 415, 500, 503)
+# What the protocol does to a connection without an invocation: its refusals by status, and ends without a word.
+REFUSALS = ("400", "408", "431", "503", "dropped")
 _QUICK = "quick"
-_NAMES = (*(f"status_{status}" for status in STATUSES), _QUICK, "microseconds")
+_REFUSALS = tuple(f"refusal_{what}" for what in REFUSALS)
+_NAMES = (*(f"status_{status}" for status in STATUSES), *_REFUSALS, _QUICK, "microseconds")
 _WIDTH = len(_NAMES) + len(BUCKETS) + 1
 _PLACE = {name: position for position, name in enumerate(_NAMES)}
 _STATUS_PLACE = {status: _PLACE[f"status_{status}"] for status in STATUSES}
@@ -52,6 +56,10 @@ class Counters:
         if quick:
             row[_PLACE[_QUICK]] += 1
 
+    def refusal(self, what: str) -> None:
+        """Count what became of a connection, one of REFUSALS."""
+        self._row[_PLACE[f"refusal_{what}"]] += 1
+
 
 def prometheus(sums: Sequence[int]) -> bytes:
     """Write the counters in Prometheus' text format."""
@@ -61,6 +69,12 @@ def prometheus(sums: Sequence[int]) -> bytes:
         *(
             f'sluice_invocations_total{{status="{status}"}} {sums[place]}'
             for status, place in _STATUS_PLACE.items()
+        ),
+        "# HELP sluice_refused_connections_total Connections refused by their status, or dropped.",
+        "# TYPE sluice_refused_connections_total counter",
+        *(
+            f'sluice_refused_connections_total{{what="{what}"}} {sums[_PLACE[name]]}'
+            for what, name in zip(REFUSALS, _REFUSALS, strict=True)
         ),
         "# HELP sluice_quick_invocations_total Invocations that the compiled path answered from their bytes.",
         "# TYPE sluice_quick_invocations_total counter",
@@ -77,27 +91,53 @@ def prometheus(sums: Sequence[int]) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def embedded_metrics(now: Sequence[int], before: Sequence[int], milliseconds: int) -> str | None:
+def dimensions_of(environment: Mapping[str, str]) -> dict[str, str]:
+    """Give whose metrics a process writes, by the names of SageMaker's own: what the model's environment says."""
+    found = {
+        "EndpointName": environment.get("SLUICE_ENDPOINT"),
+        "VariantName": environment.get("SLUICE_VARIANT"),
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def embedded_metrics(
+    now: Sequence[int],
+    before: Sequence[int],
+    milliseconds: int,
+    dimensions: Mapping[str, str] | None = None,
+) -> str | None:
     """Write what happened between two readings as one line that CloudWatch Logs makes metrics of; None if nothing.
+
+    Args:
+        now: the counters.
+        before: what they were.
+        milliseconds: since 1970.
+        dimensions: whose metrics these are; those of the process, where they are not given.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
     """
     change = [later - earlier for later, earlier in zip(now, before, strict=True)]
     requests = sum(change[place] for place in _STATUS_PLACE.values())
-    if not requests:
+    refused = sum(change[_PLACE[name]] for name in _REFUSALS)
+    if not requests and not refused:
         return None
-    values = {
+    values: dict[str, float] = {
         "Requests": requests,
         "QuickRequests": change[_PLACE[_QUICK]],
         "Refused": sum(change[place] for status, place in _STATUS_PLACE.items() if 400 <= status < 500),
         "Failed": change[_STATUS_PLACE[500]],
         "Overloaded": change[_STATUS_PLACE[503]],
-        "MeanLatency": round(change[_PLACE["microseconds"]] / requests, 1),
+        "RefusedConnections": refused,
     }
+    if requests:
+        values["MeanLatency"] = round(change[_PLACE["microseconds"]] / requests, 1)
     units = {"MeanLatency": "Microseconds"}
+    whose = dimensions_of(os.environ) if dimensions is None else dimensions
     definition = {
         "Namespace": "Sluice/Serving",
-        "Dimensions": [[]],
+        "Dimensions": [list(whose)],
         "Metrics": [{"Name": name, "Unit": units.get(name, "Count")} for name in values],
     }
-    return json.dumps({"_aws": {"Timestamp": milliseconds, "CloudWatchMetrics": [definition]}, **values})
+    return json.dumps(
+        {"_aws": {"Timestamp": milliseconds, "CloudWatchMetrics": [definition]}, **whose, **values}
+    )

@@ -28,6 +28,8 @@ class QuickAnswers:
         self._readers: dict[str, Callable[[bytes, int], Any]] = {
             "application/json": engine.score_json,
             "application/jsonlines": engine.score_json_lines,
+            "application/x-jsonlines": engine.score_json_lines,
+            "application/x-ndjson": engine.score_json_lines,
             "text/csv": engine.score_csv,
         }
         if any(feature.spelling for feature in contract.features):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+import resource
 import socket
 import time
 from collections.abc import Callable
@@ -21,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 _BACKLOG = 2048
 _METRICS_SECONDS = 60.0
+
+# What a worker holds besides its connections, with room to spare: the loop's, the model's, logs.
+_OTHER_DESCRIPTORS = 64
 
 
 def serve(settings: Settings) -> int:
@@ -51,6 +56,7 @@ def _work(settings: Settings, listener: socket.socket, totals: Totals, worker: i
     import uvicorn
 
     from containers.serve.app import Application
+    from containers.serve.limits import Limits
     from containers.serve.protocol import Protocol
     from containers.serve.scorer import load_scorer
 
@@ -59,18 +65,22 @@ def _work(settings: Settings, listener: socket.socket, totals: Totals, worker: i
     except Exception as error:
         logger.exception("the model cannot be served: %s", error)
         return CANNOT_SERVE
-    application = Application(scorer, settings, totals.counters(worker))
+    counters = totals.counters(worker)
+    application = Application(scorer, settings, counters)
     logger.info(
         "worker %d: model loaded in %.2f s, serving on %s:%d",
         *(worker, time.perf_counter() - started, *listener.getsockname()),
     )
 
-    class Timed(Protocol):
+    class Bounded(Protocol):
         seconds = min(Protocol.seconds, settings.seconds)
+        unread_seconds = settings.seconds
+        limits = Limits(_room_for(settings.connections), counters.refusal)
 
     config = uvicorn.Config(
         application,
-        http=Timed,
+        http=Bounded,
+        ws="none",
         loop="uvloop",
         lifespan="off",
         log_config=None,
@@ -82,6 +92,9 @@ def _work(settings: Settings, listener: socket.socket, totals: Totals, worker: i
         timeout_graceful_shutdown=settings.grace_seconds,
     )
     server = uvicorn.Server(config)
+    # What was loaded stays: a collection that looks through it takes as long as a hundred requests.
+    gc.collect()
+    gc.freeze()
     try:
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
             runner.run(_until_the_parent_ends(server, listener, lifeline))
@@ -89,6 +102,19 @@ def _work(settings: Settings, listener: socket.socket, totals: Totals, worker: i
         application.close()
         logger.info("worker %d stopped", worker)
     return 0
+
+
+def _room_for(connections: int) -> int:
+    """Ask the system for as many descriptors as that takes; fewer connections where it does not give them."""
+    wanted = connections + _OTHER_DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        if soft < wanted:
+            logger.warning("room for %d connections: the system gives %d descriptors", connections, soft)
+            return max(soft - _OTHER_DESCRIPTORS, 1)
+    return connections
 
 
 async def _until_the_parent_ends(server: uvicorn.Server, listener: socket.socket, lifeline: int) -> None:

@@ -27,6 +27,7 @@ class Settings:
             set there is no container around the process: then it listens on this machine only.
         workers: processes; one to each core this process may run on.
         queue: requests a worker lets wait for its scoring thread before it answers 503.
+        connections: a worker holds so many at once; for one more, one whose client keeps it waiting is dropped.
         seconds: an invocation may take so long, the reading of its body included; SageMaker gives up after 60.
         grace_seconds: requests in flight get so long after SIGTERM; SageMaker kills 30 s after it.
     """
@@ -36,6 +37,7 @@ class Settings:
     port: int
     workers: int
     queue: int = 64
+    connections: int = 1000
     seconds: float = 55.0
     grace_seconds: int = 25
     max_body_bytes: int = MAX_BODY_BYTES
@@ -53,6 +55,7 @@ class Settings:
             port=_number(environment, "SAGEMAKER_BIND_TO_PORT", 8080, 0, 65_535),
             workers=_number(environment, "SAGEMAKER_MODEL_SERVER_WORKERS", _cores(), 1, 256),
             queue=_number(environment, "SLUICE_SERVE_QUEUE", 64, 0, 100_000),
+            connections=_number(environment, "SLUICE_SERVE_CONNECTIONS", 1000, 1, 100_000),
             seconds=_number(environment, "SAGEMAKER_MODEL_SERVER_TIMEOUT", 55, 1, 3_600),
         )
 

@@ -6,6 +6,7 @@ import os
 import sys
 
 from containers.paths import MlPaths
+from containers.privileges import open_to_all
 from containers.supervision import supervise
 from sluice.errors import TrainingFailed
 
@@ -15,9 +16,13 @@ def main(arguments: list[str]) -> int:
         print("usage: python -m containers.train train", file=sys.stderr)
         return 2
     paths = MlPaths.of(os.environ)
-    return supervise(
+    status = supervise(
         "containers.train.training", [], failure_file=paths.training_failure, error=TrainingFailed
     )
+    # Whatever umask the project's code set: the server reads the model as another user.
+    if status == 0:
+        open_to_all(paths.model)
+    return status
 
 
 if __name__ == "__main__":

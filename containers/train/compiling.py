@@ -13,6 +13,7 @@ from containers.compiled import store
 from containers.compiled.compile import compile_model
 from containers.compiled.engine import engine_of, why_not_native
 from containers.compiled.exactness import check
+from containers.compiled.plan import CompiledModelError
 from containers.compiled.signals import NotCompilable
 from containers.frames import columns_of
 from containers.scoring import Scoring
@@ -48,7 +49,7 @@ def _verdict(model: Any, contract: ModelContract, features: pd.DataFrame, folder
         plan = compile_model(model, contract)
         engine = engine_of(plan, contract)
         found = check(model, plan, engine, contract, columns_of(features, contract))
-    except NotCompilable as error:
+    except (NotCompilable, CompiledModelError) as error:
         return Scoring(path="scikit-learn", why=f"not compilable: {error}")
     except Exception as error:
         # The model is trained and saved: a fault of the compiler costs speed, not the job.

@@ -32,7 +32,10 @@ _STATES_ERRORS = frozenset(
     )
 )
 # The services the pipelines call: an integration's errors are `<Service>.<Exception>`.
-_SERVICES = frozenset({"DynamoDB", "Lambda", "S3", "SNS", "SageMaker", "StepFunctions"})
+# `Sfn` is what the SDK integration calls Step Functions.
+_SERVICES = frozenset(
+    {"CloudWatchLogs", "DynamoDB", "Lambda", "S3", "SNS", "SageMaker", "Sfn", "StepFunctions"}
+)
 _RESOURCE = "arn:${Partition}:states:::"
 _ENDS = ("Succeed", "Fail")
 

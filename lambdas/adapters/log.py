@@ -1,6 +1,6 @@
 """One structured line for each decision: Lambda writes a record and its extra fields as JSON.
 
-No values of rows go into these lines. (The error of a refused file, which Lambda logs itself, quotes one a reason.)
+No values of rows go into these lines, nor into the error of a refused file, which Lambda logs itself.
 """
 
 from __future__ import annotations

@@ -29,6 +29,20 @@ def settings() -> Settings:
     )
 
 
+class EndingSettings(BaseModel):
+    """What only a function is told that tells people of an end itself."""
+
+    model_config = ConfigDict(frozen=True)
+
+    topic_arn: str
+    endpoint_name: str
+
+
+@cache
+def ending_settings() -> EndingSettings:
+    return EndingSettings(topic_arn=os.environ["TOPIC_ARN"], endpoint_name=os.environ["ENDPOINT_NAME"])
+
+
 @cache
 def project() -> Project:
     """The project that was deployed with the function."""

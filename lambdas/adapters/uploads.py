@@ -6,6 +6,7 @@ import io
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
+from lambdas.adapters import storage
 from sluice import naming
 from sluice.datasets import incoming
 from sluice.errors import ObjectNotFound
@@ -33,9 +34,7 @@ class Upload:
 
     @cached_property
     def _s3(self) -> Any:
-        import boto3
-
-        return boto3.client("s3")
+        return storage.client()
 
     def open(self) -> BinaryIO:
         """Open it.
@@ -43,10 +42,12 @@ class Upload:
         Raises:
             UploadMisplaced: the key is not one that the pipeline takes.
             ObjectNotFound: there is no such object, or it was deleted meanwhile.
+            StorageUnavailable: S3 does not answer, which passes; reading raises that, too.
         """
         incoming.check_place(self._object["Bucket"], self._object["Key"])
         if self.etag is None:
-            self._look()
+            with storage.explained(self.where):
+                self._look()
         return cast("BinaryIO", io.BufferedReader(_Parts(self), _PART_BYTES))
 
     @property
@@ -78,6 +79,10 @@ class Upload:
 
     def read_part(self, start: int) -> bytes:
         """Read up to 16 MB from `start` on; b"" at the end. A connection that breaks is made anew."""
+        with storage.explained(self.where):
+            return self._read_part(start)
+
+    def _read_part(self, start: int) -> bytes:
         from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError
 
         if start >= self._size:

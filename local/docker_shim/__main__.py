@@ -17,7 +17,7 @@ from local.docker_shim.build import build
 from local.docker_shim.errors import Refused
 from local.docker_shim.registry import push
 from local.errors import exit_code
-from local.images import ImageStore
+from local.images import DOCKER_MANIFEST, OCI_MANIFEST, ImageStore
 
 
 class _Parser(argparse.ArgumentParser):
@@ -99,8 +99,18 @@ def _declare_build(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--platform", help="accepted: an image's processes run on this machine's")
     parser.add_argument("--tag", "-t", action="append", required=True)
     parser.add_argument("--target")
+    parser.add_argument("--output", "-o", type=_media_type, default="type=docker")
     parser.add_argument("--no-cache", action="store_true", help="accepted: nothing is cached")
     parser.add_argument("context", type=Path)
+
+
+def _media_type(output: str) -> str:
+    """Give the manifest type of an image that stays with docker: OCI's, as current ones have it, unless told."""
+    given = dict(part.partition("=")[::2] for part in output.split(","))
+    oci = given.pop("oci-mediatypes", "true")
+    if given != {"type": "docker"} or oci not in ("true", "false"):
+        raise Refused(f"docker build: --output {output} is not supported; type=docker[,oci-mediatypes=…] is")
+    return OCI_MANIFEST if oci == "true" else DOCKER_MANIFEST
 
 
 def _build(store: ImageStore, options: argparse.Namespace) -> int:
@@ -108,7 +118,9 @@ def _build(store: ImageStore, options: argparse.Namespace) -> int:
     file = options.file or options.context / "Dockerfile"
     if not file.is_absolute() and not file.exists():
         file = options.context / file
-    image_id = build(store, options.context.resolve(), file, build_args, options.target)
+    image_id = build(
+        store, options.context.resolve(), file, build_args, options.target, media_type=options.output
+    )
     for reference in options.tag:
         store.tag(image_id, reference)
     print(f"sha256:{image_id}")

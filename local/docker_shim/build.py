@@ -18,7 +18,7 @@ from pathlib import Path
 from local.docker_shim import dockerfile, run
 from local.docker_shim.dockerfile import Instruction
 from local.docker_shim.errors import Refused
-from local.images import ImageStore, Manifest, inside
+from local.images import OCI_MANIFEST, ImageStore, Manifest, inside
 
 
 @dataclass
@@ -60,7 +60,13 @@ class _Build:
 
 
 def build(
-    store: ImageStore, context: Path, file: Path, build_args: Mapping[str, str], target: str | None
+    store: ImageStore,
+    context: Path,
+    file: Path,
+    build_args: Mapping[str, str],
+    target: str | None,
+    *,
+    media_type: str = OCI_MANIFEST,
 ) -> str:
     """Builds the image a Dockerfile describes; returns its id. Raises Refused for what it cannot follow."""
     scratch = store.scratch()
@@ -69,7 +75,7 @@ def build(
         making.rootfs.mkdir()
         for instruction in dockerfile.read(file.read_text()):
             _follow(making, instruction)
-        manifest = _manifest(making, file, target)
+        manifest = _manifest(making, file, target, media_type)
         image_id = _digest(making.rootfs, manifest)
         store.add(image_id, making.rootfs, manifest)
     finally:
@@ -77,7 +83,7 @@ def build(
     return image_id
 
 
-def _manifest(making: _Build, file: Path, target: str | None) -> Manifest:
+def _manifest(making: _Build, file: Path, target: str | None, media_type: str) -> Manifest:
     if target is not None and target != making.stage:
         raise Refused(f"--target {target}: {file.name} has no stage of that name")
     if not making.base:
@@ -93,6 +99,7 @@ def _manifest(making: _Build, file: Path, target: str | None) -> Manifest:
         workdir=making.workdir,
         labels=making.labels,
         base=making.base,
+        media_type=media_type,
     )
 
 

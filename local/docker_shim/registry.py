@@ -16,7 +16,6 @@ from local.images import ImageStore, Manifest
 _REPOSITORY = re.compile(
     r"(?P<registry>\d{12}\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.[a-z.]+)/(?P<name>[^:@]+):(?P<tag>[\w.-]+)"
 )
-_MEDIA_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 
 
 def push(store: ImageStore, uri: str, ecr: Any = None) -> None:
@@ -45,9 +44,9 @@ def _manifest(image_id: str, manifest: Manifest) -> str:
     return json.dumps(
         {
             "schemaVersion": 2,
-            "mediaType": _MEDIA_TYPE,
+            "mediaType": manifest.media_type,
             "config": {
-                "mediaType": "application/vnd.docker.container.image.v1+json",
+                "mediaType": manifest.config_media_type,
                 "size": 0,
                 "digest": f"sha256:{image_id}",
             },

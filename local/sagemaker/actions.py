@@ -9,6 +9,7 @@ from moto.sagemaker.models import FakeEndpointConfig, SageMakerModelBackend
 from moto.sagemaker.responses import SageMakerResponse
 from moto.sagemakerruntime.responses import SageMakerRuntimeResponse
 
+from local import images
 from local.sagemaker.answers import answer
 from local.sagemaker.endpoints import Endpoints, find_config, find_endpoint, find_model
 from local.sagemaker.errors import refuse_unsupported, unsupported, validation
@@ -43,7 +44,7 @@ def install(context: Context, endpoints: Endpoints, runtime: Runtime) -> None:
     """Replace the actions of moto that only pretend, and add those it has not."""
     actions: dict[str, Action] = {
         **job_actions(context),
-        **_endpoint_actions(endpoints),
+        **_endpoint_actions(context, endpoints),
         **_describe_actions(),
         **listing_actions(),
         "search": search,
@@ -62,7 +63,7 @@ def install(context: Context, endpoints: Endpoints, runtime: Runtime) -> None:
     _install_runtime(runtime)
 
 
-def _endpoint_actions(endpoints: Endpoints) -> dict[str, Action]:
+def _endpoint_actions(context: Context, endpoints: Endpoints) -> dict[str, Action]:
     moto_create_model = SageMakerResponse.create_model
     moto_create_endpoint_config = SageMakerResponse.create_endpoint_config
     moto_create_endpoint = SageMakerResponse.create_endpoint
@@ -77,6 +78,13 @@ def _endpoint_actions(endpoints: Endpoints) -> dict[str, Action]:
             raise unsupported("PrimaryContainer.Mode MultiModel")
         if not container.get("Image"):
             raise validation("You must specify PrimaryContainer.Image.")
+        # Hosting takes no OCI manifest: https://github.com/aws/amazon-sagemaker-feedback/issues/180
+        media_type = images.media_type(context.state_dir, container["Image"])
+        if media_type == images.OCI_MANIFEST:
+            raise validation(
+                f"Unsupported manifest media type {media_type} for image {container['Image']}. Ensure that valid "
+                "manifest media type is used for specified image."
+            )
         check_environment(container.get("Environment") or {})
         backend = response.sagemaker_backend
         existing = backend._models.get(request["ModelName"])

@@ -7,7 +7,21 @@ from typing import TYPE_CHECKING
 
 from moto.core.config import default_user_config
 
-from local.stepfunctions import clients, executions, interpreter, nested, sagemaker_task, tasks
+from local.stepfunctions import (
+    activities,
+    api,
+    clients,
+    definitions,
+    distributed_map,
+    executions,
+    express,
+    interpreter,
+    jsonpath,
+    nested,
+    sagemaker_task,
+    tasks,
+    versions,
+)
 
 if TYPE_CHECKING:
     from local.context import Context
@@ -19,12 +33,19 @@ def install(context: Context) -> None:
     clients.install(context.client)
     install_language()
     executions.install()
+    api.install()
+    versions.install()
+    express.install()
 
 
 @functools.cache  # the patches wrap what they find: twice would be once too often
 def install_language() -> None:
     """The interpreter alone: all that a definition's meaning depends on, without an API or a client."""
+    definitions.install()
     interpreter.install()
+    jsonpath.install()
+    distributed_map.install()
     tasks.install()
     sagemaker_task.install()
     nested.install()
+    activities.install()

@@ -1,4 +1,4 @@
-"""Executions and machines as the API shows them: names, idempotency, limits, stopping, history."""
+"""Executions from their start to their end: names, idempotency, limits, stopping."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ import uuid
 from typing import Any
 
 from moto.core.exceptions import AWSError
-from moto.core.responses import ActionResult, EmptyResult
-from moto.stepfunctions import models, responses
+from moto.stepfunctions import models
 from moto.stepfunctions.exceptions import (
     ExecutionAlreadyExists,
     InvalidExecutionInput,
@@ -22,11 +21,12 @@ from moto.stepfunctions.exceptions import (
 from moto.stepfunctions.parser import models as parser_models
 from moto.stepfunctions.parser.api import ExecutionStatus
 from moto.stepfunctions.parser.asl.eval import program_state
+from moto.stepfunctions.parser.asl.eval.evaluation_details import AWSExecutionDetails, ExecutionDetails
 from moto.stepfunctions.parser.backend import execution as execution_module
 from moto.stepfunctions.parser.backend import execution_worker
 
 from local import execution_changes
-from local.stepfunctions import failures, validation
+from local.stepfunctions import express, failures, interpreter, validation, versions
 from local.stepfunctions.history_log import open_log
 
 
@@ -48,26 +48,36 @@ def install() -> None:
     backend = parser_models.StepFunctionsParserBackend
     backend._validate_definition = staticmethod(validation.check)
     backend.create_state_machine = _idempotent_create(backend.create_state_machine)
+    backend.update_state_machine = _checked_update(backend.update_state_machine)
     backend.start_execution = _start_execution
     execution_module.Execution.stop = _stop
     execution_module.BaseExecutionWorkerCommunication._reflect_execution_status = _reflect
     worker = execution_worker.ExecutionWorker
     worker._execution_logic = _fail_on_crash(worker._execution_logic)
-    api = responses.StepFunctionResponse
-    api.describe_execution = _describe_execution
-    api.stop_execution = _stop_execution
-    api.get_execution_history = _get_execution_history
-    api.send_task_failure = _send_task_failure
+    worker._get_evaluation_environment = _with_context(worker._get_evaluation_environment)
+    execution_module.Execution._get_start_aws_execution_details = _aws_details
+    execution_module.Execution.get_start_execution_details = _execution_details
 
 
 def _idempotent_create(create: Any) -> Any:
     def create_state_machine(self: Any, name: str, definition: str, roleArn: str, **settings: Any) -> Any:  # noqa: N803
+        if settings.get("sm_type") == express.EXPRESS:
+            validation.check(definition, express.EXPRESS)
         existing = self._revision_by_name(name)
         if existing is not None and (existing.definition, existing.roleArn) != (definition, roleArn):
             raise StateMachineAlreadyExists(f"State Machine Already Exists: '{existing.arn}'")
         return create(self, name=name, definition=definition, roleArn=roleArn, **settings)
 
     return create_state_machine
+
+
+def _checked_update(update: Any) -> Any:
+    def update_state_machine(self: Any, arn: str, definition: str | None = None, **settings: Any) -> Any:
+        if definition is not None and self.describe_state_machine(arn).type == express.EXPRESS:
+            validation.check(definition, express.EXPRESS)
+        return update(self, arn=arn, definition=definition, **settings)
+
+    return update_state_machine
 
 
 def _start_execution(
@@ -84,7 +94,8 @@ def _start_execution(
         InvalidExecutionInput: the input is not JSON.
         ValidationException: the input is too long.
     """
-    machine = self.describe_state_machine(state_machine_arn)
+    target = versions.target_of(self, state_machine_arn)
+    machine = target.machine
     text = "{}" if execution_input is None else execution_input
     try:
         value = json.loads(text)
@@ -98,26 +109,38 @@ def _start_execution(
     if name is not None:
         self._validate_name(name)
     name = name or str(uuid.uuid4())
+    if machine.type == express.EXPRESS:
+        # Neither its name nor the execution is kept: there is no operation that would ask for it.
+        execution = _new_execution(self, target, name, text, trace_header)
+        execution.start()
+        return execution
     with _START_LOCK:
         existing = next((item for item in machine.executions if item.name == name), None)
         if existing is not None:
             if existing.status == "RUNNING" and existing.input_data == value:
                 return existing
             raise ExecutionAlreadyExists(f"Execution Already Exists: '{existing.execution_arn}'")
-        execution = _new_execution(self, machine, name, text, trace_header)
+        execution = _new_execution(self, target, name, text, trace_header)
         execution.start()
         machine.executions.append(execution)
     execution_changes.started(execution)
     return execution
 
 
-def _new_execution(backend: Any, machine: Any, name: str, text: str, trace_header: Any) -> Any:
+def _new_execution(backend: Any, target: versions.Target, name: str, text: str, trace_header: Any) -> Any:
+    machine = target.machine
     # A later update of the machine must not change a running execution: it keeps a copy without the
     # executions (they hold threads) and with the same backend.
     snapshot = copy.deepcopy(machine, {id(machine.executions): [], id(machine.backend): machine.backend})
+    snapshot.definition, snapshot.roleArn = target.source.definition, target.source.roleArn
+    snapshot.loggingConfiguration = target.source.loggingConfiguration
     place = f"{backend.partition}:states:{backend.region_name}:{backend.account_id}"
     arn = f"arn:{place}:execution:{machine.name}:{name}"
-    return execution_module.Execution(
+    kind = execution_module.Execution
+    if machine.type == express.EXPRESS:
+        arn = f"arn:{place}:express:{machine.name}:{name}:{uuid.uuid4()}"
+        kind = express.ExpressExecution
+    execution = kind(
         name=name,
         sm_type=snapshot.sm_type,
         role_arn=snapshot.roleArn,
@@ -129,8 +152,39 @@ def _new_execution(backend: Any, machine: Any, name: str, text: str, trace_heade
         cloud_watch_logging_session=open_log(snapshot, arn),
         input_data=text,
         trace_header=trace_header,
-        activity_store={},
+        activity_store=backend.activities,
     )
+    execution.version_arn = None if target.version is None else target.version.arn
+    execution.alias_arn = target.alias_arn
+    return execution
+
+
+def _aws_details(self: Any) -> Any:
+    details = AWSExecutionDetails(account=self.account_id, region=self.region_name, role_arn=self.role_arn)
+    # Every frame of the interpreter has these details: a Map finds the execution it starts children for.
+    details.execution = self
+    return details
+
+
+def _execution_details(self: Any) -> Any:
+    return ExecutionDetails(
+        arn=self.exec_arn,
+        name=self.name,
+        role_arn=self.role_arn,
+        inpt=self.input_data,
+        start_time=interpreter.iso_time(self.start_date),
+    )
+
+
+def _with_context(make_environment: Any) -> Any:
+    """Complete the Context object: https://docs.aws.amazon.com/step-functions/latest/dg/input-output-contextobject.html."""
+
+    def _get_evaluation_environment(self: Any) -> Any:
+        env = make_environment(self)
+        env.states.context_object.context_object_data["Execution"]["RedriveCount"] = 0
+        return env
+
+    return _get_evaluation_environment
 
 
 def _stop(self: Any, stop_date: datetime.datetime, error: str | None, cause: str | None) -> None:
@@ -186,49 +240,3 @@ def _fail_on_crash(execution_logic: Any) -> Any:
             execution_changes.ended(execution)
 
     return _execution_logic
-
-
-def _describe_execution(self: Any) -> ActionResult:
-    execution = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
-    return ActionResult(
-        {key: value for key, value in execution.to_describe_output().items() if value is not None}
-    )
-
-
-def _stop_execution(self: Any) -> ActionResult:
-    execution = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
-    now = datetime.datetime.now(tz=datetime.UTC)
-    execution.stop(now, self._get_param("error"), self._get_param("cause"))
-    return ActionResult({"stopDate": execution.stop_date or now})
-
-
-def _get_execution_history(self: Any) -> ActionResult:
-    arn = self._get_param("executionArn")
-    events = self.stepfunction_backend.get_execution_history(arn)["events"]
-    if self._get_bool_param("reverseOrder"):
-        events = events[::-1]
-    if self._get_bool_param("includeExecutionData") is False:
-        events = [_without_data(event) for event in events]
-    start = int(self._get_param("nextToken") or 0)
-    end = start + (self._get_int_param("maxResults") or 100)
-    answer = {"events": events[start:end]}
-    if end < len(events):
-        answer["nextToken"] = str(end)
-    return ActionResult(answer)
-
-
-def _without_data(event: dict[str, Any]) -> dict[str, Any]:
-    hidden = {"input", "output", "parameters"}
-    return {
-        key: {name: item for name, item in value.items() if name not in hidden}
-        if isinstance(value, dict)
-        else value
-        for key, value in event.items()
-    }
-
-
-def _send_task_failure(self: Any) -> EmptyResult:
-    self.stepfunction_backend.send_task_failure(
-        self._get_param("taskToken"), error=self._get_param("error"), cause=self._get_param("cause")
-    )
-    return EmptyResult()

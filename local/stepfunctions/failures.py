@@ -9,14 +9,10 @@ from moto.stepfunctions.parser.api import (
     HistoryEventType,
     TaskFailedEventDetails,
 )
-from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import CustomErrorName
+from moto.stepfunctions.parser.asl.component.common.error_name.error_name import ErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import (
     FailureEvent,
     FailureEventException,
-)
-from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
-from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import (
-    StatesErrorNameType,
 )
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 
@@ -26,6 +22,10 @@ DATA_LIMIT = "States.DataLimitExceeded"
 QUERY_EVALUATION = "States.QueryEvaluationError"
 TIMEOUT = "States.Timeout"
 MAX_PAYLOAD_BYTES = 262_144
+
+
+class TerminalErrorName(ErrorName):
+    """An error that only its own name catches, not States.ALL and not States.TaskFailed."""
 
 
 class ExecutionStopped(Exception):
@@ -43,7 +43,7 @@ def task_failure(
         details["resourceType"] = resource_type
     return FailureEvent(
         env=env,
-        error_name=_error_name(error),
+        error_name=named(error),
         event_type=HistoryEventType.TaskFailed,
         event_details=EventDetails(taskFailedEventDetails=details),
     )
@@ -53,7 +53,7 @@ def evaluation_failure(env: Any, cause: str) -> Any:
     """An `EvaluationFailed` event: a JSONata expression could not be evaluated."""
     return FailureEvent(
         env=env,
-        error_name=_error_name(QUERY_EVALUATION),
+        error_name=named(QUERY_EVALUATION),
         event_type=HistoryEventType.EvaluationFailed,
         event_details=EventDetails(
             evaluationFailedEventDetails=EvaluationFailedEventDetails(
@@ -69,7 +69,16 @@ def raising(failure: Any) -> Exception:
     return exception
 
 
-def _error_name(error: str) -> Any:
-    if error.startswith("States."):
-        return StatesErrorName(typ=StatesErrorNameType.from_name(error))
-    return CustomErrorName(error_name=error)
+def terminal_failure(env: Any, error: str, cause: str) -> Any:
+    """A failure that States.ALL does not catch."""
+    return FailureEvent(
+        env=env,
+        error_name=TerminalErrorName(error_name=error),
+        event_type=HistoryEventType.TaskFailed,
+        event_details=EventDetails(taskFailedEventDetails=TaskFailedEventDetails(error=error, cause=cause)),
+    )
+
+
+def named(error_name: str | None) -> ErrorName:
+    """An error by its name, whoever raised it first: a Map gives on what an iteration failed with."""
+    return ErrorName(error_name=error_name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import logging
 import time
@@ -21,8 +22,21 @@ from moto.stepfunctions.parser.asl.component.program import program
 from moto.stepfunctions.parser.asl.component.state import state as state_module
 from moto.stepfunctions.parser.asl.component.state.choice import state_choice
 from moto.stepfunctions.parser.asl.component.state.exec import execute_state
-from moto.stepfunctions.parser.asl.component.state.exec.state_task import state_task_lambda
-from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration import (
+    inline_iteration_component,
+    iteration_worker,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_parallel import branches_decl
+from moto.stepfunctions.parser.asl.component.state.exec.state_task import (
+    state_task_activitiy,
+    state_task_lambda,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
+    state_task_service,
+    state_task_service_callback,
+    state_task_service_lambda,
+)
+from moto.stepfunctions.parser.asl.component.state.fail import state_fail
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function import wait_function
 from moto.stepfunctions.parser.asl.eval import environment
 from moto.stepfunctions.parser.asl.eval.program_state import ProgramRunning
@@ -31,9 +45,17 @@ from moto.stepfunctions.parser.asl.utils.encoding import to_json_str
 from local.stepfunctions import failures
 from local.stepfunctions.jsonata import QueryEvaluationError, evaluate
 
-# What States.ALL cannot catch, and what States.TaskFailed does not stand for.
-# https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html#error-handling-error-representation
-_UNCATCHABLE = frozenset({failures.DATA_LIMIT, failures.RUNTIME})
+# moto lets no error be called `States.` that it did not make itself: what an iteration or a branch failed with
+# became a States.Runtime at the Map or Parallel around it.
+_NAMING_MODULES = (
+    branches_decl,
+    iteration_worker,
+    state_fail,
+    state_task_activitiy,
+    state_task_lambda,
+    state_task_service_callback,
+    state_task_service_lambda,
+)
 _STOP_CHECK_SECONDS = 0.2
 
 
@@ -52,6 +74,10 @@ def install() -> None:
     state_choice.StateChoice._eval_state_output = _leave_choice
     for module in (state_module, state_task_service, state_task_lambda):
         module.is_within_size_quota = is_within_limit
+    for module in _NAMING_MODULES:
+        module.CustomErrorName = failures.named
+    state_module.StateData = _state_data
+    _stop_the_other_iterations()
     _record_evaluation_failures()
     _let_a_stop_stand()
 
@@ -71,11 +97,56 @@ def jsonata_variables(env: Any) -> dict[str, Any]:
     return {**store._outer_scope, **store._inner_scope, "states": json.loads(to_json_str(states))}
 
 
-def _evaluate_jsonata(self: Any, env: Any) -> None:
+def iso_time(moment: datetime.datetime) -> str:
+    """A time as the Context object has it: ISO 8601 in UTC, with milliseconds and a Z."""
+    return moment.astimezone(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def evaluate_template(template: Any, env: Any) -> Any:
+    """A JSONata payload template: every expression in it replaced by its value.
+
+    Raises:
+        FailureEventException: States.QueryEvaluationError.
+    """
+    if isinstance(template, dict):
+        return {key: evaluate_template(value, env) for key, value in template.items()}
+    if isinstance(template, list):
+        return [evaluate_template(value, env) for value in template]
+    if isinstance(template, str) and template.startswith("{%") and template.endswith("%}"):
+        return _evaluate(template[2:-2].strip(), env)
+    return template
+
+
+def _evaluate(expression: str, env: Any) -> Any:
     try:
-        env.stack.append(evaluate(self.expression, jsonata_variables(env)))
+        return evaluate(expression, jsonata_variables(env))
     except QueryEvaluationError as error:
         raise failures.raising(failures.evaluation_failure(env, str(error))) from error
+
+
+def _evaluate_jsonata(self: Any, env: Any) -> None:
+    env.stack.append(_evaluate(self.expression, env))
+
+
+def _state_data(EnteredTime: str, Name: str) -> dict[str, Any]:  # noqa: N803 - moto calls it by these names
+    entered = iso_time(datetime.datetime.fromisoformat(EnteredTime))
+    return {"EnteredTime": entered, "Name": Name}
+
+
+def _stop_the_other_iterations() -> None:
+    """What else an inline Map has at work when an iteration fails is aborted, as in a Parallel."""
+    iterate = inline_iteration_component.InlineIterationComponent._eval_body
+
+    def _eval_body(self: Any, env: Any) -> None:
+        try:
+            iterate(self, env)
+        except FailureEventException:
+            now = datetime.datetime.now(tz=datetime.UTC)
+            for frame in list(env._frames):
+                frame.set_stop(stop_date=now, cause=None, error=None)
+            raise
+
+    inline_iteration_component.InlineIterationComponent._eval_body = _eval_body
 
 
 def _match_error(self: Any, env: Any) -> None:
@@ -83,7 +154,9 @@ def _match_error(self: Any, env: Any) -> None:
     name = error.error_name if error is not None else None
     wanted = {item.error_name for item in self.error_names}
     matches = name in wanted
-    if name not in _UNCATCHABLE:
+    # AWS documents that States.ALL does not catch States.DataLimitExceeded, and was recorded to catch it where
+    # a task's result is too long. What a state is given, or gives on, is what the documentation speaks of.
+    if name != failures.RUNTIME and not isinstance(error, failures.TerminalErrorName):
         matches = matches or "States.ALL" in wanted
         matches = matches or (failures.TASK_FAILED in wanted and name != failures.TIMEOUT)
     env.stack.append(matches)

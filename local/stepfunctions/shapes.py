@@ -49,6 +49,9 @@ def operation_model(service: str, action: str) -> OperationModel:
 def to_boto(value: Any, shape: Shape | None, path: str = "") -> Any:
     """Rename fields to the operation's own; JSON where the operation wants a string becomes its text.
 
+    Where it wants bytes it gets JSON, of a text too, which then stands in quotation marks: AWS's objects of
+    `aws-sdk:s3:putObject` have the ETag of that.
+
     Raises:
         UnsupportedField: a field is unknown; the message names its path.
     """
@@ -68,7 +71,7 @@ def to_boto(value: Any, shape: Shape | None, path: str = "") -> Any:
     if isinstance(shape, StringShape) and isinstance(value, (dict, list)):
         return json.dumps(value, separators=(",", ":"))
     if shape is not None and shape.type_name == "blob" and not isinstance(value, bytes):
-        return (value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))).encode()
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
     return value
 
 

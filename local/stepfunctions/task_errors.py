@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import uuid
+from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 
 from local.stepfunctions.shapes import service_model
 
@@ -19,6 +21,10 @@ _OPTIMIZED = {
     "events": ("EventBridge", "AmazonEventBridgeException", "AmazonEventBridge"),
     "stepfunctions": ("StepFunctions", "AWSStepFunctionsException", "AWSStepFunctions"),
 }
+_NULL_ARGUMENT = re.compile(
+    r"""Missing required parameter in input: "(\w+)"|Invalid type for parameter (\w+), value: None,"""
+)
+_TABLE_NAME = re.compile("[a-zA-Z0-9_.-]+")
 OPTIMIZED_SERVICES = frozenset(_OPTIMIZED)
 
 
@@ -47,6 +53,50 @@ def sdk(service: str, error: ClientError) -> tuple[str, str]:
     ]
     name = _modelled(service, _code(error)) or f"{prefix}Exception"
     return f"{prefix}.{name}", _cause(error, ", ".join(details))
+
+
+def refusal(service: str, error: ParamValidationError) -> ClientError:
+    """What the service itself would answer for arguments that botocore does not even send."""
+    missing = _null_arguments(str(error))
+    if missing and service == "sqs":
+        message = f"The request must contain the parameter {missing[0]}."
+        return _refused(message, "MissingParameter")
+    if not missing:
+        return _refused(str(error))
+    return _refused(
+        _violations("Value null at '{}' failed to satisfy constraint: Member must not be null", missing)
+    )
+
+
+def invalid_table_name(name: str) -> ClientError | None:
+    """What DynamoDB answers for a table's name that none can have, or None; moto looks for the table."""
+    if name.startswith("arn:") or _TABLE_NAME.fullmatch(name):
+        return None
+    return _refused(
+        f"1 validation error detected: Value '{name}' at 'tableName' failed to satisfy constraint: "
+        f"Member must satisfy regular expression pattern: {_TABLE_NAME.pattern}"
+    )
+
+
+def _violations(constraint: str, names: list[str]) -> str:
+    plural = "error" if len(names) == 1 else "errors"
+    found = "; ".join(constraint.format(f"{name[:1].lower()}{name[1:]}") for name in names)
+    return f"{len(names)} validation {plural} detected: {found}"
+
+
+def _refused(message: str, code: str = "ValidationException") -> ClientError:
+    answer: Any = {
+        "Error": {"Code": code, "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": 400, "RequestId": str(uuid.uuid4())},
+    }
+    return ClientError(answer, "")
+
+
+def _null_arguments(report: str) -> list[str]:
+    """The arguments that are missing or null, where that is all that botocore finds."""
+    lines = report.splitlines()[1:]
+    found = [_NULL_ARGUMENT.match(line) for line in lines]
+    return [match[1] or match[2] for match in found if match] if all(found) else []
 
 
 def unreachable_name(service: str, *, optimized: bool) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
+from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEventException
@@ -17,6 +20,9 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service impor
     state_task_service_sfn,
     state_task_service_sns,
     state_task_service_sqs,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_events import (
+    SfnFailedEntryCountException,
 )
 
 from local.stepfunctions import failures, task_errors
@@ -40,14 +46,25 @@ _SERVICES = (
 )
 
 
+class UnknownHost(BotoCoreError):
+    """What a call is sent to has no address."""
+
+    fmt = "Unable to execute HTTP request: {host}: Name or service not known"
+
+
 def install() -> None:
     service = state_task_service.StateTaskService
     service._SERVICE_NAME_SFN_TO_BOTO_OVERRIDES.update(_SERVICE_NAMES)
     state_task_service_lambda._SUPPORTED_API_PARAM_BINDINGS["invoke"].add("InvocationType")
     state_task.StateTask._eval_parameters = _evaluate_arguments
+    state_task.StateTask._eval_state_credentials = _own_account_only(
+        state_task.StateTask._eval_state_credentials
+    )
     service._normalise_parameters = _normalise_parameters
     service._normalise_response = _normalise_response
-    state_task_service_callback.StateTaskServiceCallback._eval_sync = _wait_for_sync
+    callback = state_task_service_callback.StateTaskServiceCallback
+    callback._eval_sync = _wait_for_sync
+    callback._eval_wait_for_task_token = _stopping(callback._eval_wait_for_task_token)
     _refuse_results_after_a_stop()
     for cls in _SERVICES:
         _name_errors_as_aws_does(cls)
@@ -64,13 +81,30 @@ def client_failure(task: Any, env: Any, error: BotoCoreError | ClientError) -> A
     """The failure that an AWS call's error becomes."""
     service = task._get_boto_service_name()
     optimized = task.resource.service_name != "aws-sdk" and service in task_errors.OPTIMIZED_SERVICES
+    if isinstance(error, ParamValidationError):
+        error = task_errors.refusal(service, error)
     if isinstance(error, ClientError):
         described = task_errors.optimized if optimized else task_errors.sdk
         name, cause = described(service, error)
         return failure(task, env, name, cause)
-    if isinstance(error, ParamValidationError):
-        return failure(task, env, failures.RUNTIME, str(error))
     return failure(task, env, task_errors.unreachable_name(service, optimized=optimized), str(error))
+
+
+def _own_account_only(evaluate: Any) -> Any:
+    """Take the role of a task's Credentials where it is of this account: permissions are not imitated."""
+
+    def _eval_state_credentials(self: Any, env: Any) -> Any:
+        credentials = evaluate(self, env)
+        account = env.aws_execution_details.account
+        if self.credentials and not re.match(rf"arn:[^:]+:iam::{account}:role/", str(credentials.role_arn)):
+            cause = (
+                f"The role {credentials.role_arn} of the field 'Credentials' is not of the account {account}, "
+                f"and the local AWS has no other one."
+            )
+            raise failures.raising(failures.task_failure(env, failures.RUNTIME, cause))
+        return credentials
+
+    return _eval_state_credentials
 
 
 def _evaluate_arguments(self: Any, env: Any) -> dict[str, Any]:
@@ -94,7 +128,7 @@ def _evaluate_arguments(self: Any, env: Any) -> dict[str, Any]:
             f"The state/task '{self.name}' was given arguments with a size exceeding the maximum number of "
             f"bytes service limit."
         )
-        raise failures.raising(failures.task_failure(env, failures.DATA_LIMIT, cause))
+        raise failures.raising(failures.terminal_failure(env, failures.DATA_LIMIT, cause))
     return arguments
 
 
@@ -108,8 +142,25 @@ def _normalise_parameters(
         self._get_boto_service_name(boto_service_name), service_action_name or self.resource.api_action
     )
     renamed = to_boto(parameters, operation.input_shape)
+    service = operation.service_model.service_name
+    if service == "sqs":
+        _check_queue_url(renamed.get("QueueUrl"))
+    if service == "dynamodb" and isinstance(renamed.get("TableName"), str):
+        refused = task_errors.invalid_table_name(renamed["TableName"])
+        if refused is not None:
+            raise refused
     parameters.clear()
     parameters.update(renamed)
+
+
+def _check_queue_url(queue_url: Any) -> None:
+    """Give up a queue whose URL names no host, as AWS does; moto takes it for a queue's name.
+
+    Raises:
+        UnknownHost
+    """
+    if isinstance(queue_url, str) and not urlsplit(queue_url).netloc:
+        raise UnknownHost(host=queue_url)
 
 
 def _normalise_response(
@@ -131,11 +182,17 @@ def _wait_for_sync(
     env: Any,
     sync_resolver: Any,
     timeout_seconds: Any,  # noqa: ARG001 - moto's signature; the state itself watches its time
-    callback_endpoint: Any,  # noqa: ARG001
+    callback_endpoint: Any,
     heartbeat_endpoint: Any,  # noqa: ARG001
 ) -> Any:
-    """Ask until the job or execution has ended; stop it where this state is stopped or times out first."""
+    """Ask until the job or execution has ended, or the task is ended by its token.
+
+    The job or execution is stopped where this state is stopped or times out first; a token leaves it running.
+    """
     while env.is_running():
+        outcome = callback_endpoint.get_outcome() if callback_endpoint is not None else None
+        if outcome is not None:
+            return outcome
         result = sync_resolver()
         if result is not None:
             return result
@@ -144,6 +201,23 @@ def _wait_for_sync(
     if cancel is not None:
         cancel()
     raise failures.ExecutionStopped
+
+
+def _stopping(wait: Any) -> Any:
+    """End the wait for a token with its state; moto's goes on, and the history without its end."""
+
+    def _eval_wait_for_task_token(
+        self: Any, env: Any, timeout_seconds: Any, callback_endpoint: Any, heartbeat_endpoint: Any
+    ) -> Any:
+        if heartbeat_endpoint is not None:
+            return wait(self, env, timeout_seconds, callback_endpoint, heartbeat_endpoint)
+        while env.is_running():
+            outcome = callback_endpoint.wait(timeout=SYNC_POLL_SECONDS)
+            if outcome is not None:
+                return outcome
+        raise failures.ExecutionStopped
+
+    return _eval_wait_for_task_token
 
 
 def _refuse_results_after_a_stop() -> None:
@@ -167,6 +241,9 @@ def _name_errors_as_aws_does(cls: Any) -> None:
             return ex.failure_event
         if isinstance(ex, (BotoCoreError, ClientError)):
             return client_failure(self, env, ex)
+        if isinstance(ex, SfnFailedEntryCountException):
+            cause = json.dumps(ex.cause, sort_keys=True, separators=(",", ":"))
+            return failure(self, env, "EventBridge.FailedEntry", cause)
         return from_error(self, env, ex)
 
     cls._from_error = _from_error

@@ -20,6 +20,10 @@ _COMMENT = re.compile(r'"?(#|%|//|--|!)')
 # Besides blanks: what pads a line that was saved under another delimiter than its own.
 _PADDING = " \t\r\n\v\f,;|"
 _NUMBER = re.compile(r"[-+(]?\.?[0-9][0-9.,:/' -]*([eE][-+]?[0-9]+)?[%)]?")
+# A number that may be a column's name, and texts that are none but may stand among numbers.
+_YEAR = re.compile(r"1[89]\d\d|2[01]\d\d")
+_LETTER = re.compile(r"[^\W\d_]")
+_NOTHING = frozenset(("na", "n/a", "nan", "null", "none", "nil", "inf", "-inf"))
 
 
 @dataclass(frozen=True)
@@ -137,15 +141,17 @@ def _is_heading(fields: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
 
 
 def _names_columns(fields: Sequence[str], rows: Sequence[Sequence[str]]) -> bool | None:
-    """Tell whether a line is a header: text above a column of numbers. None: there is no column of numbers."""
-    found = None
-    for at, field in enumerate(fields):
+    """Tell whether a line is a header: names stand above columns of numbers. None: they tell nothing."""
+    names = numbers = 0
+    for at, field in enumerate(map(str.strip, fields)):
         cells = [row[at].strip() for row in rows if at < len(row) and row[at].strip()]
-        if cells and 5 * sum(map(_is_number, cells)) >= 4 * len(cells):
-            if field.strip() and not _is_number(field.strip()):
-                return True
-            found = False
-    return found
+        if not cells or 5 * sum(map(_is_number, cells)) < 4 * len(cells):
+            continue
+        if _is_number(field):
+            numbers += not _YEAR.fullmatch(field)
+        else:
+            names += bool(_LETTER.search(field)) and field.lower() not in _NOTHING
+    return names > numbers if names or numbers else None
 
 
 def _is_number(cell: str) -> bool:

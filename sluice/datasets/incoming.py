@@ -12,7 +12,9 @@ EXPECTED = f"{INCOMING_TRAINING}<name>{{{','.join(TRAINING_SUFFIXES)}}}"
 
 
 def suffix(key: str) -> str:
-    """The ending that says how the object is read, in lower case."""
+    """The ending that says how the object is read, in lower case; of a key that ends in a slash there is none."""
+    if key.endswith("/"):
+        return ""
     return PurePosixPath(key).suffix.lower()
 
 

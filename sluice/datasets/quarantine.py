@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from array import array
 from bisect import bisect_right
 from typing import Any
@@ -16,6 +17,10 @@ from sluice.datasets.report import ValidationReport
 
 HEADER = ("row", "column", "value", "reason")
 _SHOWN_CHARACTERS = 80
+_SHOWN_ROWS = 5
+
+# A spreadsheet takes a cell that begins so for a formula. After a sign a number is none.
+_FORMULA = re.compile(r"[=@\t\r]|[+-](?![0-9.,]+(?:[eE][+-]?[0-9]+)?\s*%?\Z)")
 
 
 class Rejects:
@@ -46,14 +51,15 @@ class Rejects:
             self.add_cell(self._ragged.number(offset + i), column, value, reason)
 
     def add_cell(self, number: int, column: str, value: str | None, reason: str, kind: str = "") -> None:
-        self._writer.writerow((number, column, "" if value is None else value, reason))
+        self._writer.writerow((number, *map(_as_text, (column, value or "", reason))))
         key = f"{column}: {kind or reason}" if column else kind or reason
         self._report.reasons[key] += 1
-        if key not in self._report.examples:
-            shown = (
-                value if value is None or len(value) <= _SHOWN_CHARACTERS else value[:_SHOWN_CHARACTERS] + "…"
-            )
-            self._report.examples[key] = f"row {number}" + ("" if shown is None else f", {shown!r}")
+        rows = self._report.rows_of.setdefault(key, [])
+        if len(rows) < _SHOWN_ROWS:
+            rows.append(number)
+        if key not in self._report.examples and value is not None:
+            cut = len(value) > _SHOWN_CHARACTERS
+            self._report.examples[key] = value[:_SHOWN_CHARACTERS] + "…" if cut else value
 
     def close_rows(self, offset: int, bad: Array) -> None:
         """Count the rejected rows of a batch."""
@@ -64,6 +70,11 @@ class Rejects:
     def number_of_accepted(self, position: int) -> int:
         """The number in the file of the accepted row at `position` (0 is the first accepted one)."""
         return self._ragged.number(self._positions.number(position) - 1)
+
+
+def _as_text(cell: str) -> str:
+    """Give a cell as a spreadsheet shows it, and does not compute it: with an apostrophe in front of a formula."""
+    return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
 class RowNumbers:

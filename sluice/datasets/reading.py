@@ -117,7 +117,7 @@ def read_batches(
             "the file holds nothing but white space" if head else "the file holds 0 bytes",
             where=source.where,
             why="nothing was written, or the upload was cut off",
-            fix="check the file where it was made and upload it again",
+            fix="check the file where it was made, and try again",
         )
     _refuse_other_formats(head, source)
     if source.suffix == ".parquet":
@@ -138,7 +138,7 @@ def _refuse_other_formats(head: bytes, source: Source) -> None:
             f"the file is {found.what}, not {kind}",
             where=source.where,
             why=signatures.beginning(head),
-            fix=f"{found.fix} and upload it again",
+            fix=f"{found.fix}, and try again",
         )
 
 
@@ -148,7 +148,7 @@ def _refuse_no_csv(head: bytes, source: Source) -> None:
             "the file is binary or UTF-16, not CSV",
             where=f"{source.where}, byte {head.index(0):,}",
             why="it holds zero bytes, which UTF-8 text does not",
-            fix="export it as CSV in UTF-8 and upload it again",
+            fix="export it as CSV in UTF-8, and try again",
         )
 
 
@@ -183,6 +183,13 @@ def _check_header(found: Sequence[str], source: Source, project: Layout) -> None
     extra = [name for name in found if name not in known]
     if not (twice or missing or extra):
         return
+    if project.columns is None:
+        raise SchemaMismatch(
+            f"columns are there more than once: {_names(twice)}",
+            where=f"{source.where}, header",
+            why="a column is known by its name",
+            fix="rename or remove the others",
+        )
     faults = []
     if twice:
         faults.append(f"there more than once: {_names(twice)}")
@@ -324,7 +331,7 @@ def _not_utf8(source: Source, offset: int, value: int) -> UnreadableFile:
         "the file is not UTF-8 text",
         where=f"{source.where}, byte {offset:,}",
         why=f"the byte 0x{value:02x} there begins no UTF-8 character; the file may be Latin-1 or Windows-1252",
-        fix="convert it (iconv -f WINDOWS-1252 -t UTF-8 FILE) and upload it again",
+        fix="convert it (iconv -f WINDOWS-1252 -t UTF-8 FILE), and try again",
     )
 
 
@@ -346,7 +353,7 @@ def _parquet_batches(source: Source, project: Layout, spool: Path) -> Iterator[p
             "the file is no readable Parquet file",
             where=source.where,
             why=f"{error} ({spool.stat().st_size:,} bytes)",
-            fix="it may be cut off or another format under this name: write and upload it again",
+            fix="it may be cut off or another format under this name: write it again",
         ) from error
     finally:
         spool.unlink()

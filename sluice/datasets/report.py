@@ -35,12 +35,17 @@ class ColumnReport:
 
 @dataclass
 class ValidationReport:
-    """What became of the file. `reasons` counts rejected cells by "column: reason"."""
+    """What became of the file. `reasons` counts rejected cells by "column: reason".
+
+    By the same, `rows_of` numbers the first rows of each, and `examples` holds the first value: that is for the
+    report alone, and goes into no error, message or log.
+    """
 
     rows: int = 0
     rejected_rows: int = 0
     columns: dict[str, ColumnReport] = field(default_factory=dict)
     reasons: Counter[str] = field(default_factory=Counter)
+    rows_of: dict[str, list[int]] = field(default_factory=dict)
     examples: dict[str, str] = field(default_factory=dict)
     classes: Counter[str] = field(default_factory=Counter)
 
@@ -56,6 +61,7 @@ class ValidationReport:
             "rejected_rows": self.rejected_rows,
             "rejected_share": self.rejected_share,
             "reasons": dict(self.reasons.most_common()),
+            "examples": self.examples,
             "classes": dict(self.classes.most_common()),
             "columns": {
                 name: {key: str(v) if isinstance(v, datetime) else v for key, v in vars(column).items()}

@@ -8,6 +8,7 @@ ragged, and what was written is written again only where keys repeat.
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -209,10 +210,16 @@ class _Reading:
         return _Checked(accepted.filter(pc.invert(bad)), None)
 
 
+def _rows(numbers: Sequence[int], count: int) -> str:
+    """Name the first rows of `count` cells: their numbers, and never what stands in them."""
+    more = f" and {count - len(numbers):,} more" if count > len(numbers) else ""
+    return f"{'row' if count == 1 else 'rows'} {', '.join(map(str, numbers))}{more}"
+
+
 def _judge(source: Source, project: Project, report: ValidationReport) -> None:
     if report.rejected_rows and (not report.rows or report.rejected_share > project.data.max_rejected_share):
         shown = [
-            f"{reason} ({count:,} ×, first {report.examples[reason]})"
+            f"{reason} ({count:,} ×, {_rows(report.rows_of[reason], count)})"
             for reason, count in report.reasons.most_common(_SHOWN_REASONS)
         ]
         total = report.rows + report.rejected_rows

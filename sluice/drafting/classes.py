@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from collections import Counter
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
+from sluice.arrow import ChunkedArray
 from sluice.arrow import compute as pc
 from sluice.drafting.profiling import ColumnProfile
 
@@ -43,38 +45,41 @@ def _words(label: str) -> set[str]:
     return set(re.split(r"[\W_]+", label.lower()))
 
 
-def without_strays(target: ColumnProfile) -> ColumnProfile:
-    """Take what is neither of a target's two classes for a mistake (a footer's total, a typo), if it is that rare.
+@dataclass(frozen=True)
+class Strays:
+    """Rows of a target of two classes that hold neither: a footer's total, a header that comes again, a typo."""
 
-    The profile that is given back has two values; `strays` and `stray_rows` say what was taken out. It is `target`
-    itself where there is nothing to take out.
-    """
-    if not 2 < target.distinct <= 2 + _MOST_STRAY_VALUES or target.type not in (
-        "string",
-        "integer",
-        "number",
-    ):
-        return target
+    mask: ChunkedArray
+    """True where one is."""
+    examples: tuple[str, ...]
+    rows: int
+
+
+def find_strays(target: ColumnProfile) -> Strays | None:
+    """Find what is neither of a target's two classes and so rare that it is a mistake; None if there is no such."""
+    kinds = ("string", "integer", "number")
+    if not 2 < target.distinct <= 2 + _MOST_STRAY_VALUES or target.type not in kinds:
+        return None
     counted = pc.value_counts(target.values.drop_null())
     counted = counted.take(pc.sort_indices(counted.field("counts"), sort_keys=[("", "descending")]))
     values, times = counted.field("values").to_pylist(), counted.field("counts").to_pylist()
-    if not _are_strays(values[:2], times) or (target.is_numeric and any(each % 1 for each in values[:2])):
+    # Fractions cannot be listed as what is valid.
+    fractions = target.is_numeric and any(each % 1 for each in values[:2])
+    if fractions or not _are_strays(values[:2], times):
+        return None
+    stray = pc.is_in(target.values, value_set=counted.field("values").slice(2))
+    return Strays(stray, tuple(map(str, values[2:7])), sum(times[2:]))
+
+
+def as_classes(target: ColumnProfile) -> ColumnProfile:
+    """Give whole numbers that pandas made fractions of (1.0) as integers, which can be listed as what is valid."""
+    if target.type != "number" or not target.whole:
         return target
-    kept = pc.is_in(target.values, value_set=counted.field("values").slice(0, 2))
-    cleaned = pc.if_else(kept, target.values, pa.scalar(None, target.values.type))
-    written = values[:2] if target.type == "string" else [str(int(value)) for value in values[:2]]
+    counts: Counter[str] = Counter()
+    for label, times in target.counts:
+        counts[str(int(float(label)))] += times
     return replace(
-        target,
-        # Whole numbers can be listed as the only ones that are valid.
-        type="string" if target.type == "string" else "integer",
-        values=cleaned if target.type == "string" else cleaned.cast(pa.int64()),
-        distinct=2,
-        counts=tuple(zip(written, times[:2], strict=True)),
-        whole=target.is_numeric,
-        low=int(min(values[:2])) if target.is_numeric else None,
-        high=int(max(values[:2])) if target.is_numeric else None,
-        strays=tuple(str(value) for value in values[2:7]),
-        stray_rows=sum(times[2:]),
+        target, type="integer", values=target.values.cast(pa.int64()), counts=tuple(counts.most_common())
     )
 
 

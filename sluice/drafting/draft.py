@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from sluice.arrow import compute as pc
 from sluice.column_names import normal
-from sluice.drafting.classes import means_yes, without_strays
+from sluice.drafting.classes import as_classes, find_strays, means_yes
 from sluice.drafting.leaks import find_sum
 from sluice.drafting.profiling import ColumnProfile, profile
 from sluice.drafting.roles import (
@@ -28,6 +29,7 @@ from sluice.splits import KEY_COLUMN
 
 MAX_REJECTED_SHARE = 0.05
 _MOST_CLASSES = 100
+_MOST_ROWS_LEFT_OUT = 0.01
 _MOST_INTEGER_CLASSES = 15
 _LEAST_COUNTS = 6
 _FEW_ROWS = 20
@@ -116,8 +118,8 @@ def draft_project(
     target = normal(target)
     choice = _Choice(target, entity and normal(entity), timestamp and normal(timestamp))
     choice.check(sample)
-    profiles = {column.name: column for column in profile(sample)}
-    goal = profiles[target] = without_strays(profiles[target])
+    profiles = _profiles(sample, target)
+    goal = profiles[target]
     problem = recognise_problem(goal, sample)
     _check_timestamp(choice.timestamp, profiles)
     columns = _columns(profiles, choice, problem)
@@ -150,6 +152,30 @@ def draft_project(
             *_warnings_of_rare_classes(goal, problem),
         ),
     )
+
+
+def _profiles(sample: Sample, target: str) -> dict[str, ColumnProfile]:
+    """Profile the columns by their names; a few rows that hold no class are left out of it, as they will be rejected.
+
+    A footer would else make text of columns of numbers or dates.
+    """
+    profiles = {column.name: column for column in profile(sample)}
+    found = profiles[target]
+    strays = find_strays(found)
+    out = found.values.is_null()
+    if found.nulls > _MOST_ROWS_LEFT_OUT * found.rows:
+        out = pc.and_(out, False)
+    if strays is not None:
+        out = pc.or_(out, pc.fill_null(strays.mask, False))
+    gone = pc.sum(out).as_py()
+    if not gone:
+        return profiles
+    rest = replace(sample, table=sample.table.filter(pc.invert(out)))
+    profiles = {column.name: column for column in profile(rest)}
+    goal = replace(profiles[target], gone=gone, breaking=found.breaking, breaking_rows=found.breaking_rows)
+    if strays is not None:
+        goal = replace(as_classes(goal), strays=strays.examples, stray_rows=strays.rows)
+    return profiles | {target: goal}
 
 
 def _check_timestamp(timestamp: str | None, profiles: dict[str, ColumnProfile]) -> None:
@@ -301,7 +327,9 @@ def _target_column(column: ColumnProfile, problem: Problem) -> ColumnDraft:
             f"{_strays_text(column)}. If it is a class of its own, add it to the categories, and let the problem be"
             ' "multiclass", without `positive`'
         )
-    listed = problem != "regression" and (column.type == "string" or bool(column.strays))
+    listed = problem != "regression" and (
+        column.type == "string" or (column.type == "integer" and bool(column.strays))
+    )
     return ColumnDraft(
         column,
         "target",
@@ -340,7 +368,7 @@ def _expected_rejects(
 ) -> float:
     """The share of rows that validation will reject, as far as the profiles tell."""
     bad = max((column.breaking_rows for column in profiles.values()), default=0)
-    rejected = max(bad, target.nulls, repeats.rows)
+    rejected = max(bad, target.nulls + target.gone, repeats.rows)
     return (rejected + sample.malformed_rows) / (sample.rows + sample.malformed_rows)
 
 

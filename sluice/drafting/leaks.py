@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import pyarrow as pa
 
@@ -78,38 +80,32 @@ def _greedy_sum(numbers: dict[str, ChunkedArray], rest: ChunkedArray) -> dict[st
 
 
 def _leaks_class(column: ColumnProfile, known: Table) -> str | None:
-    classes = known.group_by("target").aggregate([([], "count_all")])
-    if classes.num_rows < 2:
+    classes = Counter(
+        {each["values"]: each["counts"] for each in pc.value_counts(known["target"]).to_pylist()}
+    )
+    if len(classes) < 2:
         return None
-    filled = known.set_column(0, "column", pc.is_valid(known["column"]))
-    if pc.min(classes["count_all"]).as_py() >= _LEAST_IN_CLASS:
-        if column.nulls > 0 and _by_value(filled):
+    filled = (
+        _pairs(known.set_column(0, "column", pc.is_valid(known["column"]))) if column.nulls else Counter()
+    )
+    values = _pairs(known) if column.distinct * _ROWS_PER_VALUE <= known.num_rows else Counter()
+    if min(classes.values()) >= _LEAST_IN_CLASS:
+        if filled and _by_value(filled):
             return "whether it is filled in already says what the target is"
-        if column.distinct * _ROWS_PER_VALUE <= known.num_rows and _by_value(known):
+        if values and _by_value(values):
             return "each of its values goes with one value of the target"
-        if column.is_numeric and _by_threshold(known.drop_null(), classes.num_rows):
+        if column.is_numeric and _by_threshold(known.drop_null(), len(classes)):
             return "its size alone separates the values of the target"
-    if classes.num_rows > 2:
-        large = classes.filter(pc.greater_equal(classes["count_all"], _LEAST_IN_CLASS))
-        return _leaks_one_class(column, known, filled, large["target"].to_pylist())
-    return None
-
-
-def _leaks_one_class(column: ColumnProfile, known: Table, filled: Table, labels: list[object]) -> str | None:
-    """Say which class a rule tells from all others."""
-    for label in labels:
-        if column.nulls > 0 and _by_value(_one_against_all(filled, label)):
-            return f"whether it is filled in already says whether the target is {_written(label)}"
-    if not _is_category(column) or column.distinct * _ROWS_PER_VALUE > known.num_rows:
+    if len(classes) == 2:
         return None
-    for label in labels:
-        if _by_value(_one_against_all(known, label)):
+    large = [label for label, count in classes.most_common() if count >= _LEAST_IN_CLASS]
+    for label in large if filled else ():
+        if _by_value(_one_against_all(filled, label)):
+            return f"whether it is filled in already says whether the target is {_written(label)}"
+    for label in large if values and _is_category(column) else ():
+        if _by_value(_one_against_all(values, label)):
             return f"its values already say whether the target is {_written(label)}"
     return None
-
-
-def _one_against_all(known: Table, label: object) -> Table:
-    return known.set_column(1, "target", pc.equal(known["target"], pa.scalar(label, known["target"].type)))
 
 
 def _is_category(column: ColumnProfile) -> bool:
@@ -120,20 +116,34 @@ def _written(label: object) -> str:
     return repr(label) if isinstance(label, str) else str(label)
 
 
-def _by_value(known: Table) -> bool:
+_Pairs: TypeAlias = Counter[tuple[object, object]]
+"""How many rows have a value of the column and one of the target."""
+
+
+def _pairs(known: Table) -> _Pairs:
+    counted = known.group_by(["column", "target"]).aggregate([([], "count_all")]).to_pylist()
+    return Counter({(each["column"], each["target"]): each["count_all"] for each in counted})
+
+
+def _one_against_all(pairs: _Pairs, label: object) -> _Pairs:
+    two: _Pairs = Counter()
+    for (value, each), count in pairs.items():
+        two[value, each == label] += count
+    return two
+
+
+def _by_value(pairs: _Pairs) -> bool:
     """Tell whether guessing the most frequent class for each value finds 99.9 % of every class."""
-    pairs = known.group_by(["column", "target"]).aggregate([([], "count_all")]).to_pylist()
     best: dict[object, tuple[int, object]] = {}
-    rows: dict[object, int] = {}
-    for pair in pairs:
-        value, label, count = pair["column"], pair["target"], pair["count_all"]
-        rows[label] = rows.get(label, 0) + count
+    rows: Counter[object] = Counter()
+    for (value, label), count in pairs.items():
+        rows[label] += count
         if value not in best or count > best[value][0]:
             best[value] = (count, label)
-    right: dict[object, int] = {}
+    right: Counter[object] = Counter()
     for count, label in best.values():
-        right[label] = right.get(label, 0) + count
-    return all(right.get(label, 0) >= _GIVEN_AWAY * count for label, count in rows.items())
+        right[label] += count
+    return all(right[label] >= _GIVEN_AWAY * count for label, count in rows.items())
 
 
 def _by_threshold(known: Table, classes: int) -> bool:

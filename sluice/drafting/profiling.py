@@ -65,8 +65,10 @@ class ColumnProfile:
     """Values that are not of the type, the most frequent first."""
     breaking_rows: int = 0
     strays: tuple[str, ...] = ()
-    """Of a target of two classes: values that are neither, the most frequent first; null in `values`."""
+    """Of a target of two classes: values that are neither, the most frequent first."""
     stray_rows: int = 0
+    gone: int = 0
+    """Of a target: rows that are not in `values`, being strays, no values of the type, or empty."""
     dates: DateFormat | None = None
     mixed_dates: MixedDates | None = None
     """Text that is meant for dates and is not written in one way."""
@@ -100,7 +102,7 @@ class ColumnProfile:
     @property
     def empty(self) -> int:
         """Rows that hold nothing, not even a mistake."""
-        return self.nulls - self.breaking_rows - self.stray_rows
+        return self.nulls + self.gone - self.breaking_rows - self.stray_rows
 
     @property
     def filled(self) -> int:

@@ -65,7 +65,8 @@ def _unforeseen(draft: Draft, report: ValidationReport) -> Iterator[str]:
     for column in draft.columns:
         found = column.profile
         told = found.breaking_rows or found.stray_rows or (column.role == "target" and found.empty)
-        if told or column.role == "entity" or not report.columns[column.name].rejected:
+        # Rows without a class are told of already, whatever else is wrong with them.
+        if told or column.role == "entity" or report.columns[column.name].rejected <= draft.target.gone:
             continue
         own = f"{column.name}: "
         for reason, count in report.reasons.items():

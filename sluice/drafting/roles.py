@@ -374,8 +374,6 @@ def suggest_entity(profiles: dict[str, ColumnProfile], target: str) -> str | Non
     """Find the first column that calls itself an id and has another value in every row."""
     for column in profiles.values():
         named = (_ID_WORDS | _MAYBE_ID_WORDS) & set(_words(column.name)) or column.name.lower().endswith("id")
-        if _NAMELESS.fullmatch(column.name):
-            continue
         if named and column.name != target and column.distinct == column.rows and _is_identifier(column):
             return column.name
     return None

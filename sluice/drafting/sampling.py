@@ -265,24 +265,25 @@ class _Reading:
             return False, self.agreeing * math.log2(header.width) / 2
         return self.fits, self.agreeing * math.log2(len(header.names))
 
+    def commas_are_within_values(self, text: str) -> bool:
+        """Tell whether no comma of the names and few of the rows separate: they are decimal, or a blank follows."""
+        if any(re.search(r",(?! )", name) for name in self.header.names):
+            return False
+        within = len(_WITHIN_VALUE.findall(text))
+        return within * 2 > text.count(",")
+
 
 def _sniff(text: str) -> tuple[str, Header]:
     """Find the delimiter under which header and rows have the same number of fields, and the more the better."""
     readings = [_Reading.under(delimiter, text) for delimiter in _DELIMITERS]
     best = max(readings, key=lambda reading: reading.score)
-    others = [reading for reading in readings[1:] if reading.fits]
-    if best.delimiter == "," and others and _commas_are_within_values(text):
+    others = [reading for reading in readings[1:] if reading.fits and reading.commas_are_within_values(text)]
+    if best.delimiter == "," and others:
         best = max(others, key=lambda reading: reading.score)
-    if best.score[1] == 0:
+    if not best.fits:
         blanks = _Reading.under(_LAST_RESORT, text)
-        best = blanks if blanks.score[1] > 0 else best
+        best = blanks if blanks.fits or blanks.score[1] > 0 == best.score[1] else best
     return best.delimiter, best.header
-
-
-def _commas_are_within_values(text: str) -> bool:
-    """Tell whether most commas are decimal ones or have a blank behind them, as in prose."""
-    within = len(_WITHIN_VALUE.findall(text))
-    return within * 2 > text.count(",")
 
 
 def _check_header(header: Header, path: Path, delimiter: str) -> None:

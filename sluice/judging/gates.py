@@ -76,14 +76,9 @@ def _against_champion(
     value = _metric(challenger, metric)
     if champion is None:
         return True, "There is no champion yet: only the minimums apply."
-    if champion.error is not None:
-        return (
-            True,
-            f"The champion could not score the held-out rows, so only the minimums apply: {champion.error}",
-        )
     best = champion.metrics.get(metric, math.nan)
-    if not math.isfinite(best):
-        return True, f"The champion has no {metric} on the held-out rows, so only the minimums apply."
+    if champion.error is not None or not math.isfinite(best):
+        return _unjudged(champion.error or f"it has no {metric} on the held-out rows", gates)
     worse = value - best if metric in SMALLER_IS_BETTER else best - value
     shown, champions = _figures(value, best)
     allowed = f" (a tolerance of {gates.tolerance:g} is allowed)" if gates.tolerance else ""
@@ -92,6 +87,16 @@ def _against_champion(
         return True, f"{metric} is {shown}, {how} the champion's {champions} on the same rows{allowed}."
     # NaN compares as not worse and not better: it is refused here.
     return False, f"{metric} is {shown}, worse than the champion's {champions} on the same rows{allowed}."
+
+
+def _unjudged(why: str, gates: Gates) -> _Verdict:
+    """Do with a champion that could not be judged, whatever the reason, what the project says."""
+    if gates.unjudged_champion == "minimums":
+        return True, f"The champion could not be judged, so only the minimums apply: {why}"
+    return False, (
+        'The champion could not be judged, and gates.unjudged_champion is "reject". To replace it without a '
+        f'comparison, set that to "minimums", deploy, and upload again: {why}'
+    )
 
 
 def _metric(model: ModelEvaluation, name: str) -> float:

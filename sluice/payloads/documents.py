@@ -9,7 +9,7 @@ from pydantic import Field
 from sluice.contract import Feature
 from sluice.outcomes import Outcome
 from sluice.payloads.base import Document, Payload
-from sluice.payloads.training import Source, StateFailure
+from sluice.payloads.training import EndpointSeen, Source, StateFailure
 from sluice.problems import Problem
 
 
@@ -61,6 +61,7 @@ class Validation(Document):
     rejected_rows: int
     rejected_share: float
     reasons: dict[str, int]
+    examples: dict[str, str] = Field(default={}, description="the first rejected value of each reason, cut")
     classes: dict[str, int]
     columns: dict[str, ColumnSummary]
 
@@ -132,7 +133,7 @@ class Summary(Payload):
     model_uri: str | None
     endpoint_name: str | None = Field(description="where a model was deployed, or rolled back")
     serving: str | None = Field(description="the endpoint configuration that a rollback left in service")
-    report_uri: str
+    report_uri: str | None
     error: str | None = None
     cause: str | None = None
 
@@ -146,6 +147,7 @@ class Report(Summary, Document):
 
     project: str
     source: Source
+    endpoint: EndpointSeen | None = None
     failure: StateFailure | None
     validation: Validation | None
     training_set: TrainingSetSummary | None

@@ -64,6 +64,15 @@ class Source(Payload):
     uri: str | None = None
 
 
+class EndpointSeen(Payload):
+    """What an endpoint looked like at the end: no status where there is none, `problem` where nobody could look."""
+
+    name: str
+    status: str | None = None
+    config: str | None = Field(default=None, description="the configuration that serves")
+    problem: str | None = None
+
+
 class ReportOutcomeInput(Payload):
     """What ReportOutcome is told of an execution that is about to end, well or not."""
 
@@ -76,14 +85,16 @@ class ReportOutcomeInput(Payload):
     evaluation_uri: str | None = None
     model_uri: str | None = None
     endpoint_name: str | None = None
+    released: str | None = Field(default=None, description="the configuration in service when it began")
     deployment: DeploymentResult | None = None
     failure: StateFailure | None = None
+    retries: int = Field(default=0, description="how often ReportOutcome was tried before")
 
 
 class ReportedOutcome(Payload):
     """What ReportOutcome answers: the report, the notification, and the error to end with, if any."""
 
-    report_uri: str
+    report_uri: str | None = Field(description="null where no report could be written")
     subject: str = Field(description="at most 100 ASCII characters, as SNS wants it")
     message: str
     error: str | None = None

@@ -7,12 +7,13 @@ from typing import TypeVar
 
 from sluice import keys, naming
 from sluice.artifacts import Artifacts
+from sluice.errors import SluiceError
 from sluice.outcomes import Outcome
 from sluice.payloads.base import Document
 from sluice.payloads.documents import Evaluation, Summary, TrainingSetSummary, Validation
-from sluice.payloads.training import ReportOutcomeInput, Source
+from sluice.payloads.training import EndpointSeen, ReportOutcomeInput, Source
 from sluice.project import Project
-from sluice.reporting.failures import Explained, explain
+from sluice.reporting.failures import explain
 
 _Document = TypeVar("_Document", bound=Document)
 
@@ -23,13 +24,15 @@ class Findings:
 
     told: ReportOutcomeInput
     project: Project
-    failure: Explained | None
+    failure: SluiceError | None
     validation: Validation | None
     training_set: TrainingSetSummary | None
     evaluation: Evaluation | None
     source: Source
+    endpoint: EndpointSeen | None
     summary: Summary
-    page_uri: str
+    page_uri: str | None
+    unreported: SluiceError | None
 
     @property
     def heading(self) -> str:
@@ -37,13 +40,22 @@ class Findings:
         return self.failure.name if self.failure else self.summary.outcome
 
 
-def gather(told: ReportOutcomeInput, project: Project, artifacts: Artifacts) -> Findings:
+def gather(
+    told: ReportOutcomeInput, project: Project, artifacts: Artifacts, endpoint: EndpointSeen | None
+) -> Findings:
     """Read what lies in S3 of the execution; what is not there, it did not come to."""
     validation = _read(artifacts, keys.validation(told.execution), Validation)
     evaluation = None
     if told.evaluation_uri is not None:
         evaluation = _read(artifacts, naming.split_uri(told.evaluation_uri)[1], Evaluation)
     failure = None if told.failure is None else explain(told.failure)
+    rejected = validation is not None and validation.rejected_rows > 0
+    summary = _summary(told, failure, validation, evaluation).model_copy(
+        update={
+            "quarantine_uri": artifacts.uri(keys.rejected(told.execution)) if rejected else None,
+            "report_uri": artifacts.uri(keys.report(told.execution)),
+        }
+    )
     return Findings(
         told=told,
         project=project,
@@ -52,8 +64,30 @@ def gather(told: ReportOutcomeInput, project: Project, artifacts: Artifacts) -> 
         training_set=_read(artifacts, keys.training_set(told.execution), TrainingSetSummary),
         evaluation=evaluation,
         source=_source(told),
-        summary=_summary(told, failure, validation, evaluation, artifacts),
+        endpoint=endpoint,
+        summary=summary,
         page_uri=artifacts.uri(keys.page(told.execution)),
+        unreported=None,
+    )
+
+
+def gather_without_storage(
+    told: ReportOutcomeInput, project: Project, endpoint: EndpointSeen | None, why: SluiceError
+) -> Findings:
+    """Give what is known of the execution without S3, which fails for the reason `why`."""
+    failure = None if told.failure is None else explain(told.failure)
+    return Findings(
+        told=told,
+        project=project,
+        failure=failure,
+        validation=None,
+        training_set=None,
+        evaluation=None,
+        source=_source(told),
+        endpoint=endpoint,
+        summary=_summary(told, failure, None, None),
+        page_uri=None,
+        unreported=why,
     )
 
 
@@ -71,12 +105,11 @@ def _source(told: ReportOutcomeInput) -> Source:
 
 def _summary(
     told: ReportOutcomeInput,
-    failure: Explained | None,
+    failure: SluiceError | None,
     validation: Validation | None,
     evaluation: Evaluation | None,
-    artifacts: Artifacts,
 ) -> Summary:
-    """Say each figure of the execution once, where it can be known."""
+    """Say each figure of the execution once, where it can be known; places in S3 are not said here."""
     gate, deployment = told.gate, told.deployment
     challenger = None if evaluation is None else evaluation.challenger
     metrics = gate.metrics if gate is not None else None if challenger is None else challenger.metrics
@@ -84,14 +117,14 @@ def _summary(
     rolled_back = deployment is not None and deployment.outcome is Outcome.ROLLED_BACK
     if deployment is not None and rolled_back:
         reasons.append(f"Rolled back: {deployment.reason or 'SageMaker gave no reason'}.")
-    rejected = validation is not None and validation.rejected_rows > 0
+    dataset = told.dataset or validation
     return Summary(
         outcome=told.outcome,
         execution_arn=told.execution_arn,
-        dataset_version=None if told.dataset is None else told.dataset.dataset_version,
+        dataset_version=None if dataset is None else dataset.dataset_version,
         rows=None if validation is None else validation.rows,
         rejected_rows=None if validation is None else validation.rejected_rows,
-        quarantine_uri=artifacts.uri(keys.rejected(told.execution)) if rejected else None,
+        quarantine_uri=None if told.dataset is None else told.dataset.quarantine_uri,
         metrics=metrics,
         champion_metrics=None if gate is None else gate.champion_metrics,
         reasons=reasons,
@@ -99,7 +132,7 @@ def _summary(
         model_uri=told.model_uri,
         endpoint_name=told.endpoint_name if told.outcome in (Outcome.DEPLOYED, Outcome.ROLLED_BACK) else None,
         serving=deployment.endpoint_config_name if deployment is not None and rolled_back else None,
-        report_uri=artifacts.uri(keys.report(told.execution)),
+        report_uri=None,
         error=None if failure is None else failure.name,
-        cause=None if failure is None else failure.text,
+        cause=None if failure is None else str(failure),
     )

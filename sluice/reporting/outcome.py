@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from sluice import keys
 from sluice.artifacts import Artifacts
+from sluice.errors import SluiceError
 from sluice.payloads.documents import Report
-from sluice.payloads.training import ReportedOutcome, ReportOutcomeInput
+from sluice.payloads.training import EndpointSeen, ReportedOutcome, ReportOutcomeInput
 from sluice.project import Project
 from sluice.reporting import page
-from sluice.reporting.failures import Explained
-from sluice.reporting.findings import Findings, gather
+from sluice.reporting.findings import Findings, gather, gather_without_storage
 
 # https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
 _SUBJECT_MAX = 100
@@ -17,12 +17,32 @@ _SUBJECT_MAX = 100
 _CAUSE_MAX = 32_768
 
 
-def report_outcome(told: ReportOutcomeInput, project: Project, artifacts: Artifacts) -> ReportedOutcome:
-    """Write report.json and report.html of the execution, and say what is to be sent and ended with."""
-    findings = gather(told, project, artifacts)
+def report_outcome(
+    told: ReportOutcomeInput, project: Project, artifacts: Artifacts, endpoint: EndpointSeen | None
+) -> ReportedOutcome:
+    """Write report.json and report.html of the execution, and say what is to be sent and ended with.
+
+    Args:
+        told: how the execution ended.
+        project: the one that was deployed with it.
+        artifacts: where its documents lie, and the report goes.
+        endpoint: what it looked like just now; None where nobody looked.
+    """
+    findings = gather(told, project, artifacts, endpoint)
     artifacts.write(keys.report(told.execution), _report(findings).body(), "application/json")
     html = page.render(findings).encode()
     artifacts.write(keys.page(told.execution), html, "text/html; charset=utf-8")
+    return _reported(findings)
+
+
+def outcome_without_report(
+    told: ReportOutcomeInput, project: Project, endpoint: EndpointSeen | None, why: SluiceError
+) -> ReportedOutcome:
+    """Say what is to be sent and ended with where S3 takes no report, and `why` it takes none."""
+    return _reported(gather_without_storage(told, project, endpoint, why))
+
+
+def _reported(findings: Findings) -> ReportedOutcome:
     failure = findings.failure
     return ReportedOutcome(
         report_uri=findings.summary.report_uri,
@@ -39,6 +59,7 @@ def _report(findings: Findings) -> Report:
         **dict(findings.summary),
         project=findings.project.name,
         source=findings.source,
+        endpoint=findings.endpoint,
         failure=findings.told.failure,
         validation=findings.validation,
         training_set=findings.training_set,
@@ -54,6 +75,6 @@ def _subject(findings: Findings) -> str:
     return subject.encode("ascii", "replace").decode()[:_SUBJECT_MAX]
 
 
-def _cause(failure: Explained, page_uri: str) -> str:
-    report = f"\n  report {page_uri}"
-    return failure.text[: _CAUSE_MAX - len(report)] + report
+def _cause(failure: SluiceError, page_uri: str | None) -> str:
+    report = f"\n  report {page_uri or 'could not be written'}"
+    return str(failure)[: _CAUSE_MAX - len(report)] + report

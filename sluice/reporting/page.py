@@ -43,7 +43,12 @@ def render(findings: Findings) -> str:
 def message(findings: Findings) -> str:
     """Write the message, plain text."""
     template = _environment().get_template("message.txt.j2")
-    return template.render(findings=findings, summary=findings.summary, rollback=_rollback(findings))
+    return template.render(
+        findings=findings,
+        summary=findings.summary,
+        rollback=_rollback(findings),
+        serving=None if findings.failure is None else _serving(findings),
+    )
 
 
 @cache
@@ -72,15 +77,28 @@ def _verdict(findings: Findings) -> tuple[str, str, str]:
     if outcome is Outcome.DEPLOYED:
         return "good", "deployed", "The model passed its gates and serves."
     if outcome is Outcome.GATE_REJECTED:
-        return "held", "not deployed", "The model did not pass its gates, so the endpoint was left as it is."
+        return "held", "not deployed", f"The model did not pass its gates. {_serving(findings)}"
     if outcome is Outcome.ROLLED_BACK:
         return "held", "rolled back", _rollback(findings)
-    state = None if findings.told.failure is None else findings.told.failure.state
-    if state == "DeployModel":
-        line = "It failed while the model was being deployed: look at the endpoint before you rely on it."
-    else:
-        line = "It failed before a deployment began."
-    return "bad", findings.heading, line
+    return "bad", findings.heading, _serving(findings)
+
+
+def _serving(findings: Findings) -> str:
+    """Say what serves, from having looked, or that nobody could look."""
+    seen, before = findings.endpoint, findings.told.released
+    if seen is None:
+        return "Nobody looked at the endpoint: do, before you rely on it."
+    if seen.problem is not None:
+        return f"The endpoint {seen.name} could not be looked at ({seen.problem}): do, before you rely on it."
+    if seen.status is None:
+        return f"There is no endpoint {seen.name}."
+    now = "in service" if seen.status == "InService" else seen.status
+    line = f"The endpoint {seen.name} was looked at: it is {now} on {seen.config}"
+    if before is None or seen.config is None:
+        return f"{line}."
+    if seen.config == before:
+        return f"{line}, as when the execution began."
+    return f"{line}; when the execution began it was {before}."
 
 
 def _rollback(findings: Findings) -> str:

@@ -133,6 +133,20 @@ def test_an_upload_elsewhere_is_answered(bank: Bank, tmp_path: Path) -> None:
     _assert_fails(bank, file, "UploadMisplaced", "incoming/training/", key="lost.csv")
 
 
+def test_a_folder_marker_is_nothing(bank: Bank, tmp_path: Path) -> None:
+    """What the S3 console makes of a new folder: no execution, no report. With bytes in it, it is misplaced."""
+    s3, bucket = bank.stack.client("s3"), bank.stack.outputs["UploadsBucketName"]
+    marker = s3.put_object(Bucket=bucket, Key="incoming/training/2024/", Body=b"")
+    file = write_csv(tmp_path / "a.csv", bank_rows(50))
+    _assert_fails(bank, file, "UploadMisplaced", "no ending", key="incoming/training/2025/")
+
+    # The other one, which was put later, has come to its end.
+    upload = executions.Upload(bucket, "incoming/training/2024/", marker["VersionId"])
+    sfn = bank.stack.client("stepfunctions")
+    with pytest.raises(sfn.exceptions.ExecutionDoesNotExist):
+        sfn.describe_execution(executionArn=executions.execution_arn(bank.stack, upload))
+
+
 def test_an_object_deleted_before_it_is_read(bank: Bank, tmp_path: Path) -> None:
     sfn = bank.stack.client("stepfunctions")
     missing = {"bucket": bank.stack.outputs["UploadsBucketName"], "key": "incoming/training/gone.csv"}

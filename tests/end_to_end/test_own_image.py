@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import shutil
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
+from cli import prediction
+from cli.serving import Served
 from sluice import keys, naming
 from tests.support.bank import Bank, bank_rows, write_csv, write_project
 
@@ -82,6 +86,19 @@ def test_an_upload_becomes_an_endpoint_of_the_users_image(own: Own, first: dict[
     judged = own.object(f"reports/{execution(first)}/predictions/challenger/held_out.csv.out")
     assert served.split() == judged.split()
     assert len(served.split()) == rows.count(b"\n") > 50
+
+
+def test_predict_asks_it_in_its_own_csv(own: Own, first: dict[str, Any]) -> None:
+    served = Served.by(own.bank.stack)
+    held_out = pq.read_table(io.BytesIO(own.object(keys.held_out(execution(first)))))
+    file = own.work / "held_out.parquet"
+    pq.write_table(held_out, file)
+
+    predictions = [answer.prediction for answer in prediction.predict_file(served, file)]
+
+    # What it was judged by, though it is sent a parquet file, and floats for whole numbers.
+    judged = own.object(f"reports/{execution(first)}/predictions/challenger/held_out.csv.out").split()
+    assert [each and each["probability"] for each in predictions] == list(map(float, judged))
 
 
 def test_the_archive_is_the_users_own_affair(own: Own, first: dict[str, Any]) -> None:

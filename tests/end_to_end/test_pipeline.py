@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cli import executions, prediction
+from cli.serving import Served
 from sluice import keys, naming
 from tests.support.bank import Bank, bank_rows, write_csv
 
@@ -43,6 +44,23 @@ def test_the_endpoint_serves_by_the_compiled_path(bank: Bank, trained: dict[str,
     group = f"/aws/sagemaker/Endpoints/{trained['endpoint_name']}"
     found = bank.stack.client("logs").filter_log_events(logGroupName=group, filterPattern="scoring")
     assert any("scoring: compiled" in event["message"] for event in found["events"])
+
+
+def test_what_sagemaker_holds_says_whose_it_is_and_its_log_is_not_kept_for_ever(
+    bank: Bank, trained: dict[str, Any]
+) -> None:
+    sagemaker, name = bank.stack.client("sagemaker"), trained["endpoint_name"]
+    endpoint = sagemaker.describe_endpoint(EndpointName=name)
+    config = sagemaker.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
+    model = sagemaker.describe_model(ModelName=config["ProductionVariants"][0]["ModelName"])
+    for arn in (endpoint["EndpointArn"], config["EndpointConfigArn"], model["ModelArn"]):
+        tags = {tag["Key"]: tag["Value"] for tag in sagemaker.list_tags(ResourceArn=arn)["Tags"]}
+        assert tags.pop("sluice:dataset-version", trained["dataset_version"]) == trained["dataset_version"]
+        assert tags == {"sluice:project": "bank", "sluice:environment": "local"}
+    groups = bank.stack.client("logs").describe_log_groups(
+        logGroupNamePrefix=f"/aws/sagemaker/Endpoints/{name}"
+    )
+    assert [group["retentionInDays"] for group in groups["logGroups"]] == [7]
 
 
 def test_the_dataset_version_is_the_hash_of_its_file(bank: Bank, trained: dict[str, Any]) -> None:
@@ -81,7 +99,7 @@ def test_the_endpoint_serves_the_probabilities_of_the_artifact(
         "print(json.dumps(model.predict_proba(X)[:, list(model.classes_).index('yes')].tolist()))"
     )
     expected = json.loads(subprocess.check_output([sys.executable, "-c", program], cwd=tmp_path))
-    served = prediction.invoke(bank.stack, json.dumps(features.to_pylist()).encode(), "application/json")
+    served = prediction.Asked(Served.by(bank.stack)).predictions(features.to_pylist())
     assert len(expected) > 50
     assert [each["probability"] for each in served] == pytest.approx(expected, rel=0, abs=1e-9)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cli import prediction
 from cli.main import main
+from cli.serving import Served
 from tests.support.bank import Bank
 from tests.support.spelled import spelled
 
@@ -43,8 +44,8 @@ def test_the_file_is_learned_from_and_answered_as_its_plain_numbers_are(bank: Ba
     assert summary["outcome"] == "Deployed", summary
     assert summary["rejected_rows"] == 0
 
-    # Of the file, and of the plain numbers as JSON: the same answers, to the last digit, codes told apart.
-    served = list(prediction.predict_file(deployed.stack, file))
+    # Of the file, and of the plain numbers: the same answers, to the last digit, codes told apart.
+    served = Served.by(deployed.stack)
     records = [
         {
             "price": float(str(row["price"])),
@@ -53,13 +54,22 @@ def test_the_file_is_learned_from_and_answered_as_its_plain_numbers_are(bank: Ba
         }
         for row in plain
     ]
-    assert served == prediction.invoke(deployed.stack, json.dumps(records).encode(), "application/json")
+    asked = prediction.Asked(served)
+    answers = [answer.prediction for answer in prediction.predict_file(served, file)]
+    assert answers == asked.predictions(records)
     one, neighbour = (
-        prediction.invoke(
-            deployed.stack,
-            json.dumps({"price": 1.5, "share": 40, "store_code": code}).encode(),
-            "application/json",
-        )
+        asked.predictions([{"price": 1.5, "share": 40, "store_code": code}])
         for code in (9007199254740993, 9007199254740992)
     )
     assert one != neighbour
+
+    # And as CSV in the file's own marks, to whoever asks the endpoint.
+    runtime = deployed.stack.client("sagemaker-runtime")
+    lines = [f'"{spelled(Decimal(str(row["price"])), decimal=",", grouping=".")}"' for row in plain[:50]]
+    body = "\n".join(
+        f"{price},{row['share']}%,{row['store_code']}" for price, row in zip(lines, plain, strict=False)
+    )
+    answer = runtime.invoke_endpoint(
+        EndpointName=served.endpoint, ContentType="text/csv", Accept="application/json", Body=body
+    )
+    assert json.loads(answer["Body"].read())["predictions"] == answers[:50]

@@ -33,6 +33,7 @@ def test_numbers_come_as_text_from_the_command_line(project_folder: Path) -> Non
         ("poll_seconds", "soon", "a whole number from 1 to 300"),
         ("poll_seconds", "0", "a whole number from 1 to 300"),
         ("processing_instance_type", "m5.large", "a SageMaker instance type"),
+        ("transform_instance_type", "large", "a SageMaker instance type"),
         ("alarm_email", "nobody", "an e-mail address"),
         ("outcome_email", "a b@c.de", "an e-mail address"),
     ],

@@ -7,7 +7,8 @@ import pytest
 from infra.functions import FUNCTIONS
 from tests.infra.synthesized import Stacks, plain
 
-NAMES = ["ValidateDataset", "DecideGate", "ReportOutcome"]
+STATES = ["ValidateDataset", "DecideGate", "ReportOutcome"]
+NAMES = [*STATES, "ReportEnding"]
 
 
 def test_these_are_the_functions() -> None:
@@ -16,6 +17,7 @@ def test_these_are_the_functions() -> None:
         "validate-dataset",
         "decide-gate",
         "report-outcome",
+        "report-ending",
     ]
 
 
@@ -25,6 +27,9 @@ def test_a_function_is_told_where_things_are(prod: Stacks, name: str) -> None:
     assert {key: plain(value) for key, value in variables.items()} == {
         "ARTIFACTS_BUCKET": "<ArtifactsBucket>",
         "PROJECT_FILE": "project/project.toml",
+        **(
+            {"TOPIC_ARN": "<Outcomes>", "ENDPOINT_NAME": "sluice-bank-prod"} if name == "ReportEnding" else {}
+        ),
     }
 
 
@@ -39,7 +44,7 @@ def test_a_function_writes_json_to_its_own_log_group(prod: Stacks, name: str) ->
     )
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", STATES)
 def test_machines_call_a_version_that_is_kept_when_the_next_one_comes(prod: Stacks, name: str) -> None:
     called = prod.pipeline.settings("Training")["functions"][name]
     (version,) = (

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -152,3 +153,34 @@ def test_a_folder_with_a_dockerfile_is_built(tmp_path: Path) -> None:
 def test_any_other_image_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="neither an image in ECR nor a folder with a Dockerfile"):
         synthesize_with("docker.io/somebody/model:1", tmp_path)
+
+
+def outputs(project_folder: Path, outdir: Path) -> list[object]:
+    """What each image's `docker build` is told of its output."""
+    stacks = synthesize(outdir, project=str(project_folder), environment="local")
+    stage = cdk.Stage.of(stacks.pipeline.stack)
+    assert stage is not None
+    stage.synth()
+    assets = json.loads((outdir / "sluice-bank-local.assets.json").read_text())["dockerImages"]
+    return [each["source"].get("dockerOutputs") for each in assets.values()]
+
+
+@pytest.mark.parametrize("builder", [None, "docker", "/usr/local/bin/docker", "finch"])
+def test_images_are_built_with_the_manifests_that_hosting_takes(
+    project_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, builder: str | None
+) -> None:
+    monkeypatch.delenv("CDK_DOCKER", raising=False)
+    if builder:
+        monkeypatch.setenv("CDK_DOCKER", builder)
+    assert outputs(project_folder, tmp_path) == [["type=docker,oci-mediatypes=false"]] * 3
+
+
+def test_podman_is_told_by_its_own_variable_for_it_knows_no_such_output(
+    project_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CDK_DOCKER", "/usr/bin/podman")
+    monkeypatch.delenv("BUILDAH_FORMAT", raising=False)
+    with pytest.raises(ImageError, match="export BUILDAH_FORMAT=docker"):
+        outputs(project_folder, tmp_path / "without")
+    monkeypatch.setenv("BUILDAH_FORMAT", "docker")
+    assert outputs(project_folder, tmp_path / "with") == [None] * 3

@@ -36,7 +36,10 @@ def test_a_handler_has_one_name_everywhere(prod: Stacks, machines: dict[str, dic
             assert (ROOT / "lambdas" / f"{module}.py").is_file()
             assert prod.pipeline.properties(f"Functions/{name}")["Handler"] == f"lambdas.{module}.handler"
             named.add(module)
-    assert named == {
+    (target,) = prod.pipeline.properties("Machines/TrainingEnded")["Targets"]
+    assert plain(target["Arn"]) == "<FunctionsReportEnding>"
+    assert prod.pipeline.properties("Functions/ReportEnding")["Handler"] == "lambdas.report_ending.handler"
+    assert named | {"report_ending"} == {
         path.stem
         for path in (ROOT / "lambdas").glob("*.py")
         if re.search(r"^(def handler\(|handler\s*[:=])", path.read_text(), re.MULTILINE)
@@ -89,9 +92,15 @@ def test_the_settings_are_those_of_project_environment_and_stacks(prod: Stacks) 
         "own_image": False,
         "hyperparameters": {"max_iter": "20", "loss": 'log "loss"', "early_stopping": "true"},
         "max_runtime_seconds": 3600,
-        "instance_types": {"processing": "ml.m5.large", "training": "ml.m5.large", "serving": "ml.t2.medium"},
+        "instance_types": {
+            "processing": "ml.t3.large",
+            "training": "ml.m5.large",
+            "transform": "ml.m5.large",
+            "serving": "ml.t2.medium",
+        },
         "serving_instance_count": 1,
         "poll_seconds": 15,
+        "log_retention_days": 365,
         "machines": {"deployment": "<MachinesDeployment>"},
     }
 
@@ -117,7 +126,12 @@ def test_each_upload_starts_the_intake_wherever_it_lies(prod: Stacks) -> None:
     assert plain(bucket) == "<UploadsBucket>"
     assert rule["EventPattern"]["source"] == ["aws.s3"]
     assert rule["EventPattern"]["detail-type"] == ["Object Created"]
-    assert rule["EventPattern"]["detail"].keys() == {"bucket"}
+    assert rule["EventPattern"]["detail"].keys() == {"bucket", "$or"}
+    # All but folder markers: a key that ends in a slash and no bytes.
+    assert rule["EventPattern"]["detail"]["$or"] == [
+        {"object": {"key": [{"anything-but": {"suffix": "/"}}]}},
+        {"object": {"size": [{"numeric": [">", 0]}]}},
+    ]
     (target,) = rule["Targets"]
     paths = target["InputTransformer"]["InputPathsMap"]
     given = re.sub(
@@ -130,10 +144,31 @@ def test_each_upload_starts_the_intake_wherever_it_lies(prod: Stacks) -> None:
     }
 
 
-def test_an_event_that_cannot_be_delivered_is_kept(prod: Stacks) -> None:
-    (target,) = prod.pipeline.properties("Machines/ObjectCreated")["Targets"]
-    assert plain(target["DeadLetterConfig"]["Arn"]) == "<MachinesUndeliveredUploads>"
-    statements = prod.pipeline.properties("Machines/UndeliveredUploads/Policy")["PolicyDocument"]["Statement"]
+def test_ends_that_training_cannot_tell_of_are_told_by_a_function(prod: Stacks) -> None:
+    rule = prod.pipeline.properties("Machines/TrainingEnded")
+    pattern = rule["EventPattern"]
+    assert (pattern["source"], pattern["detail-type"]) == (
+        ["aws.states"],
+        ["Step Functions Execution Status Change"],
+    )
+    (machine,) = pattern["detail"]["stateMachineArn"]
+    assert plain(machine) == "<MachinesTraining>"
+    assert pattern["detail"].keys() == {"stateMachineArn", "status"}
+    assert set(pattern["detail"]["status"]) == {"ABORTED", "TIMED_OUT", "FAILED"}
+    (target,) = rule["Targets"]
+    assert not target.keys() & {"Input", "InputPath", "InputTransformer"}, "the handler reads the whole event"
+    (permission,) = prod.pipeline.of_type("AWS::Lambda::Permission")
+    assert permission["Properties"]["Principal"] == "events.amazonaws.com"
+    assert plain(permission["Properties"]["SourceArn"]) == "<MachinesTrainingEnded>"
+
+
+@pytest.mark.parametrize(
+    ("rule", "queue"), [("ObjectCreated", "UndeliveredUploads"), ("TrainingEnded", "UndeliveredEndings")]
+)
+def test_an_event_that_cannot_be_delivered_is_kept(prod: Stacks, rule: str, queue: str) -> None:
+    (target,) = prod.pipeline.properties(f"Machines/{rule}")["Targets"]
+    assert plain(target["DeadLetterConfig"]["Arn"]) == f"<Machines{queue}>"
+    statements = prod.pipeline.properties(f"Machines/{queue}/Policy")["PolicyDocument"]["Statement"]
     (allowed,) = (each for each in statements if each["Effect"] == "Allow")
     assert allowed["Principal"] == {"Service": "events.amazonaws.com"}
     assert allowed["Action"] == "sqs:SendMessage"

@@ -13,11 +13,26 @@ def test_every_alarm_reaches_somebody_and_silence_is_no_alarm(prod: Stacks) -> N
         assert alarm["Properties"]["TreatMissingData"] == "notBreaching"
 
 
-def test_failed_executions_and_lost_uploads_are_alarms(prod: Stacks) -> None:
+def test_executions_that_end_badly_and_events_that_are_lost_are_alarms(prod: Stacks) -> None:
     for name in ("Intake", "Training", "Deployment"):
-        assert prod.pipeline.properties(f"Observability/{name}Failed")["MetricName"] == "ExecutionsFailed"
-    lost = prod.pipeline.properties("Observability/UploadsUndelivered")
-    assert lost["MetricName"] == "ApproximateNumberOfMessagesVisible"
+        for end, metric in (
+            ("Failed", "ExecutionsFailed"),
+            ("Aborted", "ExecutionsAborted"),
+            ("TimedOut", "ExecutionsTimedOut"),
+        ):
+            alarm = prod.pipeline.properties(f"Observability/{name}{end}")
+            assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/States", metric)
+            (dimension,) = alarm["Dimensions"]
+            assert dimension["Name"] == "StateMachineArn"
+            assert plain(dimension["Value"]) == f"<Machines{name}>"
+    for name, queue in (
+        ("UploadsUndelivered", "UndeliveredUploads"),
+        ("EndingsUntold", "UndeliveredEndings"),
+    ):
+        lost = prod.pipeline.properties(f"Observability/{name}")
+        assert lost["MetricName"] == "ApproximateNumberOfMessagesVisible"
+        assert plain(lost["Dimensions"][0]["Value"]) == f"<Machines{queue}.QueueName>"
+        assert queue in lost["AlarmDescription"]
 
 
 def test_the_outcome_is_told_apart_from_the_alarms(prod: Stacks) -> None:

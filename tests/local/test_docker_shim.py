@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from local.docker_shim import dockerfile, run, system_packages
 from local.docker_shim.build import build
@@ -125,6 +128,38 @@ class TestPublishing:
             assert ran.stdout.startswith("good evening there ['train'] ")
             assert str(local_aws.state_dir.resolve()) in ran.stdout
 
+    @pytest.mark.parametrize(
+        ("output", "media_type"),
+        [
+            ([], "application/vnd.oci.image.manifest.v1+json"),
+            (["--output=type=docker"], "application/vnd.oci.image.manifest.v1+json"),
+            (
+                ["--output=type=docker,oci-mediatypes=false"],
+                "application/vnd.docker.distribution.manifest.v2+json",
+            ),
+        ],
+    )
+    def test_hosting_takes_images_of_docker_s_manifest_type_alone(
+        self, local_aws: Any, shim: Shim, context: Path, output: list[str], media_type: str
+    ) -> None:
+        ecr, sagemaker = local_aws.client("ecr"), local_aws.client("sagemaker")
+        name = f"manifests-{len(output)}-{media_type.split('.')[2]}"
+        uri = ecr.create_repository(repositoryName=name)["repository"]["repositoryUri"] + ":abc"
+        assert shim("build", *output, "--tag", uri, ".", cwd=context).returncode == 0
+        assert shim("push", uri).returncode == 0
+        (pushed,) = ecr.batch_get_image(repositoryName=name, imageIds=[{"imageTag": "abc"}])["images"]
+        assert json.loads(pushed["imageManifest"])["mediaType"] == media_type
+        model: dict[str, Any] = {
+            "ModelName": name,
+            "ExecutionRoleArn": "arn:aws:iam::123456789012:role/sagemaker",
+            "PrimaryContainer": {"Image": uri},
+        }
+        if "docker" in media_type:
+            sagemaker.create_model(**model)
+        else:
+            with pytest.raises(ClientError, match=f"Unsupported manifest media type {re.escape(media_type)}"):
+                sagemaker.create_model(**model)
+
     def test_push_to_a_repository_that_is_not_there(self, local_aws: Any, shim: Shim, context: Path) -> None:
         uri = "123456789012.dkr.ecr.us-east-1.amazonaws.com/nowhere:abc"
         shim("build", "--tag", uri, ".", cwd=context)
@@ -137,6 +172,9 @@ class TestPublishing:
         [
             (["run", "image"], "run"),
             (["build", "--secret", "id=x", "--tag", "t", "."], "--secret"),
+            (["build", "--output=type=local,dest=x", "--tag", "t", "."], "type=local"),
+            (["build", "--output=type=docker,oci-mediatypes=perhaps", "--tag", "t", "."], "perhaps"),
+            (["build", "--output=type=docker,compression=zstd", "--tag", "t", "."], "zstd"),
             (["build", "--cache-from", "x", "--tag", "t", "."], "--cache-from"),
             (["buildx", "build"], "buildx"),
             (["tag", "absent", "b"], "absent"),
@@ -397,7 +435,11 @@ class TestHashes:
 def test_every_line_of_our_own_images_is_understood(image: str, tmp_path: Path) -> None:
     """Nothing is run here: what the shim says of each RUN, with the packages of this environment."""
     file = ROOT / "containers" / image / "Dockerfile"
-    for instruction in dockerfile.read(file.read_text()):
-        if instruction.name == "RUN" and "containers.compiled.build" not in instruction.text:
-            (tmp_path / "requirements.txt").write_text("")
-            assert run.check(instruction.text, tmp_path, instruction.where) == []
+    (tmp_path / "requirements.txt").write_text("")
+    lines = [
+        each
+        for each in dockerfile.read(file.read_text())
+        if each.name == "RUN" and "containers.compiled.build" not in each.text
+    ]
+    assert lines
+    assert [run.check(each.text, tmp_path, each.where) for each in lines] == [[]] * len(lines)

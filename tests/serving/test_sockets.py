@@ -239,6 +239,28 @@ def test_a_client_may_ask_whether_to_go_on(server: Server) -> None:
     assert [status for status, _, _ in exchange(server, refused)] == [415]
 
 
+@pytest.mark.parametrize(
+    ("rest", "status"),
+    [
+        (b"GARBAGE\r\n\r\n", 400),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\nZZ\r\n", 400),
+        (HEAD + b"A: " + b"a" * 70_000 + b"\r\n\r\n", 431),
+    ],
+)
+def test_a_refusal_comes_after_the_answers_before_it(server: Server, rest: bytes, status: int) -> None:
+    rows = RECORD.replace(b"north", b"north ")  # for the explaining path, which takes its time
+    slow = HEAD + b"Content-Length: %d\r\n\r\n" % len(rows) + rows
+    for before in (slow, GOOD + slow, slow + slow + GOOD):
+        found = exchange(server, before + rest)
+        assert [status for status, _, _ in found] == [200] * before.count(b"POST") + [status]
+
+
+def test_a_body_that_shares_a_read_with_the_next_head_is_no_part_of_it(server: Server) -> None:
+    large = HEAD + b"Content-Length: %d\r\n\r\n" % (len(RECORD) + 200_000) + RECORD + b" " * 200_000
+    found = exchange(server, large + GOOD[:30], GOOD[30:], pause=0.02)
+    assert [status for status, _, _ in found] == [200, 200]
+
+
 def test_http_1_0_is_answered_and_the_connection_closed(server: Server) -> None:
     with closing(server.connect()) as client:
         client.sendall(GOOD.replace(b"HTTP/1.1", b"HTTP/1.0"))

@@ -35,6 +35,7 @@ _LAMBDA = _six(
     "Lambda.SdkClientException",
     "Lambda.TooManyRequestsException",
     "Lambda.ClientExecutionTimeoutException",
+    "StorageUnavailable",
 )
 _DYNAMODB = _six(
     "DynamoDB.AmazonDynamoDBException",
@@ -44,18 +45,28 @@ _DYNAMODB = _six(
 )
 # The optimized integration and the SDK integration of one service name their errors differently:
 # https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
-_JOBS = _six(
-    "SageMaker.AmazonSageMakerException", "SageMaker.SdkClientException", "SageMaker.ThrottlingException"
-)
-_SAGEMAKER = _six(
-    "SageMaker.SageMakerException", "SageMaker.SdkClientException", "SageMaker.ThrottlingException"
-)
+_SAGEMAKER = _six("SageMaker.SdkClientException", "SageMaker.ThrottlingException")
+_DESCRIBE = dict.fromkeys(("SageMaker.SageMakerException", *_SAGEMAKER), 4)
 _S3 = _six("S3.S3Exception", "S3.SdkClientException")
+_LOGS = _six(
+    "CloudWatchLogs.CloudWatchLogsException",
+    "CloudWatchLogs.OperationAbortedException",
+    "CloudWatchLogs.ServiceUnavailableException",
+    "CloudWatchLogs.SdkClientException",
+)
 _SNS = _six("SNS.AmazonSNSException", "SNS.SdkClientException")
 _EXECUTIONS = _six("StepFunctions.AWSStepFunctionsException", "StepFunctions.SdkClientException")
+_DESCRIBE_EXECUTION = _six("Sfn.SfnException", "Sfn.SdkClientException")
 
 _REPORT = {UNFORESEEN: "ReportOutcome"}
 _UNLOCK = {UNFORESEEN: "ReleaseLock"}
+# What SageMaker refuses is not repeated blindly: its cause says whether that is of use, see REFUSALS.
+_JOB = {
+    "SageMaker.AmazonSageMakerException": "WhyRefused",
+    "SageMaker.ResourceInUseException": "WhyRefused",
+    **_REPORT,
+}
+_REFUSED = {"SageMaker.SageMakerException": "WhyRefused", **_UNLOCK}
 HELD = "DynamoDB.ConditionalCheckFailedException"
 STARTED = "StepFunctions.ExecutionAlreadyExistsException"
 
@@ -67,37 +78,79 @@ EXPECTED: dict[str, dict[str, Task]] = {
         "KeepCode": Task(_S3, _REPORT),
         "ValidateDataset": Task(_LAMBDA, _REPORT),
         "FindChampion": Task(_DYNAMODB, _REPORT),
-        "BuildTrainingSet": Task(_JOBS, _REPORT),
-        "TrainModel": Task(_JOBS, _REPORT),
-        "CreateChallenger": Task(_JOBS, _REPORT),
-        "PredictChallenger": Task(_JOBS, _REPORT),
+        "BuildTrainingSet": Task(_SAGEMAKER, _JOB),
+        "TrainModel": Task(_SAGEMAKER, _JOB),
+        "CreateChallenger": Task(_SAGEMAKER, _JOB),
+        "PredictChallenger": Task(_SAGEMAKER, _JOB),
+        "FindChampionArchive": Task(_S3, _REPORT),
         "PredictChampion": Task(
-            _JOBS,
+            _SAGEMAKER,
             {
-                **dict.fromkeys(_JOBS, "ReportOutcome"),
+                **_JOB,
+                **dict.fromkeys(_SAGEMAKER, "ReportOutcome"),
                 "SageMaker.ResourceLimitExceededException": "ReportOutcome",
-                UNFORESEEN: "EvaluateModel",
+                UNFORESEEN: "KindOfCall",
             },
         ),
-        "EvaluateModel": Task(_JOBS, _REPORT),
+        "EvaluateModel": Task(_SAGEMAKER, _JOB),
         "DecideGate": Task(_LAMBDA, _REPORT),
-        "DeployModel": Task(_EXECUTIONS, _REPORT),
+        "DeployModel": Task({STARTED: 0, **_EXECUTIONS}, {STARTED: "KindOfCall", **_REPORT}),
+        "DescribeProcessingJob": Task(_DESCRIBE, _REPORT),
+        "DescribeTrainingJob": Task(_DESCRIBE, _REPORT),
+        "DescribeTransformJob": Task(_DESCRIBE, _REPORT),
+        "DescribeModel": Task(_DESCRIBE, _REPORT),
+        "DescribeDeployment": Task(_DESCRIBE_EXECUTION, _REPORT),
         "ReportOutcome": Task(_LAMBDA, {UNFORESEEN: "NotifyOutcome"}),
         "NotifyOutcome": Task(_SNS, {UNFORESEEN: "Failed"}),
     },
     "deployment": {
         "AcquireLock": Task({HELD: 120, **_DYNAMODB}, {HELD: "Failed", UNFORESEEN: "Failed"}),
-        "CreateModel": Task(_SAGEMAKER, _UNLOCK),
-        "CreateEndpointConfig": Task(_SAGEMAKER, _UNLOCK),
-        "FindEndpoint": Task(_SAGEMAKER, _UNLOCK),
-        "DeleteEndpoint": Task(_SAGEMAKER, _UNLOCK),
-        "CreateEndpoint": Task(_SAGEMAKER, _UNLOCK),
-        "UpdateEndpoint": Task(_SAGEMAKER, _UNLOCK),
-        "DescribeEndpoint": Task(_SAGEMAKER, _UNLOCK),
+        "CreateModel": Task(_SAGEMAKER, _REFUSED),
+        "CreateEndpointConfig": Task(_SAGEMAKER, _REFUSED),
+        "FindEndpoint": Task(_SAGEMAKER, _REFUSED),
+        "DeleteEndpoint": Task(_SAGEMAKER, _REFUSED),
+        "CreateEndpoint": Task(_SAGEMAKER, _REFUSED),
+        "UpdateEndpoint": Task(_SAGEMAKER, _REFUSED),
+        "DescribeEndpoint": Task(_SAGEMAKER, _REFUSED),
+        "DescribeModel": Task(_DESCRIBE, _UNLOCK),
+        "DescribeEndpointConfig": Task(_DESCRIBE, _UNLOCK),
         "RecordRelease": Task(_DYNAMODB, _UNLOCK),
+        "KeepLogs": Task(_LOGS, _UNLOCK),
         "ReleaseLock": Task(_DYNAMODB, {UNFORESEEN: "Failed"}),
     },
 }
+
+_OPTIMIZED = "{} (Service: AmazonSageMaker; Status Code: {}; Error Code: {}; Request ID: 1; Proxy: null)"
+_SDK = "{} (Service: SageMaker, Status Code: {}, Request ID: 1)"
+TRANSIENT = {
+    "training": [
+        _OPTIMIZED.format("Rate exceeded", 400, "ThrottlingException"),
+        _OPTIMIZED.format("We encountered an internal error.", 500, "InternalFailure"),
+        _OPTIMIZED.format("Service Unavailable", 503, "ServiceUnavailable"),
+    ],
+    "deployment": [
+        _SDK.format("Rate exceeded", 400),
+        _SDK.format("We encountered an internal error.", 500),
+        _SDK.format("Service Unavailable", 503),
+    ],
+}
+"""What is gone in a while: tried again, up to six times."""
+FOR_GOOD = {
+    "training": [
+        _OPTIMIZED.format("Could not access model data at s3://b/k.", 400, "ValidationException"),
+        _OPTIMIZED.format("User: arn:u is not authorized to perform it", 400, "AccessDeniedException"),
+    ],
+    "deployment": [
+        _SDK.format("Could not access model data at s3://b/k.", 400),
+        _SDK.format("User: arn:u is not authorized to perform it", 400),
+    ],
+}
+"""What stays so, however often it is tried."""
+REFUSED_AS = {
+    "training": "SageMaker.AmazonSageMakerException",
+    "deployment": "SageMaker.SageMakerException",
+}
+"""What an integration calls all that SageMaker's model has no name for."""
 FIRST_PAUSE_SECONDS = {HELD: 5.0}
 """The longest pause before the first retry, where it is not two seconds."""
 EVERY_ERROR = sorted(

@@ -64,9 +64,15 @@ SETTINGS: dict[str, Any] = {
     },
     "hyperparameters": {"max_iter": "150", "loss": 'log "loss"'},
     "max_runtime_seconds": 3600,
-    "instance_types": {"processing": "ml.m5.large", "training": "ml.m5.xlarge", "serving": "ml.t2.medium"},
+    "instance_types": {
+        "processing": "ml.t3.large",
+        "training": "ml.m5.xlarge",
+        "transform": "ml.m5.large",
+        "serving": "ml.t2.medium",
+    },
     "serving_instance_count": 2,
     "poll_seconds": 15,
+    "log_retention_days": 30,
     "functions": {
         name: f"{_FUNCTION}:{name}:7" for name in ("ValidateDataset", "DecideGate", "ReportOutcome")
     },
@@ -82,6 +88,17 @@ class Failure:
 
     error: str
     cause: str = "scripted"
+
+
+@dataclass(frozen=True)
+class AsAsked:
+    """A scripted result: the description of what another state's last call asked for, and what `more` says of it.
+
+    `texts` are fields that the description holds as JSON texts.
+    """
+
+    more: Mapping[str, Any]
+    texts: tuple[str, ...] = ()
 
 
 Script = Mapping[str, Sequence[Any]]
@@ -182,6 +199,11 @@ class Harness:
         self._taken[state] += 1
         if isinstance(outcome, Failure):
             raise failures.raising(failures.task_failure(env, outcome.error, outcome.cause))
+        if isinstance(outcome, AsAsked):
+            calls = [call for call in _calls(env.event_manager.get_event_history()) if call.state != state]
+            arguments = calls[-1].arguments
+            as_text = {name: json.dumps(arguments[name]) for name in outcome.texts}
+            outcome = {**arguments, **as_text, **outcome.more}
         env.stack.append(json.loads(json.dumps(outcome)))
 
     def _result(self, env: Any) -> Run:

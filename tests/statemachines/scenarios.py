@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
-from tests.statemachines.harness import REGION, Failure, Script, payload
+from tests.statemachines.expectations import FOR_GOOD, REFUSED_AS, TRANSIENT
+from tests.statemachines.harness import REGION, AsAsked, Failure, Script, payload
 
 ENDPOINT_NAME = "sluice-bank-dev"
 SOURCE = {"bucket": "uploads", "key": "incoming/training/bank.csv", "version_id": "v1"}
@@ -74,10 +76,32 @@ def described(status: str, config: str = "bank-dev-1", **more: Any) -> dict[str,
     return {**endpoint(status), "EndpointConfigName": config, **more}
 
 
+def as_asked(**more: Any) -> AsAsked:
+    return AsAsked(more)
+
+
+def started(**more: Any) -> AsAsked:
+    """What DescribeExecution answers: the input as a text."""
+    return AsAsked(more, texts=("Input",))
+
+
 def predictions(role: str) -> dict[str, Any]:
     """What DescribeTransformJob answers for a job that has ended well."""
     output = {"S3OutputPath": f"s3://artifacts/reports/x/predictions/{role}"}
     return {"TransformJobStatus": "Completed", "TransformOutput": output}
+
+
+def taken(name: str) -> Failure:
+    """What SageMaker says of a job whose name is taken, be it by the job that was asked for before."""
+    cause = (
+        f"Job name must be unique within an AWS account and region, and a job with this name already exists ({name})"
+        " (Service: AmazonSageMaker; Status Code: 400; Error Code: ResourceInUse; Request ID: 1; Proxy: null)"
+    )
+    return Failure("SageMaker.ResourceInUseException", cause)
+
+
+ANSWER_LOST = Failure("SageMaker.SdkClientException", "Unable to execute HTTP request: Read timed out")
+MODEL_EXISTS = 'Cannot create already existing model "arn:aws:sagemaker:us-east-1:123456789012:model/m".'
 
 
 TRAINING: dict[str, list[Any]] = {
@@ -86,6 +110,9 @@ TRAINING: dict[str, list[Any]] = {
     "FindChampion": [{}],
     "BuildTrainingSet": [{"ProcessingJobStatus": "Completed"}],
     "TrainModel": [{"ModelArtifacts": {"S3ModelArtifacts": MODEL_URI}}],
+    "FindChampionArchive": [
+        {"Contents": [{"Key": CHAMPION_URI.removeprefix("s3://artifacts/")}], "KeyCount": 1}
+    ],
     "CreateChallenger": [{"ModelArn": f"arn:aws:sagemaker:{REGION}:123456789012:model/bank-dev-1"}],
     "PredictChallenger": [predictions("challenger")],
     "PredictChampion": [predictions("champion")],
@@ -94,6 +121,14 @@ TRAINING: dict[str, list[Any]] = {
     "DeployModel": [{"Status": "SUCCEEDED", "Output": DEPLOYED}],
     "ReportOutcome": [payload(REPORT)],
     "NotifyOutcome": [{"MessageId": "1"}],
+    **{
+        f"Describe{kind}": [as_asked(**{f"{kind}Status": "Completed"})]
+        for kind in ("ProcessingJob", "TransformJob", "Model")
+    },
+    "DescribeTrainingJob": [
+        as_asked(TrainingJobStatus="Completed", ModelArtifacts={"S3ModelArtifacts": MODEL_URI})
+    ],
+    "DescribeDeployment": [started(Status="SUCCEEDED", Output=json.dumps(DEPLOYED))],
 }
 CHAMPION = {
     "Item": {
@@ -109,17 +144,20 @@ ENDPOINT: dict[str, list[Any]] = {
     "AcquireLock": [{}],
     "CreateModel": [{"ModelArn": f"arn:aws:sagemaker:{REGION}:123456789012:model/bank-dev-1"}],
     "CreateEndpointConfig": [{"EndpointConfigArn": "arn"}],
+    "DescribeModel": [as_asked()],
+    "DescribeEndpointConfig": [as_asked()],
     "FindEndpoint": [{"Endpoints": []}],
     "CreateEndpoint": [{"EndpointArn": "arn"}],
     "UpdateEndpoint": [{"EndpointArn": "arn"}],
     "DeleteEndpoint": [{}],
     "DescribeEndpoint": [described("Creating"), described("InService")],
     "RecordRelease": [{}],
+    "KeepLogs": [{}],
     "ReleaseLock": [{}],
 }
 
 
-def _training(name: str, ends_in: str, /, *, own_image: bool = False, **outcomes: list[Any]) -> Scenario:
+def _training(name: str, ends_in: str, /, *, own_image: bool = False, **outcomes: Any) -> Scenario:
     return Scenario("training", name, SOURCE, {**TRAINING, **outcomes}, ends_in, own_image)
 
 
@@ -150,7 +188,94 @@ SCENARIOS = [
         "Finished",
         own_image=True,
         FindChampion=[CHAMPION],
-        PredictChampion=[Failure("States.TaskFailed", '{"FailureReason":"AlgorithmError"}')],
+        PredictChampion=[Failure("States.TaskFailed", '{"TransformJobStatus":"Failed"}')],
+        DescribeTransformJob=[as_asked(TransformJobStatus="Failed", FailureReason="AlgorithmError: no")],
+    ),
+    _training(
+        "champion-archive-missing", "Finished", FindChampion=[CHAMPION], FindChampionArchive=[{"KeyCount": 0}]
+    ),
+    _training(
+        "own-image-champion-model-missing",
+        "Finished",
+        own_image=True,
+        FindChampion=[CHAMPION],
+        PredictChampion=[Failure("SageMaker.AmazonSageMakerException", 'Could not find model "arn".')],
+    ),
+    *(
+        _training(
+            f"answer-lost-{state}",
+            "Finished",
+            own_image="Challenger" in state or "Champion" in state,
+            **{
+                "FindChampion": [CHAMPION],
+                state: [ANSWER_LOST, taken(state)],
+                f"Describe{kind}": [
+                    as_asked(**{f"{kind}Status": "InProgress"}),
+                    as_asked(**{f"{kind}Status": "Completed"}, **more),
+                ],
+            },
+        )
+        for state, kind, more in (
+            ("BuildTrainingSet", "ProcessingJob", {}),
+            ("TrainModel", "TrainingJob", {"ModelArtifacts": {"S3ModelArtifacts": MODEL_URI}}),
+            ("PredictChallenger", "TransformJob", {}),
+            ("PredictChampion", "TransformJob", {}),
+            ("EvaluateModel", "ProcessingJob", {}),
+        )
+    ),
+    _training(
+        "answer-lost-CreateChallenger",
+        "Finished",
+        own_image=True,
+        CreateChallenger=[ANSWER_LOST, Failure("SageMaker.AmazonSageMakerException", MODEL_EXISTS)],
+    ),
+    _training(
+        "answer-lost-DeployModel",
+        "Finished",
+        DeployModel=[Failure("StepFunctions.ExecutionAlreadyExistsException")],
+        DescribeDeployment=[
+            started(Status="RUNNING"),
+            started(Status="SUCCEEDED", Output=json.dumps(DEPLOYED)),
+        ],
+    ),
+    _training(
+        "its-job-has-failed",
+        "Failed",
+        TrainModel=[ANSWER_LOST, taken("TrainModel")],
+        DescribeTrainingJob=[as_asked(TrainingJobStatus="Failed", FailureReason="AlgorithmError: x")],
+        ReportOutcome=[payload(FAILED_REPORT)],
+    ),
+    _training(
+        "anothers-job",
+        "Failed",
+        TrainModel=[ANSWER_LOST, taken("TrainModel")],
+        DescribeTrainingJob=[as_asked(HyperParameters={}, TrainingJobStatus="Completed")],
+        ReportOutcome=[payload(FAILED_REPORT)],
+    ),
+    *(
+        _training(
+            f"throttled-{state}",
+            "Finished",
+            own_image=own_image,
+            FindChampion=[CHAMPION],
+            **{
+                state: [Failure(REFUSED_AS["training"], TRANSIENT["training"][0]), *TRAINING[state]],
+            },
+        )
+        for state, own_image in (
+            ("BuildTrainingSet", False),
+            ("TrainModel", False),
+            ("CreateChallenger", True),
+            ("PredictChallenger", True),
+            ("PredictChampion", True),
+            ("EvaluateModel", False),
+        )
+    ),
+    _training(
+        "not-allowed",
+        "Failed",
+        TrainModel=[Failure(REFUSED_AS["training"], FOR_GOOD["training"][1])],
+        ReportOutcome=[payload(FAILED_REPORT)],
     ),
     _deployment("new-endpoint", "Finished"),
     Scenario("deployment", "model-made-already", {**DEPLOYMENT, "has_model": True}, ENDPOINT, "Finished"),
@@ -182,6 +307,93 @@ SCENARIOS = [
         "Finished",
         FindEndpoint=[{"Endpoints": [endpoint("InService"), endpoint("Failed", "sluice-bank-dev-2")]}],
         DescribeEndpoint=[described("RollingBack", "bank-dev-0"), described("InService", "bank-dev-0")],
+    ),
+    _deployment(
+        "answer-lost-CreateModel",
+        "Finished",
+        CreateModel=[ANSWER_LOST, Failure(REFUSED_AS["deployment"], MODEL_EXISTS)],
+        DescribeModel=[as_asked(CreationTime="2026-01-01T00:00:00Z")],
+    ),
+    _deployment(
+        "answer-lost-CreateEndpointConfig",
+        "Finished",
+        CreateEndpointConfig=[
+            ANSWER_LOST,
+            Failure(REFUSED_AS["deployment"], 'Cannot create already existing endpoint configuration "arn".'),
+        ],
+    ),
+    _deployment(
+        "answer-lost-CreateEndpoint",
+        "Finished",
+        CreateEndpoint=[
+            ANSWER_LOST,
+            Failure(REFUSED_AS["deployment"], 'Cannot create already existing endpoint "arn".'),
+        ],
+    ),
+    _deployment(
+        "answer-lost-UpdateEndpoint",
+        "Finished",
+        FindEndpoint=[{"Endpoints": [endpoint("InService")]}],
+        UpdateEndpoint=[
+            ANSWER_LOST,
+            Failure(REFUSED_AS["deployment"], 'Cannot update in-progress endpoint "arn".'),
+        ],
+        DescribeEndpoint=[
+            described(
+                "Updating", "bank-dev-0", PendingDeploymentSummary={"EndpointConfigName": "bank-dev-1"}
+            ),
+            described("InService"),
+        ],
+    ),
+    _deployment(
+        "updated-by-another",
+        "Finished",
+        FindEndpoint=[{"Endpoints": [endpoint("InService")]}],
+        UpdateEndpoint=[
+            Failure(REFUSED_AS["deployment"], 'Cannot update in-progress endpoint "arn".'),
+            {"EndpointArn": "arn"},
+        ],
+        DescribeEndpoint=[
+            described("Updating", "bank-dev-0", PendingDeploymentSummary={"EndpointConfigName": "anothers"}),
+            described("InService"),
+        ],
+    ),
+    _deployment(
+        "answer-lost-DeleteEndpoint",
+        "Finished",
+        FindEndpoint=[{"Endpoints": [endpoint("Failed")]}, {"Endpoints": []}],
+        DeleteEndpoint=[ANSWER_LOST, Failure(REFUSED_AS["deployment"], 'Could not find endpoint "arn".')],
+    ),
+    _deployment(
+        "anothers-model",
+        "Failed",
+        CreateModel=[Failure(REFUSED_AS["deployment"], MODEL_EXISTS)],
+        DescribeModel=[as_asked(PrimaryContainer={"Image": "another"})],
+    ),
+    *(
+        _deployment(
+            f"throttled-{state}",
+            "Finished",
+            **{
+                "FindEndpoint": [{"Endpoints": endpoints} for endpoints in found] or [{"Endpoints": []}],
+                state: [
+                    Failure(REFUSED_AS["deployment"], TRANSIENT["deployment"][0]),
+                    *([{"Endpoints": []}] if state == "FindEndpoint" else ENDPOINT[state]),
+                ],
+            },
+        )
+        for state, found in (
+            ("CreateModel", []),
+            ("CreateEndpointConfig", []),
+            ("FindEndpoint", []),
+            ("DeleteEndpoint", [[endpoint("Failed")], []]),
+            ("CreateEndpoint", []),
+            ("UpdateEndpoint", [[endpoint("InService")]]),
+            ("DescribeEndpoint", []),
+        )
+    ),
+    _deployment(
+        "not-allowed", "Failed", CreateModel=[Failure(REFUSED_AS["deployment"], FOR_GOOD["deployment"][1])]
     ),
     _deployment(
         "rollback-failed", "Failed", FindEndpoint=[{"Endpoints": [endpoint("UpdateRollbackFailed")]}]

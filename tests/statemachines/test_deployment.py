@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from sluice import errors
 from sluice.payloads.deployment import DeploymentResult
+from sluice.payloads.training import StateFailure
 from tests.statemachines.harness import Failure, Harness, Run
 from tests.statemachines.scenarios import DEPLOYED, DEPLOYMENT, ENDPOINT, MODEL_URI, described, endpoint
 
@@ -22,6 +24,12 @@ LOCKED = [
     "DescribeEndpoint",
     "RecordRelease",
 ]
+
+
+def failed(result: Run) -> tuple[str, str, str]:
+    """The failure of a state that the cause hands on: its state, error and cause."""
+    failure = StateFailure.model_validate_json(str(result.cause))
+    return failure.state, failure.error, failure.cause
 
 
 def deploy(harness: Harness, **outcomes: list[Any]) -> Run:
@@ -57,6 +65,7 @@ def test_a_first_deployment_creates_the_endpoint_and_records_the_release(harness
         "DescribeEndpoint",
         "IsServing",
         "RecordRelease",
+        "KeepLogs",
         "ReleaseLock",
         "HasFailed",
         "Finished",
@@ -64,6 +73,10 @@ def test_a_first_deployment_creates_the_endpoint_and_records_the_release(harness
     assert result.waits == [15, 15]
     [model] = result.calls_of("CreateModel")
     assert model["PrimaryContainer"]["ModelDataUrl"] == MODEL_URI
+    assert model["PrimaryContainer"]["Environment"] == {
+        "SLUICE_ENDPOINT": "sluice-bank-dev",
+        "SLUICE_VARIANT": "AllTraffic",
+    }
     [release] = result.calls_of("RecordRelease")
     released_at = release["Item"].pop("released_at")["S"]
     assert release == {
@@ -93,11 +106,36 @@ def test_an_endpoint_in_service_is_updated(harness: Harness) -> None:
 
     assert "CreateEndpoint" not in result.path
     [update] = result.calls_of("UpdateEndpoint")
-    assert update == {
-        "EndpointName": "sluice-bank-dev",
-        "EndpointConfigName": "bank-dev-1",
-        "RetainAllVariantProperties": True,
-    }
+    # Without RetainAllVariantProperties, which would keep the old instance count for ever.
+    assert update == {"EndpointName": "sluice-bank-dev", "EndpointConfigName": "bank-dev-1"}
+
+
+def test_what_is_made_carries_its_project_and_its_data(harness: Harness) -> None:
+    result = deploy(harness)
+
+    project = [
+        {"Key": "sluice:project", "Value": "bank"},
+        {"Key": "sluice:environment", "Value": "dev"},
+    ]
+    version = {"Key": "sluice:dataset-version", "Value": DEPLOYMENT["dataset_version"]}
+    for state in ("CreateModel", "CreateEndpointConfig"):
+        [made] = result.calls_of(state)
+        assert made["Tags"] == [version, *project]
+    [made] = result.calls_of("CreateEndpoint")
+    assert made["Tags"] == project
+
+
+def test_the_servers_log_is_not_kept_for_ever(harness: Harness) -> None:
+    [kept] = deploy(harness).calls_of("KeepLogs")
+    assert kept == {"LogGroupName": "/aws/sagemaker/Endpoints/sluice-bank-dev", "RetentionInDays": 30}
+
+
+def test_a_log_that_keeps_for_ever_takes_nothing_from_a_release(harness: Harness) -> None:
+    missing = Failure("CloudWatchLogs.ResourceNotFoundException", "The specified log group does not exist.")
+    result = deploy(harness, KeepLogs=[missing])
+
+    assert result.output == DEPLOYED
+    assert result.path[-4:] == ["KeepLogs", "ReleaseLock", "HasFailed", "Finished"]
 
 
 def test_an_endpoint_whose_name_only_contains_ours_is_not_ours(harness: Harness) -> None:
@@ -204,17 +242,19 @@ def test_a_held_lock_is_waited_for(harness: Harness) -> None:
 def test_a_lock_that_is_never_free_fails_and_is_left_alone(harness: Harness) -> None:
     result = deploy(harness, AcquireLock=[HELD])
 
-    assert (result.error, result.cause) == (
-        "DeploymentFailed",
-        "another deployment holds the release lock of sluice-bank-dev",
-    )
+    assert result.error == "DeploymentFailed"
+    told = errors.from_wire(str(result.cause))
+    assert told is not None
+    assert (told.name, told.what) == ("DeploymentFailed", "another deployment holds the release lock")
+    assert "sluice-bank-dev" in told.where
+    assert told.fix
     assert result.path == ["Begin", "AcquireLock", "Failed"]
 
 
 def test_a_table_that_cannot_be_reached_is_not_called_a_held_lock(harness: Harness) -> None:
     result = deploy(harness, AcquireLock=[Failure("DynamoDB.AccessDeniedException", "no access")])
 
-    assert result.cause == "AcquireLock: DynamoDB.AccessDeniedException: no access"
+    assert failed(result) == ("AcquireLock", "DynamoDB.AccessDeniedException", "no access")
     assert "ReleaseLock" not in result.path
 
 
@@ -224,7 +264,8 @@ def test_a_failure_under_the_lock_releases_it_and_keeps_its_cause(harness: Harne
 
     result = deploy(harness, **{**reaching(state), **broken})
 
-    assert (result.error, result.cause) == ("DeploymentFailed", f"{state}: Broken: why it broke")
+    assert result.error == "DeploymentFailed"
+    assert failed(result) == (state, "Broken", "why it broke")
     assert result.path[-3:] == ["ReleaseLock", "HasFailed", "Failed"]
     assert len(result.calls_of("ReleaseLock")) == 1
 
@@ -240,4 +281,4 @@ def test_a_lost_lock_is_a_failure_of_its_own(harness: Harness) -> None:
 def test_a_lost_lock_does_not_hide_the_first_failure(harness: Harness) -> None:
     result = deploy(harness, CreateModel=[Failure("Broken", "why it broke")], ReleaseLock=[HELD])
 
-    assert result.cause == "CreateModel: Broken: why it broke"
+    assert failed(result) == ("CreateModel", "Broken", "why it broke")

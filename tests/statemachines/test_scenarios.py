@@ -16,7 +16,7 @@ from tests.statemachines.harness import Call, Failure, Harness, Run, definition,
 from tests.statemachines.scenarios import SCENARIOS, Scenario
 
 NAMES = load.names()
-SERVICES = {"states": "stepfunctions"}
+SERVICES = {"cloudwatchlogs": "logs", "states": "stepfunctions", "sfn": "stepfunctions"}
 
 
 _reached: dict[tuple[str, str], tuple[Scenario, Run]] = {}
@@ -90,7 +90,9 @@ def test_the_scenarios_enter_every_state_and_take_every_branch(harness: Harness,
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
 def test_every_call_has_the_shape_its_service_asks_for(harness: Harness, scenario: Scenario) -> None:
-    for call in run(harness, scenario).calls:
+    calls = run(harness, scenario).calls
+    assert calls
+    for call in calls:
         shape = _operation(call).input_shape
         report = ParamValidator().validate(to_boto(call.arguments, shape), shape)
         assert not report.has_errors(), f"{call.state}: {report.generate_report()}"
@@ -149,16 +151,20 @@ def test_a_retried_error_is_forgotten_once_the_task_succeeds(
     assert result.path == expected.path
     assert (result.succeeded, result.output) == (expected.succeeded, expected.output)
     assert len(result.calls_of(state)) == len(expected.calls_of(state)) + 1
-    [(paused, seconds)] = result.pauses
-    assert paused == state
+    [seconds] = [seconds for paused, seconds in result.pauses if paused == state]
     assert 0 <= seconds <= FIRST_PAUSE_SECONDS.get(error, 2.0)
 
 
 @pytest.mark.parametrize("machine", NAMES)
 def test_pauses_grow_and_vary(machine: str) -> None:
-    for name, state in states(machine).items():
-        for retrier in state.get("Retry", []):
-            if retrier.get("MaxAttempts") != 0:
-                assert retrier["JitterStrategy"] == "FULL", name
-                assert retrier["BackoffRate"] > 1, name
-                assert retrier["IntervalSeconds"] >= 1, name
+    retriers = [
+        (name, retrier)
+        for name, state in states(machine).items()
+        for retrier in state.get("Retry", [])
+        if retrier.get("MaxAttempts") != 0
+    ]
+    assert retriers
+    for name, retrier in retriers:
+        assert retrier["JitterStrategy"] == "FULL", name
+        assert retrier["BackoffRate"] > 1, name
+        assert retrier["IntervalSeconds"] >= 1, name

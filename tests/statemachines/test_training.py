@@ -23,6 +23,7 @@ from tests.statemachines.scenarios import (
     SOURCE,
     SUMMARY,
     TRAINING,
+    as_asked,
 )
 
 # The states any failure of which is reported.
@@ -169,23 +170,57 @@ def test_the_champion_of_an_own_image_answers_to_the_same_rows(harness: Harness)
 
 
 @pytest.mark.parametrize(
-    ("cause", "told"),
+    ("described", "told"),
     [
         (
-            '{"TransformJobStatus":"Failed","FailureReason":"ClientError: it takes 4 columns","ModelName":"b"}',
-            "ClientError: it takes 4 columns",
+            {"TransformJobStatus": "Failed", "FailureReason": 'ClientError: it takes "4" columns, not 5'},
+            'ClientError: it takes "4" columns, not 5',
         ),
-        ("x" * 1000, "x" * 256),  # as much as a processing job's environment takes
-        ("", "States.TaskFailed"),
+        # As much as a processing job's environment takes.
+        ({"TransformJobStatus": "Failed", "FailureReason": "x" * 1000}, "x" * 256),
+        ({"TransformJobStatus": "Stopped"}, "its job is Stopped"),
     ],
 )
-def test_a_champion_that_does_not_answer_cannot_be_judged(harness: Harness, cause: str, told: str) -> None:
-    failed = Failure("States.TaskFailed", cause)
-    result = train_image(harness, FindChampion=[CHAMPION], PredictChampion=[failed])
+@pytest.mark.parametrize("error", ["States.TaskFailed", "States.Timeout", "Unforeseen"])
+def test_a_champion_that_does_not_answer_cannot_be_judged(
+    harness: Harness, error: str, described: dict[str, str], told: str
+) -> None:
+    result = train_image(
+        harness,
+        FindChampion=[CHAMPION],
+        PredictChampion=[Failure(error, "whatever it says")],
+        DescribeTransformJob=[as_asked(TransformJobStatus="Stopping"), as_asked(**described)],
+    )
 
     [evaluation] = result.calls_of("EvaluateModel")
     assert evaluation["Environment"]["CHAMPION_MODEL_URI"] == CHAMPION_URI
     assert evaluation["Environment"]["CHAMPION_ERROR"] == told
+    assert "champion" not in inputs(result)
+    assert result.succeeded
+
+
+def test_a_champion_whose_archive_is_gone_cannot_be_judged(harness: Harness) -> None:
+    other = CHAMPION_URI.removeprefix("s3://artifacts/") + ".old"
+    for found in ({"KeyCount": 0}, {"KeyCount": 1, "Contents": [{"Key": other}]}):
+        result = train(harness, FindChampion=[CHAMPION], FindChampionArchive=[found])
+
+        [asked] = result.calls_of("FindChampionArchive")
+        assert asked["Bucket"] == "artifacts"
+        assert asked["Prefix"] == "models/bank-dev-0-train/output/model.tar.gz"
+        [evaluation] = result.calls_of("EvaluateModel")
+        assert evaluation["Environment"]["CHAMPION_MODEL_URI"] == CHAMPION_URI
+        assert evaluation["Environment"]["CHAMPION_ERROR"] == "its archive is not there any more"
+        assert "champion" not in inputs(result)
+
+
+def test_a_champion_whose_sagemaker_model_is_gone_cannot_be_judged(harness: Harness) -> None:
+    gone = Failure(
+        "SageMaker.AmazonSageMakerException", 'Could not find model "arn:aws:sagemaker:x:1:model/m".'
+    )
+    result = train_image(harness, FindChampion=[CHAMPION], PredictChampion=[gone])
+
+    [evaluation] = result.calls_of("EvaluateModel")
+    assert evaluation["Environment"]["CHAMPION_ERROR"] == "its SageMaker model is not there any more"
     assert "champion" not in inputs(result)
 
 
@@ -366,26 +401,50 @@ def test_the_message_is_the_report_and_its_outcome_can_be_filtered_on(harness: H
     assert message["MessageAttributes"]["outcome"]["StringValue"] == "Deployed"
 
 
-def test_without_a_report_the_first_failure_is_the_one_people_hear_of(harness: Harness) -> None:
+RAW = '{"errorMessage":"secret","errorType":"KeyError","stackTrace":["  File x"]}'
+
+
+@pytest.mark.parametrize("cause", [RAW, "a hook raised"])
+def test_without_a_report_the_first_failure_is_the_one_people_hear_of(harness: Harness, cause: str) -> None:
     result = train(
         harness,
-        TrainModel=[Failure("TrainingBroke", "a hook raised")],
-        ReportOutcome=[Failure("ReportBroke")],
+        ValidateDataset=[Failure("ValidationBroke", cause)],
+        ReportOutcome=[Failure("ReportBroke", RAW)],
     )
 
-    assert (result.error, result.cause) == ("TrainingBroke", "a hook raised")
+    assert result.error == "ValidationBroke"
     [message] = result.calls_of("NotifyOutcome")
-    assert "a hook raised" in message["Message"]
-    assert "ReportBroke" in message["Message"]
+    for text in (str(result.cause), message["Message"]):
+        for part in ("ValidateDataset", "ValidationBroke", "ReportOutcome failed: ReportBroke"):
+            assert part in text
+        assert "stackTrace" not in text
+        assert "{" not in text
+    assert EXECUTION_NAME in message["Message"]
     assert len(message["Subject"]) <= 100
 
 
 def test_a_deployed_model_whose_report_fails_is_a_failure(harness: Harness) -> None:
-    result = train(harness, ReportOutcome=[Failure("ReportBroke", "no access")])
+    result = train(harness, ReportOutcome=[Failure("ReportBroke", RAW)])
 
     assert result.error == "PipelineFailed"
-    assert result.cause is not None
-    assert "no access" in result.cause
+    for text in (str(result.cause), result.calls_of("NotifyOutcome")[0]["Message"]):
+        assert "Deployed" in text
+        assert "ReportBroke" in text
+        assert "stackTrace" not in text
+
+
+def test_the_report_is_told_how_often_it_was_tried_and_what_served_before(harness: Harness) -> None:
+    busy = Failure("StorageUnavailable", "{}")
+    result = train(harness, FindChampion=[CHAMPION], ReportOutcome=[*[busy] * 6, payload(REPORT)])
+
+    asked = [ReportOutcomeInput.model_validate(each["Payload"]) for each in result.calls_of("ReportOutcome")]
+    assert [each.retries for each in asked] == [0, 1, 2, 3, 4, 5, 6]
+    assert {each.released for each in asked} == {"bank-dev-0"}
+    assert result.succeeded
+
+
+def test_a_first_model_replaces_nothing(harness: Harness) -> None:
+    assert report(train(harness)).released is None
 
 
 def test_a_notification_that_cannot_be_sent_fails_the_execution_and_keeps_the_first_cause(

@@ -147,13 +147,37 @@ def read(body: bytes, media_type: str) -> list[Row]:
 def _json(text: str) -> list[Row]:
     document = _document(text)
     if isinstance(document, dict):
-        if "instances" not in document:
+        envelopes = {"instances", "dataframe_records", "dataframe_split"} & set(document)
+        if not envelopes:
             document = [document]
-        elif len(document) == 1:
-            document = document["instances"]
+        elif len(document) > 1:
+            raise Malformed
+        elif "dataframe_split" in document:
+            document = _split(document["dataframe_split"])
+        else:
+            (document,) = document.values()
+    elif (
+        isinstance(document, list)
+        and document
+        and not any(isinstance(each, dict | list) for each in document)
+    ):
+        document = [document]
     if not isinstance(document, list):
         raise Malformed
     return _rows(document)
+
+
+def _split(split: Any) -> Any:
+    if not isinstance(split, dict) or "data" not in split or set(split) - {"columns", "index", "data"}:
+        raise Malformed
+    rows, names = split["data"], split.get("columns", list(NAMES))
+    if not isinstance(rows, list) or not all(
+        isinstance(row, list) and len(row) == len(NAMES) for row in rows
+    ):
+        raise Malformed
+    if not isinstance(names, list) or len(names) != len(NAMES):
+        raise Malformed
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def _json_lines(text: str) -> list[Row]:
@@ -173,6 +197,12 @@ def _document(text: str) -> Any:
 
 
 def _rows(documents: list[Any]) -> list[Row]:
+    documents = [
+        each["features"]
+        if isinstance(each, dict) and set(each) == {"features"} and isinstance(each["features"], list)
+        else each
+        for each in documents
+    ]
     if not documents or len({type(each) for each in documents}) > 1:
         raise Malformed
     rows = [_named(each) for each in documents]
@@ -267,7 +297,12 @@ def of_text(value: str, name: str) -> Any:
         return float(text.lower() in _TRUE)
     if set(text) - set("0123456789+-.eE"):
         raise Malformed
-    return _number(int(text) if re.fullmatch("[+-]?[0-9]{1,40}", text) else float(text), name)
+    if type_ == "integer":
+        if re.fullmatch("[+-]?[0-9]+", text):
+            return _number(int(text), name)
+        if not re.fullmatch(r"[+-]?[0-9]+\.0+", text):
+            raise Malformed
+    return _number(float(text), name)
 
 
 def of_array(value: Any, name: str) -> Any:
@@ -286,8 +321,13 @@ def _number(value: float, name: str) -> Any:
         number = float(value)
     except OverflowError as error:
         raise Malformed from error
-    if not math.isfinite(number) or (_TYPES[name] == "integer" and number != math.floor(number)):
+    if not math.isfinite(number):
         raise Malformed
+    if _TYPES[name] == "integer":
+        # As int64 holds it, written so that no other integer may have been meant.
+        held = -(2**63) <= value < 2**63 if isinstance(value, int) else abs(value) < 2**53
+        if not held or number != math.floor(number):
+            raise Malformed
     return str(int(value)) if name in _CATEGORIES else number
 
 

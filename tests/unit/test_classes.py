@@ -16,8 +16,10 @@ from tests.support.tables import column, cycle, drafted, numbers
 
 
 def _rejected_rows(draft: Draft) -> float:
-    """Say how many rows of its own file the drafted project will reject."""
-    return round(rehearse(draft, preview("p", draft)).expected_rejects * draft.sample.rows)
+    """Say how many rows of its own file the drafted project will reject; no more is said of them then."""
+    rehearsed = rehearse(draft, preview("p", draft))
+    assert rehearsed.warnings == draft.warnings
+    return round(rehearsed.expected_rejects * draft.sample.rows)
 
 
 @pytest.mark.parametrize(
@@ -28,7 +30,7 @@ def _rejected_rows(draft: Draft) -> float:
         (("yes", "no"), ["YES", "yess"], "yes", "string"),
         (("yes", "no"), ["y"] * 4, "yes", "string"),
         (("ham", "spam"), ["spma"], "spam", "string"),
-        (("True", "False"), ["Total"], "True", "string"),
+        (("True", "False"), ["Total"], "true", "boolean"),
         (("0", "1"), ["240"], "1", "integer"),
         (("0", "1"), ["-1", "9"], "1", "integer"),
         (("0.0", "1.0"), ["240.0"], "1", "integer"),
@@ -49,6 +51,15 @@ def test_a_stray_value_is_a_mistake_and_no_class(
     assert repr(strays[0]) in note
     assert "'multiclass'" not in note
     assert _rejected_rows(draft) == len(strays)
+
+
+@pytest.mark.parametrize(("rows", "said"), [(150, "neither"), (600, "not of type integer")])
+def test_a_text_among_zeros_and_ones(tmp_path: Path, rows: int, said: str) -> None:
+    draft = drafted(tmp_path, {"y": [*cycle("0", "1", rows=rows), "Total"]})
+    assert (draft.problem, draft.positive, column(draft, "y").profile.type) == ("binary", "1", "integer")
+    [note] = draft.warnings
+    assert said in note
+    assert _rejected_rows(draft) == 1
 
 
 def test_a_parquet_files_numbers_too(tmp_path: Path) -> None:
@@ -83,12 +94,37 @@ def test_classes_of_one_row_are_said(tmp_path: Path) -> None:
     assert draft.warnings == ("y: a class has one row only ('Total'): a mistake, or too few to learn from",)
 
 
-def test_what_is_left_out_in_the_footer_is_not_said_twice(tmp_path: Path) -> None:
+@pytest.mark.parametrize("target", ["240", ""])
+def test_a_footer_changes_no_other_column(tmp_path: Path, target: str) -> None:
+    """Of 150 rows even one text makes a column of numbers, of dates or of flags one of text."""
+    rows = 150
+    columns: dict[str, list[object]] = {
+        "n": [*range(0, 7 * rows, 7), "Total"],
+        "day": [*(f"2024-01-{1 + row % 28:02}" for row in range(rows)), "Summe"],
+        "flag": [*cycle("true", "false", rows=rows), "-"],
+        "kind": [*cycle("a", "b", "c", rows=rows), ""],
+        "y": [*cycle("yes", "no", "no", "yes", "no", rows=rows), target],
+    }
+    draft = drafted(tmp_path, columns)
+    types = {each.name: (each.profile.type, each.nullable) for each in draft.columns}
+    assert types == {
+        "anchor": ("number", False), "n": ("integer", False), "day": ("timestamp", False),
+        "flag": ("boolean", False), "kind": ("string", False), "y": ("string", False),
+    }  # fmt: skip
+    [note] = draft.warnings
+    assert note.startswith("y: 1 row neither" if target else "1 row without y")
+    assert _rejected_rows(draft) == 1
+
+
+def test_rows_without_a_target_are_counted_once(tmp_path: Path) -> None:
     columns: dict[str, list[object]] = {
         "n": [*cycle(4, 9, 7, rows=400), "Total"],
         "y": [*cycle("yes", "no", rows=399), "", "400"],
     }
     draft = drafted(tmp_path, columns)
-    assert column(draft, "y").profile.empty == 1
-    assert not column(draft, "n").nullable
-    assert [note for note in draft.warnings if note.startswith("1 row without y")]
+    assert (column(draft, "y").profile.empty, column(draft, "y").profile.stray_rows) == (1, 1)
+    assert draft.warnings == (
+        "1 row without y: they will be rejected",
+        "y: 1 row neither 'yes' nor 'no' ('400'): taken for a mistake, to be rejected",
+    )
+    assert _rejected_rows(draft) == 2

@@ -168,6 +168,14 @@ class TestParts:
         assert (found.role, found.leak) == ("left out", False)
         assert "400 different" in found.reason
 
+    @pytest.mark.parametrize("start", [0, 1])
+    def test_row_numbers_of_a_small_file_are_complete(self, tmp_path: Path, start: int) -> None:
+        values: list[object] = list(range(start, start + 40))
+        random.Random(1).shuffle(values)
+        gaps: list[object] = list(random.Random(1).sample(range(80), 40))
+        draft = drafted(tmp_path, {"x": values, "gaps": gaps, "y": labels(rows=40)})
+        assert (column(draft, "x").role, column(draft, "gaps").role) == ("left out", "numeric")
+
     @pytest.mark.parametrize("name", ["x", "Unnamed: 0.1", "level_0"])
     def test_row_numbers_of_which_some_were_left_out(self, tmp_path: Path, name: str) -> None:
         """Rows were dropped, or this is the larger side of a split."""

@@ -143,7 +143,7 @@ def test_a_champion_without_a_figure_is_not_compared_with(best: float) -> None:
     decision = decide(evaluation({"roc_auc": 0.9}, {"roc_auc": best}), GATES)
     assert decision.promote
     assert decision.reasons[-1] == (
-        "The champion has no roc_auc on the held-out rows, so only the minimums apply."
+        "The champion could not be judged, so only the minimums apply: it has no roc_auc on the held-out rows"
     )
     assert decision.champion_metrics == {}
 
@@ -166,12 +166,43 @@ def test_a_metric_that_is_no_figure_refuses_and_does_not_travel(metric: str) -> 
     assert any(f"{metric} is nan, which is no figure" in reason for reason in decision.reasons)
 
 
-def test_a_champion_that_could_not_score_is_told_and_does_not_stand_in_the_way() -> None:
-    told = evaluation({"roc_auc": 0.9}, champion_error="it takes 'age', which is no feature any more")
-    decision = decide(told, GATES)
-    assert decision.promote
-    assert decision.champion_metrics is None
-    assert "only the minimums apply: it takes 'age'" in decision.reasons[-1]
+@pytest.mark.parametrize(
+    ("champion", "error"),
+    [
+        (None, "its archive is not there any more"),
+        (None, "the model's archive cannot be unpacked"),
+        (None, "it takes 'age', which is no feature any more"),
+        ({"roc_auc": math.nan}, None),
+        ({"f1": 0.5}, None),
+    ],
+)
+@pytest.mark.parametrize(
+    ("policy", "challenger", "promoted"),
+    [
+        ({}, 0.9, True),
+        ({}, 0.7, False),
+        ({"unjudged_champion": "minimums"}, 0.9, True),
+        ({"unjudged_champion": "reject"}, 0.9, False),
+        ({"unjudged_champion": "reject"}, 0.7, False),
+    ],
+)
+def test_what_a_champion_that_could_not_be_judged_means_is_the_projects_to_say(
+    champion: dict[str, float] | None,
+    error: str | None,
+    policy: dict[str, Any],
+    challenger: float,
+    promoted: bool,
+) -> None:
+    gates = Gates(minimum={"roc_auc": 0.8}, compare="roc_auc", **policy)
+    decision = decide(evaluation({"roc_auc": challenger}, champion, champion_error=error), gates)
+    assert decision.promote is promoted
+    reason = decision.reasons[-1]
+    assert reason.startswith("The champion could not be judged")
+    assert (error or "it has no roc_auc") in reason
+    if policy == {"unjudged_champion": "reject"}:
+        assert 'set that to "minimums"' in reason
+    else:
+        assert "only the minimums apply" in reason
 
 
 def test_a_challenger_that_could_not_score_is_refused() -> None:

@@ -31,6 +31,20 @@ from sluice.datasets.header import read_header
         ("% from\n// here\n-- there\na,b\n1,2\n3,4\n", ["a", "b"], 2, 4, False),
         ('"# said ""x"", then y"\na,b\n1,2\n3,4\n', ["a", "b"], 2, 2, False),
         ("# all, text\na,b\nx,p\ny,q\n", ["a", "b"], 2, 2, False),
+        (
+            "# of, the, bank\ncountry,1990,1991\nA,1.5,2\nB,2.5,3\nA,3.5,4\n",
+            ["country", "1990", "1991"],
+            3,
+            2,
+            False,
+        ),
+        (
+            "# of, the, bank\ncountry,1990,gdp\nA,1.5,2\nB,2.5,3\nA,3.5,4\n",
+            ["country", "1990", "gdp"],
+            3,
+            2,
+            False,
+        ),
         ("#note\ny\na\nb\n", ["y"], 1, 2, False),
         # a header that looks like one
         ("#,name,hp\n1,x,45\n2,y,60\n", ["#", "name", "hp"], 3, 1, True),
@@ -83,6 +97,9 @@ def test_fields_without_a_name_that_hold_something_are_counted() -> None:
         ("v1,v2,,,\nham,hello,x,y,z\nham,well,a,b,c\n", 0),
         ("v1,v2,,,\n1,2,3,4,5\n6,7,8,9,0\n", 0),
         ("a,b\n1,x,2\n2,y,3\n", 0),
+        ("a,b\nr1,NA,x\nr2,3,y\n", 0),
+        ("a,b,c\nr1,NA,2,3\nr2,4,5,6\n", 0),
+        ("World, Bank\ncountry,code,1990,1991\nA,1,1.5,2\nB,2,2.5,3\n", 1),
         ("a,b\n1,2\n3,4\n", 0),
     ],
 )

@@ -7,11 +7,18 @@ from typing import Any
 
 import pytest
 
+from sluice.errors import StorageUnavailable
 from sluice.outcomes import Outcome
 from sluice.payloads.documents import Report, Summary
-from sluice.payloads.training import GateDecision, ReportOutcomeInput, StateFailure, ValidatedDataset
+from sluice.payloads.training import (
+    EndpointSeen,
+    GateDecision,
+    ReportOutcomeInput,
+    StateFailure,
+    ValidatedDataset,
+)
 from sluice.project import Project
-from sluice.reporting.outcome import report_outcome
+from sluice.reporting.outcome import outcome_without_report, report_outcome
 from tests.support.bucket import Bucket
 
 PROJECT = Project.model_validate(
@@ -45,6 +52,7 @@ VALIDATION = {
     "rejected_rows": 2,
     "rejected_share": 0.02,
     "reasons": {"age: not an integer": 2, "<b>: odd": 1},
+    "examples": {"age: not an integer": "<old>"},
     "classes": {"no": 60, "yes": 38},
     "columns": {"age": {"type": "integer", "nulls": 0, "rejected": 2, "min": 18, "max": 90.5}},
 }
@@ -59,6 +67,7 @@ TRAINING_SET = {
     "features": [],
     "target": {"name": "y", "problem": "binary", "train": {"no": 50, "yes": 30}, "held_out": {"no": 18}},
 }
+SEEN = EndpointSeen(name="bank-endpoint", status="InService", config="bank-dev-0")
 ROLLED_BACK = {
     "outcome": "RolledBack",
     "deployment": {
@@ -131,7 +140,12 @@ FAILED = {
         state="ValidateDataset",
         error="DataRejected",
         cause=json.dumps(
-            {"errorType": "DataRejected", "errorMessage": "<9> of 10 rows\n  why    bad\n  to do  mend"}
+            {
+                "errorType": "DataRejected",
+                "errorMessage": json.dumps(
+                    {"error": "DataRejected", "what": "<9> of 10 rows", "why": "bad", "fix": "mend"}
+                ),
+            }
         ),
     ),
 }
@@ -169,7 +183,7 @@ def page_of(store: Bucket) -> Page:
 
 
 def test_a_deployed_models_summary_has_what_a_program_asks_for() -> None:
-    reported = report_outcome(told(), PROJECT, bucket())
+    reported = report_outcome(told(), PROJECT, bucket(), SEEN)
     assert reported.summary == {
         "outcome": "Deployed",
         "execution_arn": "arn:aws:states:execution:run",
@@ -191,7 +205,7 @@ def test_a_deployed_models_summary_has_what_a_program_asks_for() -> None:
 
 def test_the_report_is_the_summary_and_all_that_was_found() -> None:
     store = bucket()
-    reported = report_outcome(told(), PROJECT, store)
+    reported = report_outcome(told(), PROJECT, store, SEEN)
     report = json.loads(store.objects["reports/run/report.json"])
     assert report.items() >= reported.summary.items()
     assert report["validation"] == VALIDATION
@@ -200,7 +214,7 @@ def test_the_report_is_the_summary_and_all_that_was_found() -> None:
 
 
 def test_the_message_says_how_good_the_model_is_and_where_the_report_lies() -> None:
-    reported = report_outcome(told(), PROJECT, bucket())
+    reported = report_outcome(told(), PROJECT, bucket(), SEEN)
     assert reported.subject == "Sluice bank: Deployed, roc_auc 0.9000"
     for text in (
         "98 accepted, 2 rejected",
@@ -212,8 +226,8 @@ def test_the_message_says_how_good_the_model_is_and_where_the_report_lies() -> N
         assert text in reported.message
 
 
-def test_a_refused_model_names_no_endpoint() -> None:
-    reported = report_outcome(told(outcome="GateRejected"), PROJECT, bucket())
+def test_a_refused_model_is_not_said_to_serve() -> None:
+    reported = report_outcome(told(outcome="GateRejected"), PROJECT, bucket(), SEEN)
     assert reported.summary["endpoint_name"] is None
     assert "bank-endpoint" not in reported.message
 
@@ -222,17 +236,17 @@ def test_a_model_that_could_not_be_judged_is_refused_with_the_reason_on_the_page
     store = bucket({})
     reason = "The challenger could not score the held-out rows: it predicts <nothing>"
     gate = GateDecision(promote=False, reasons=[reason], metrics={}, champion_metrics=None)
-    reported = report_outcome(told(outcome="GateRejected", gate=gate), PROJECT, store)
+    reported = report_outcome(told(outcome="GateRejected", gate=gate), PROJECT, store, SEEN)
     assert f"- {reason}\n" in reported.message
     page = page_of(store).text
     assert reason in page
-    assert "the endpoint was left as it is" in page
+    assert "did not pass its gates" in page
     assert "on the held-out rows" not in page, "a table without figures"
 
 
 def test_a_rollback_says_why_and_what_serves() -> None:
     store = bucket()
-    reported = report_outcome(told(**ROLLED_BACK), PROJECT, store)
+    reported = report_outcome(told(**ROLLED_BACK), PROJECT, store, SEEN)
 
     assert (reported.error, reported.cause) == (None, None)
     assert reported.summary["outcome"] == "RolledBack"
@@ -255,19 +269,70 @@ def test_a_rollback_says_why_and_what_serves() -> None:
     assert "the alarm <green-5xx> fired" in page.text
 
 
+@pytest.mark.parametrize("state", ["ValidateDataset", "DecideGate", "DeployModel"])
 @pytest.mark.parametrize(
-    ("state", "line"),
+    ("seen", "released", "line"),
     [
-        ("ValidateDataset", "It failed before a deployment began."),
-        ("DecideGate", "It failed before a deployment began."),
-        ("DeployModel", "look at the endpoint before you rely on it"),
+        (None, "bank-dev-0", "Nobody looked at the endpoint: do, before you rely on it."),
+        (
+            {"problem": "AccessDenied"},
+            "bank-dev-0",
+            "The endpoint bank-endpoint could not be looked at (AccessDenied): do, before you rely on it.",
+        ),
+        ({}, None, "There is no endpoint bank-endpoint."),
+        (
+            {"status": "InService", "config": "bank-dev-0"},
+            "bank-dev-0",
+            "The endpoint bank-endpoint was looked at: it is in service on bank-dev-0, as when the execution began.",
+        ),
+        (
+            {"status": "InService", "config": "bank-dev-1"},
+            "bank-dev-0",
+            "The endpoint bank-endpoint was looked at: it is in service on bank-dev-1; when the execution began it "
+            "was bank-dev-0.",
+        ),
+        (
+            {"status": "Failed", "config": "bank-dev-0"},
+            None,
+            "The endpoint bank-endpoint was looked at: it is Failed on bank-dev-0.",
+        ),
     ],
 )
-def test_the_page_claims_nothing_it_does_not_know(state: str, line: str) -> None:
+def test_what_serves_is_told_from_having_looked(
+    state: str, seen: dict[str, str] | None, released: str | None, line: str
+) -> None:
     store = bucket()
     failure = StateFailure(state=state, error="Broken", cause="")
-    report_outcome(told(**{**FAILED, "failure": failure}), PROJECT, store)
+    endpoint = None if seen is None else EndpointSeen.model_validate({"name": "bank-endpoint", **seen})
+    reported = report_outcome(
+        told(**{**FAILED, "failure": failure, "released": released}), PROJECT, store, endpoint
+    )
     assert line in page_of(store).text
+    assert line in reported.message
+    report_ = json.loads(store.objects["reports/run/report.json"])
+    assert (report_["endpoint"] or {}).items() >= (seen or {}).items()
+
+    report_outcome(told(outcome="GateRejected", released=released), PROJECT, store, endpoint)
+    assert line in page_of(store).text
+
+
+@pytest.mark.parametrize("end", ["Deployed", "GateRejected", "RolledBack", "Failed"])
+def test_without_storage_people_are_told_all_the_same(end: str) -> None:
+    ends: dict[str, dict[str, Any]] = {"RolledBack": ROLLED_BACK, "Failed": FAILED}
+    why = StorageUnavailable("S3 does not answer as it should", why="SlowDown", fix="later")
+    reported = outcome_without_report(told(**ends.get(end, {"outcome": end})), PROJECT, SEEN, why)
+
+    assert reported.report_uri is None
+    assert reported.summary["outcome"] == end
+    assert "The report could not be written" in reported.message
+    assert "SlowDown" in reported.message
+    assert "\nreport " not in reported.message
+    assert "\n\n\n" not in reported.message
+    assert (reported.error is None) == (end != "Failed")
+    if end == "Failed":
+        assert str(reported.cause).startswith("<9> of 10 rows\n  why    bad\n  to do  mend")
+        assert "report could not be written" in str(reported.cause)
+    assert "arn:aws:states:execution:run" in reported.message
 
 
 def test_every_outcome_has_a_report_a_page_and_a_message() -> None:
@@ -280,7 +345,7 @@ def test_every_outcome_has_a_report_a_page_and_a_message() -> None:
     assert ends.keys() == set(Outcome)
     for outcome, end in ends.items():
         store = bucket()
-        reported = report_outcome(told(**end), PROJECT, store)
+        reported = report_outcome(told(**end), PROJECT, store, SEEN)
         report = Report.model_validate_json(store.objects["reports/run/report.json"])
         assert report.outcome is outcome
         assert Summary.model_validate(reported.summary).outcome is outcome
@@ -293,7 +358,7 @@ def test_every_outcome_has_a_report_a_page_and_a_message() -> None:
 
 def test_the_messages_text() -> None:
     """Word for word: it is read in mail programs, where a stray line shows."""
-    reported = report_outcome(told(), PROJECT, bucket())
+    reported = report_outcome(told(), PROJECT, bucket(), SEEN)
     assert reported.message == (
         "Sluice bank: Deployed\n"
         "\n"
@@ -314,7 +379,7 @@ def test_the_messages_text() -> None:
 
 def test_a_failure_is_told_in_its_own_words_everywhere() -> None:
     store = bucket()
-    reported = report_outcome(told(**FAILED, dataset=None), PROJECT, store)
+    reported = report_outcome(told(**FAILED, dataset=None), PROJECT, store, SEEN)
     assert reported.error == "DataRejected"
     assert reported.cause is not None
     assert reported.cause.startswith("<9> of 10 rows\n  why    bad\n  to do  mend")
@@ -330,7 +395,7 @@ def test_a_failure_is_told_in_its_own_words_everywhere() -> None:
 def test_a_failure_before_anything_was_stored_is_told_too() -> None:
     store = Bucket()
     source = {"bucket": None, "key": None, "version_id": None}
-    reported = report_outcome(told(**FAILED, dataset=None, source=source), PROJECT, store)
+    reported = report_outcome(told(**FAILED, dataset=None, source=source), PROJECT, store, SEEN)
     assert reported.summary["rows"] is None
     assert reported.summary["quarantine_uri"] is None
     assert "went wrong, in ValidateDataset" in page_of(store).text
@@ -345,7 +410,7 @@ def test_a_failure_before_anything_was_stored_is_told_too() -> None:
 )
 def test_what_a_person_typed_wrongly_is_told_as_it_was_typed(source: dict[str, Any]) -> None:
     store = Bucket()
-    reported = report_outcome(told(**FAILED, dataset=None, source=source), PROJECT, store)
+    reported = report_outcome(told(**FAILED, dataset=None, source=source), PROJECT, store, SEEN)
     assert reported.error == "DataRejected"
     report = json.loads(store.objects["reports/run/report.json"])
     assert report["source"] == {**source, "uri": None}
@@ -354,15 +419,16 @@ def test_what_a_person_typed_wrongly_is_told_as_it_was_typed(source: dict[str, A
 
 def test_subjects_are_ascii_and_short_enough_for_sns() -> None:
     failure = StateFailure(state="X", error="Ä" * 200, cause="")
-    reported = report_outcome(told(**{**FAILED, "failure": failure}), PROJECT, Bucket())
+    reported = report_outcome(told(**{**FAILED, "failure": failure}), PROJECT, Bucket(), SEEN)
     assert reported.subject.isascii()
     assert len(reported.subject) <= 100
 
 
 def test_a_cause_keeps_within_what_step_functions_takes() -> None:
-    cause = json.dumps({"errorType": "DataRejected", "errorMessage": "x" * 60_000})
+    message = json.dumps({"error": "DataRejected", "what": "x" * 60_000})
+    cause = json.dumps({"errorType": "DataRejected", "errorMessage": message})
     failure = StateFailure(state="ValidateDataset", error="DataRejected", cause=cause)
-    reported = report_outcome(told(**{**FAILED, "failure": failure}), PROJECT, Bucket())
+    reported = report_outcome(told(**{**FAILED, "failure": failure}), PROJECT, Bucket(), SEEN)
     assert reported.cause is not None
     assert len(reported.cause) <= 32_768
     assert "report.html" in reported.cause
@@ -370,7 +436,7 @@ def test_a_cause_keeps_within_what_step_functions_takes() -> None:
 
 def test_the_page_shows_figures_plots_data_and_places() -> None:
     store = bucket()
-    report_outcome(told(), PROJECT, store)
+    report_outcome(told(), PROJECT, store, SEEN)
     page = page_of(store)
     for text in (
         "deployed",
@@ -386,6 +452,7 @@ def test_the_page_shows_figures_plots_data_and_places() -> None:
     for text in (
         "age: not an integer",
         "<b>: odd",
+        "<old>",
         "who <does not>",
         "90.5",
         "80 rows to train on",
@@ -408,5 +475,5 @@ def test_the_page_shows_figures_plots_data_and_places() -> None:
 )
 def test_other_problems_have_their_own_plots(curves: dict[str, Any], shown: str) -> None:
     store = bucket(curves)
-    report_outcome(told(), PROJECT, store)
+    report_outcome(told(), PROJECT, store, SEEN)
     assert shown in page_of(store).text

@@ -51,7 +51,13 @@ def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
             "instance_type": "ml.m5.large",
             "image": None,
         },
-        "gates": {"minimum": {}, "compare": "roc_auc", "tolerance": 0.0, "min_held_out_rows": 50},
+        "gates": {
+            "minimum": {},
+            "compare": "roc_auc",
+            "tolerance": 0.0,
+            "min_held_out_rows": 50,
+            "unjudged_champion": "minimums",
+        },
         "serving": {"instance_type": "ml.t2.medium", "instance_count": 1},
     }
     assert project.name == "bank"
@@ -162,8 +168,8 @@ LONGEST = "x" * 2_500
         ("[gates]\nmin_held_out_rows = 1", "[gates]\nmin_held_out_rows = 0", "gates.min_held_out_rows"),
         ("[model]\nmax_runtime_seconds = 1", "[model]\nmax_runtime_seconds = 0", "model.max_runtime_seconds"),
         (
-            "[model]\nmax_runtime_seconds = 2_419_200",
-            "[model]\nmax_runtime_seconds = 2_419_201",
+            "[model]\nmax_runtime_seconds = 777_600",
+            "[model]\nmax_runtime_seconds = 777_601",
             "model.max_runtime_seconds",
         ),
         ("[serving]\ninstance_count = 1", "[serving]\ninstance_count = 0", "serving.instance_count"),

@@ -117,9 +117,9 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("name", "content", "error", "said"),
         [
-            ("a.csv", b"", EmptyFile, ["holds 0 bytes", "where  a.csv", "cut off", "upload it again"]),
+            ("a.csv", b"", EmptyFile, ["holds 0 bytes", "where  a.csv", "cut off", "try again"]),
             ("a.parquet", b"", EmptyFile, ["holds 0 bytes", "where  a.parquet"]),
-            ("a.csv", b" \r\n\t \n", EmptyFile, ["holds nothing but white space", "upload it again"]),
+            ("a.csv", b" \r\n\t \n", EmptyFile, ["holds nothing but white space", "try again"]),
             ("a.csv", b"\xef\xbb\xbf\n", EmptyFile, ["holds nothing but white space"]),
             (
                 "a.csv",
@@ -139,7 +139,7 @@ class TestRefusals:
                 "a.csv",
                 parquet(pa.table({"id": [1], "y": ["a"]})),
                 UnreadableFile,
-                ["is a Parquet file, not CSV", "name it .parquet and upload it again"],
+                ["is a Parquet file, not CSV", "name it .parquet, and try again"],
             ),
             ("a.csv", GOOD.encode("utf-16"), UnreadableFile, ["is UTF-16 text", "save it as UTF-8"]),
             (

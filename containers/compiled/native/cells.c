@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LARGEST_WHOLE 9007199254740992.0 /* 2**53: up to here a double holds every integer */
+/* 2**53: below it, a double that is whole was written as that integer; it is itself what 2**53 + 1 is rounded to. */
+#define EXACT_INTEGERS 9007199254740992.0
 
 int32_t code_of_text(const TextLookup *l, const char *text, Py_ssize_t length) {
     int32_t code = find_text(&l->texts, text, length);
@@ -49,7 +50,7 @@ int null_cell(const Column *c, Cell *out) {
 int number_cell(const Column *c, double value, Cell *out) {
     if (!isfinite(value))
         return REFUSED;
-    if (c->type == INTEGER && (fabs(value) > LARGEST_WHOLE || value != floor(value)))
+    if (c->type == INTEGER && (fabs(value) >= EXACT_INTEGERS || value != floor(value)))
         return REFUSED;
     if (c->category)
         out->code = c->used ? code_of_number(&c->lookup, c->type, value) : 0;

@@ -16,6 +16,22 @@ static int is_word(const char *text, Py_ssize_t length, const char *lower, const
             memcmp(text, upper, (size_t)length) == 0);
 }
 
+/* Whether a number is written as an integer is: in digits, or as pandas writes one beside a gap, 3.0. */
+static int is_whole(const char *text, const char *end) {
+    if (*text == '-' || *text == '+')
+        text++;
+    const char *digits = text;
+    while (text < end && *text >= '0' && *text <= '9')
+        text++;
+    if (text == digits || text == end)
+        return text != digits;
+    if (*text != '.' || ++text == end)
+        return 0;
+    while (text < end && *text == '0')
+        text++;
+    return text == end;
+}
+
 static int cell_of(const Model *m, const Column *c, const char *text, const char *end, Cell *out) {
     if (is_null_text(m, text, end - text))
         return null_cell(c, out);
@@ -33,7 +49,7 @@ static int cell_of(const Model *m, const Column *c, const char *text, const char
         return category_cell(c, text, end - text, out);
     double value;
     if (c->type != BOOLEAN) {
-        if (read_number(text, end, &value) != DONE)
+        if (read_number(text, end, &value) != DONE || (c->type == INTEGER && !is_whole(text, end)))
             return REFUSED;
         return number_cell(c, value, out);
     }

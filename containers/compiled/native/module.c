@@ -69,7 +69,7 @@ static PyObject *one_answer(const Model *m, const Cell *cells, Py_ssize_t column
 static PyObject *answer_of(const Model *m, int done, const Cells *cells, Py_ssize_t column) {
     if (done == FAILED)
         return NULL;
-    if (done == REFUSED || cells->rows == 0)
+    if (done == REFUSED || cells->rows == 0 || cells->rows > MOST_ROWS)
         return Py_NewRef(Py_None);
     return cells->rows == 1 ? one_answer(m, cells->cell, column)
                             : values_and_labels(m, cells->cell, cells->rows);

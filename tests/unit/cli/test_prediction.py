@@ -179,12 +179,20 @@ def test_an_image_of_the_users_own_is_asked_in_plain_csv(tmp_path: Path) -> None
         (
             "in.jsonl",
             '{"n":1,"price":1,"code":1,"flag":true,"größe":"a"}\n{"n":\n7\n[1,2]\n{"n":5}\n'
-            '{"n":6,"price":1,"code":1,"flag":true,"größe":"a"}\n',
+            '{"n":6,"price":1,"code":1,"flag":true,"größe":"a"}\n'
+            '{"n":7,"n":8,"price":1,"code":1,"flag":true,"größe":"a"}\n'
+            '{"n":8,"price":1e999,"code":1,"flag":true,"größe":"a"}\n'
+            '{"n":9,"price":1,"code":1,"flag":true,"größe":"\\ud800"}\n' + "[" * 9_999 + "\n"
+            '{"n":11,"price":1,"code":1,"flag":true,"größe":"a"}\n',
             {
                 2: "it is no JSON",
                 3: "it is 7, not an object",
                 4: "it has 2 values, the model takes 5",
                 5: "it has no 'price', 'code', 'flag', 'größe'",
+                7: "the key 'n' is there more than once",
+                8: "JSON has no NaN or Infinity",
+                9: "not valid JSON",
+                10: "it is no JSON",
             },
         ),
     ],
@@ -209,6 +217,19 @@ def test_a_refused_row_is_told_by_its_number_and_the_others_are_predicted(
         assert line.startswith(f"  row {number}: ")
         assert problem in line
     assert told[-1].startswith(f"{len(refused)} of {len(answers)} rows were refused")
+
+
+def test_a_header_too_long_for_one_field_is_read(tmp_path: Path) -> None:
+    names = [f"column_{i:09}" for i in range(20_000)]
+    contract = ModelContract(
+        features=(Feature(name=names[7], kind="number", type="integer", nullable=False),),
+        target=TargetContract(name="y", problem="regression"),
+    )
+    (tmp_path / "in.csv").write_text(";".join(names) + "\n" + ";".join(map(str, range(20_000))) + "\n")
+
+    (answer,) = Endpoint(contract, answers_by=names[7]).predict(tmp_path / "in.csv")
+
+    assert answer.prediction == {"value": 7.0}
 
 
 def test_one_bad_row_among_many_is_found(endpoint: Endpoint, tmp_path: Path) -> None:
@@ -242,6 +263,7 @@ def test_a_file_that_is_refused_altogether_is_given_up(endpoint: Endpoint, tmp_p
         ("in.csv", b"n,price,code,flag,gr\xc3\xb6\xc3\x9fe\n", "the file has a header and no rows"),
         ("in.csv", b"n,price\n1,2\n", "columns the model takes are missing: 'code', 'flag', 'größe'"),
         ("in.csv", b"n,price\n", "columns the model takes are missing: 'code', 'flag', 'größe'"),
+        ("in.csv", b"n,price,n\n1,2,3\n", "columns are there more than once: 'n'"),
         ("in.csv", b"n,gr\xf6\xdfe\n1,a\n", "the file is not UTF-8 text"),
         ("in.csv", b"PK\x03\x04" + bytes(99), "a zip archive or an Excel workbook"),
         ("in.csv", "n,price".encode("utf-16"), "UTF-16"),

@@ -1,4 +1,4 @@
-"""A trained model for each kind of problem, made once a session."""
+"""What a test of hooks leaves behind is forgotten."""
 
 from __future__ import annotations
 
@@ -6,23 +6,6 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-
-from tests.support.jobs import BINARY, MULTICLASS, REGRESSION, Trained, through
-
-
-@pytest.fixture(scope="session")
-def binary(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    return through(tmp_path_factory.mktemp("binary"), BINARY, "binary", {"C": 0.5, "max_iter": 300})
-
-
-@pytest.fixture(scope="session")
-def multiclass(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    return through(tmp_path_factory.mktemp("multi"), MULTICLASS, "multiclass", {"max_iter": 300})
-
-
-@pytest.fixture(scope="session")
-def regression(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    return through(tmp_path_factory.mktemp("line"), REGRESSION, "regression", {"kind": "line"})
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import tarfile
 from pathlib import Path
 
@@ -39,8 +40,21 @@ def with_code(trained: Trained, folder: Path, statement: str) -> bytes:
     return (folder / "changed.tar.gz").read_bytes()
 
 
-def test_a_damaged_archive(binary: Trained, tmp_path: Path) -> None:
-    error = refusal(binary, tmp_path, b"no archive")
+def spoilt(archive: bytes, how: str) -> bytes:
+    middle = len(archive) // 2
+    return {
+        "no archive": b"no archive",
+        "empty": b"",
+        "cut off": archive[:middle],
+        # Its header and nothing that could be inflated.
+        "no deflate": archive[:10] + b"\xff" * 4000,
+        "no tar": gzip.compress(b"x" * 2000),
+    }[how]
+
+
+@pytest.mark.parametrize("how", ["no archive", "empty", "cut off", "no deflate", "no tar"])
+def test_a_damaged_archive(binary: Trained, tmp_path: Path, how: str) -> None:
+    error = refusal(binary, tmp_path, spoilt(with_code(binary, tmp_path, ""), how))
     assert error.what == "champion: the model's archive cannot be unpacked"
     assert error.where == "model.tar.gz"
     assert error.fix == "train again: the artifact is missing or damaged"

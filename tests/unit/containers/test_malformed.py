@@ -65,7 +65,8 @@ def refusal(response: Response, status: int = 400) -> str:
     [
         (b"[" * 100_000, "application/json", "not valid JSON"),
         (b"[" * 100_000 + b"NaN", "application/json", "not valid JSON"),
-        (b'{"a":' * 1000 + b"1" + b"}" * 1000, "application/json", "unknown: 'a'"),
+        (b'{"a":' * 100 + b"1" + b"}" * 100, "application/json", "unknown: 'a'"),
+        (b'{"a":' * 1000 + b"1" + b"}" * 1000, "application/json", "nested too deeply"),
         (b"[" * 1000 + b"]" * 1000, "application/jsonlines", "row 1"),
         (RECORD[:-1] + ', "size": 4}', "application/json", "more than once: 'size'"),
         (f'[{RECORD}, {RECORD[:-1]}, "si\\u007ae": 4}}]', "application/json", "more than once: 'size'"),
@@ -166,7 +167,7 @@ def test_a_dictionary_that_stands_for_gigabytes_is_refused_unread(application: A
     columns["colour"] = pa.DictionaryArray.from_arrays(pa.array([0] * rows), pa.array(["x" * 100_000]))
     body = parquet(pa.table(columns))
     assert len(body) < 200_000
-    assert "found 5,000,250,000 bytes uncompressed" in refusal(call(application, body, PARQUET))
+    assert "bytes uncompressed, at most 268,435,456" in refusal(call(application, body, PARQUET))
 
 
 def test_many_rows_and_much_in_them_are_refused_by_what_the_file_says(application: Application) -> None:
@@ -291,7 +292,7 @@ def strict(
 
 
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast")  # scikit-learn's, before its error
-@pytest.mark.parametrize("change", [{"region": "nowhere"}, {"size": 1e300}])
+@pytest.mark.parametrize("change", [{"region": "nowhere"}, {"weight": 1e300}])
 def test_values_that_the_model_does_not_take_are_the_clients(
     strict: Application, change: dict[str, Any]
 ) -> None:

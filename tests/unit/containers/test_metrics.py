@@ -3,7 +3,9 @@ from __future__ import annotations
 import json
 import os
 
-from containers.serve.metrics import BUCKETS, Totals, embedded_metrics, prometheus
+import pytest
+
+from containers.serve.metrics import BUCKETS, REFUSALS, Totals, embedded_metrics, prometheus
 
 
 def lines_of(totals: Totals) -> dict[str, float]:
@@ -65,6 +67,53 @@ def test_a_minute_becomes_one_line_of_embedded_metrics() -> None:
     assert {metric["Name"] for metric in definition["Metrics"]} == told.keys() - {"_aws"}
 
 
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, {}),
+        (
+            {"SLUICE_ENDPOINT": "churn-prod", "SLUICE_VARIANT": "AllTraffic"},
+            {"EndpointName": "churn-prod", "VariantName": "AllTraffic"},
+        ),
+        ({"SLUICE_ENDPOINT": "churn-prod", "SLUICE_VARIANT": ""}, {"EndpointName": "churn-prod"}),
+    ],
+)
+def test_metrics_are_those_of_an_endpoint(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], expected: dict[str, str]
+) -> None:
+    for name in ("SLUICE_ENDPOINT", "SLUICE_VARIANT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    totals = Totals(1)
+    before = totals.sums()
+    totals.counters(0).request(200, 0.001)
+    line = embedded_metrics(totals.sums(), before, 1_700_000_000_000)
+    assert line is not None
+    told = json.loads(line)
+    (definition,) = told["_aws"]["CloudWatchMetrics"]
+    # A dimension is a name in the definition and a member of the document, beside the metrics and none of them.
+    assert definition["Dimensions"] == [list(expected)]
+    assert {name: told[name] for name in expected} == expected
+    assert set(expected).isdisjoint(metric["Name"] for metric in definition["Metrics"])
+    assert told["Requests"] == 1
+
+
 def test_a_quiet_minute_is_not_told() -> None:
     totals = Totals(1)
     assert embedded_metrics(totals.sums(), totals.sums(), 0) is None
+
+
+def test_what_the_protocol_refuses_is_told_also_in_a_minute_without_requests() -> None:
+    totals = Totals(1)
+    before = totals.sums()
+    for what in REFUSALS:
+        totals.counters(0).refusal(what)
+    totals.counters(0).refusal("431")
+    assert lines_of(totals)['sluice_refused_connections_total{what="431"}'] == 2
+    assert lines_of(totals)['sluice_refused_connections_total{what="dropped"}'] == 1
+    line = embedded_metrics(totals.sums(), before, 0)
+    assert line is not None
+    told = json.loads(line)
+    assert (told["Requests"], told["RefusedConnections"]) == (0, len(REFUSALS) + 1)
+    assert "MeanLatency" not in told

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from containers.failure import failure_text, report_failure
+from containers.failure import report_failure
 from containers.hooks import unpack_project
 from containers.paths import MlPaths
 from containers.train.hyperparameters import load_hyperparameters
 from containers.train.training import train
-from sluice.errors import ProjectError, SluiceError, TrainingFailed
+from sluice.errors import ProjectError, TrainingFailed
 from tests.support.jobs import Job, Trained
 
 SCIKIT = "from sklearn.linear_model import *\nfrom sklearn.svm import SVC\n"
@@ -78,6 +78,10 @@ def test_hyperparameters_may_be_absent_but_not_broken(tmp_path: Path) -> None:
     assert load_hyperparameters(file) == {}
     file.write_text(json.dumps({"a": "1"}))
     assert load_hyperparameters(file) == {"a": 1}
+    # As the SageMaker SDK's estimators and a tuning job add to them.
+    for name in ("sagemaker_program", "SAGEMAKER_SUBMIT_DIRECTORY", "sagemaker_container_log_level"):
+        file.write_text(json.dumps({"a": "1", name: '"train.py"', "_tuning_objective_metric": "auc"}))
+        assert load_hyperparameters(file) == {"a": 1}
     file.write_text("[")
     with pytest.raises(TrainingFailed, match="no JSON"):
         load_hyperparameters(file)
@@ -99,11 +103,21 @@ def test_there_is_one_zip(tmp_path: Path, count: int) -> None:
         unpack_project(tmp_path, tmp_path / "out")
 
 
-def test_a_long_reason_keeps_what_to_do() -> None:
-    text = failure_text(TrainingFailed("what", where="where", why="x" * 5000, fix="mend it"))
-    assert len(text) <= 980
-    assert text.endswith("mend it")
-    assert len(failure_text(SluiceError("x" * 5000))) == 980
+@pytest.mark.parametrize("filling", ["x", "語", '"', "\n"])
+def test_a_long_reason_keeps_what_to_do(tmp_path: Path, filling: str) -> None:
+    file = tmp_path / "output" / "message"
+    error = TrainingFailed("what", where="where", why=filling * 5000, fix="mend it")
+    report_failure(error, file, unforeseen=TrainingFailed)
+    # An ExitMessage has 1,024 bytes; a FailureReason has as many characters, a prefix and the exit code included.
+    assert len(file.read_bytes()) <= 1024 - 16 - len(", exit code: -9")
+    told = json.loads(file.read_text())
+    assert (told["error"], told["what"], told["where"], told["fix"]) == (
+        "TrainingFailed",
+        "what",
+        "where",
+        "mend it",
+    )
+    assert told["why"].startswith(filling * 80)
 
 
 def test_a_bug_is_called_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

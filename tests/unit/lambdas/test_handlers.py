@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 
 from lambdas import decide_gate, report_outcome, validate_dataset
-from lambdas.adapters import settings
+from lambdas.adapters import endpoints, settings
 from lambdas.adapters.uploads import Upload
-from sluice.errors import DataRejected, GateFailed, UploadMisplaced
-from sluice.payloads.training import GateDecision, ReportedOutcome, ValidatedDataset
+from sluice.errors import PipelineFailed, SluiceError, StorageUnavailable
+from sluice.payloads.training import EndpointSeen, GateDecision, ReportedOutcome, ValidatedDataset
 from tests.support.bucket import Bucket
 from tests.support.s3 import FakeS3
 
 KEY = "incoming/training/a.csv"
 GOOD = b"age,y\n1,yes\n2,no\n3,yes\n"
 EVENT = {"execution": "run", "bucket": "uploads", "key": KEY, "version_id": "v1"}
-_PROJECT = """\
+PROJECT_TOML = """\
 [project]
 name = "bank"
 [data]
@@ -46,7 +46,7 @@ minimum = { roc_auc = 0.8 }
 def bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bucket:
     """The artifacts bucket of a function that was deployed with a small project."""
     (tmp_path / "project").mkdir()
-    (tmp_path / "project" / "project.toml").write_text(_PROJECT)
+    (tmp_path / "project" / "project.toml").write_text(PROJECT_TOML)
     monkeypatch.setenv("LAMBDA_TASK_ROOT", str(tmp_path))
     monkeypatch.setenv("PROJECT_FILE", "project/project.toml")
     monkeypatch.setenv("ARTIFACTS_BUCKET", "artifacts")
@@ -55,6 +55,9 @@ def bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bucket:
     made = Bucket()
     for module in (validate_dataset, decide_gate, report_outcome):
         monkeypatch.setattr(module, "S3Artifacts", lambda _name: made)
+    monkeypatch.setattr(
+        endpoints, "look", lambda name: EndpointSeen(name=name, status="InService", config="c")
+    )
     return made
 
 
@@ -74,8 +77,9 @@ def test_a_refused_file_leaves_its_report_and_quarantine_and_no_dataset(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uploaded(monkeypatch, GOOD + b"old,no\nolder,no\n")
-    with pytest.raises(DataRejected):
+    with pytest.raises(Exception, match="rows were rejected") as caught:
         validate_dataset.handler(EVENT, None)
+    assert type(caught.value).__name__ == "DataRejected"
     assert sorted(bucket.objects) == ["quarantine/run/rejected.csv", "reports/run/validation.json"]
     report = json.loads(bucket.objects["reports/run/validation.json"])
     assert report["error"]["name"] == "DataRejected"
@@ -88,9 +92,12 @@ def test_a_refused_file_leaves_its_report_and_quarantine_and_no_dataset(
 )
 @pytest.mark.usefixtures("bucket")
 def test_an_execution_started_without_an_object_is_told_what_to_give(given: dict[str, Any]) -> None:
-    with pytest.raises(UploadMisplaced) as caught:
+    with pytest.raises(Exception, match="names no object") as caught:
         validate_dataset.handler({"execution": "run", "version_id": None, **given}, None)
-    assert '{"bucket": "…", "key": "incoming/training/FILE.csv"}' in str(caught.value)
+    assert type(caught.value).__name__ == "UploadMisplaced"
+    wire = json.loads(str(caught.value))
+    assert wire["error"] == "UploadMisplaced"
+    assert '{"bucket": "…", "key": "incoming/training/FILE.csv"}' in wire["fix"]
 
 
 def test_the_gate_decides_by_the_projects_gates(bucket: Bucket) -> None:
@@ -114,10 +121,11 @@ def test_the_gate_decides_by_the_projects_gates(bucket: Bucket) -> None:
 
 @pytest.mark.usefixtures("bucket")
 def test_without_an_evaluation_there_is_no_decision() -> None:
-    with pytest.raises(GateFailed, match="no evaluation"):
+    with pytest.raises(Exception, match="no evaluation") as caught:
         decide_gate.handler(
             {"execution": "run", "evaluation_uri": "s3://artifacts/reports/run/evaluation.json"}, None
         )
+    assert type(caught.value).__name__ == "GateFailed"
 
 
 def test_an_outcome_is_reported(bucket: Bucket) -> None:
@@ -131,6 +139,54 @@ def test_an_outcome_is_reported(bucket: Bucket) -> None:
     answer = ReportedOutcome.model_validate(report_outcome.handler(event, None))
     assert answer.error == "PipelineFailed"
     assert {"reports/run/report.json", "reports/run/report.html"} <= bucket.objects.keys()
+
+
+FAILED = {
+    "execution": "run",
+    "execution_arn": "arn",
+    "outcome": "Failed",
+    "source": {"bucket": "uploads", "key": KEY, "version_id": None},
+    "endpoint_name": "e",
+    "failure": {"state": "TrainModel", "error": "States.TaskFailed", "cause": "the first cause"},
+}
+
+
+class Busy(Bucket):
+    """A bucket that is not to be had."""
+
+    def __init__(self, error: SluiceError) -> None:
+        super().__init__()
+        self._error = error
+
+    def read(self, key: str) -> bytes | None:
+        raise self._error
+
+
+@pytest.mark.usefixtures("bucket")
+def test_a_report_that_cannot_be_written_now_is_tried_again_and_then_told_without(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    busy = Busy(StorageUnavailable("S3 does not answer", why="SlowDown"))
+    monkeypatch.setattr(report_outcome, "S3Artifacts", lambda _name: busy)
+    for retries in range(6):
+        with pytest.raises(Exception, match="SlowDown") as caught:
+            report_outcome.handler({**FAILED, "retries": retries}, None)
+        assert type(caught.value).__name__ == "StorageUnavailable"
+
+    answer = ReportedOutcome.model_validate(report_outcome.handler({**FAILED, "retries": 6}, None))
+    assert (answer.report_uri, answer.error) == (None, "PipelineFailed")
+    for text in (answer.message, str(answer.cause)):
+        assert "the first cause" in text
+    assert "SlowDown" in answer.message
+
+
+@pytest.mark.usefixtures("bucket")
+def test_a_report_that_is_refused_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = Busy(PipelineFailed("S3 refuses", why="AccessDenied"))
+    monkeypatch.setattr(report_outcome, "S3Artifacts", lambda _name: refused)
+    answer = ReportedOutcome.model_validate(report_outcome.handler(FAILED, None))
+    assert "AccessDenied" in answer.message
+    assert "the first cause" in answer.message
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
@@ -165,8 +221,10 @@ def test_a_refused_file_is_one_line_without_values_of_its_rows(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uploaded(monkeypatch, GOOD + b"secret,no\nsecret,no\n")
-    with pytest.raises(DataRejected, match="secret"):
+    with pytest.raises(Exception, match="rows were rejected") as caught:
         validate_dataset.handler(EVENT, None)
+    assert "rows 4, 5" in str(caught.value)
+    assert "secret" not in str(caught.value)
     assert logged(caplog) == {
         "message": "validation",
         "execution": "run",
@@ -194,7 +252,7 @@ def test_a_decision_is_one_line_without_what_a_models_failure_quotes(
     assert (line["message"], line["execution"], line["promote"]) == ("gate", "run", True)
     assert len(line["reasons"]) == len(answer["reasons"])
     assert line["reasons"][-1] == (
-        "The champion could not score the held-out rows, so only the minimums apply: see evaluation.json"
+        "The champion could not be judged, so only the minimums apply: see evaluation.json"
     )
 
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import boto3
 import pytest
-from botocore.exceptions import IncompleteReadError
 from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
@@ -12,7 +11,7 @@ from moto import mock_aws
 from lambdas.adapters import uploads
 from lambdas.adapters.artifacts import S3Artifacts
 from lambdas.adapters.uploads import Upload
-from sluice.errors import ObjectNotFound, UploadMisplaced
+from sluice.errors import ObjectNotFound, StorageUnavailable, UploadMisplaced
 from tests.support.s3 import FakeS3
 
 KEY = "incoming/training/a.csv"
@@ -60,7 +59,7 @@ def test_a_connection_that_breaks_off_is_made_anew(s3: FakeS3) -> None:
 def test_a_connection_that_always_breaks_is_an_error(s3: FakeS3) -> None:
     upload = Upload("uploads", KEY, "v1")
     s3.broken_reads = 100
-    with pytest.raises(IncompleteReadError):
+    with pytest.raises(StorageUnavailable, match="S3 does not answer"):
         upload.open().read()
     assert len(s3.reads) == 5
 
@@ -88,6 +87,8 @@ def test_an_object_deleted_while_it_is_read_is_named(s3: FakeS3) -> None:
         ("incoming/a.csv", "does not begin with incoming/training/"),
         ("incoming/training/a.xlsx", ".xlsx"),
         ("incoming/training/a", "no ending"),
+        ("incoming/training/a.csv/", "no ending"),
+        ("incoming/training/", "no ending"),
     ],
 )
 @pytest.mark.usefixtures("s3")

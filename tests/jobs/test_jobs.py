@@ -128,7 +128,7 @@ def test_nan_predictions_are_counted(binary: Trained, tmp_path: Path) -> None:
     rows = pq.read_table(io.BytesIO(binary.held_out_set)).num_rows
     assert run.code == 1
     assert f"challenger: {rows} of {rows} predictions are NaN" in run.reason
-    assert "to do" in run.reason
+    assert '"fix": "' in run.reason
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_a_hook_that_ends_the_process_leaves_a_reason(
     run = job.train(binary.train_set)
     assert run.code == 1
     assert ("exit code 1" if "_exit" in statement else "SIGKILL") in run.reason
-    assert "to do" in run.reason
+    assert '"fix": "' in run.reason
 
 
 def test_a_failure_fits_into_its_file(binary: Trained, tmp_path: Path) -> None:
@@ -150,7 +150,17 @@ def test_a_failure_fits_into_its_file(binary: Trained, tmp_path: Path) -> None:
     assert run.code == 1
     assert len(run.reason) <= 1024
     assert "train.py:2 in build_model" in run.reason
-    assert "to do" in run.reason
+    assert '"fix": "' in run.reason
+
+
+def test_a_model_is_for_everybody_to_read_whatever_the_projects_umask(
+    binary: Trained, tmp_path: Path
+) -> None:
+    job = Job(tmp_path, hooks={"train.py": "import os\nos.umask(0o077)\n" + TRAIN})
+    assert job.train(binary.train_set).code == 0
+    made = list((tmp_path / "model").rglob("*"))
+    assert {path.stat().st_mode & 0o777 for path in made if path.is_file()} == {0o604}
+    assert any(path.suffix == ".joblib" for path in made)
 
 
 def test_sigterm_ends_a_job_and_its_child(binary: Trained, tmp_path: Path) -> None:

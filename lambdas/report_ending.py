@@ -1,0 +1,37 @@
+"""ReportEnding: the report and the message of an execution that ended before it could tell of it itself."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from lambdas.adapters import endpoints, executions
+from lambdas.adapters.artifacts import S3Artifacts
+from lambdas.adapters.log import decided
+from lambdas.adapters.messages import publish
+from lambdas.adapters.settings import ending_settings, project, settings
+from lambdas.adapters.wire import on_the_wire
+from sluice import keys
+from sluice.payloads.endings import Ending
+from sluice.reporting.endings import outcome_of
+from sluice.reporting.outcome import report_outcome
+
+
+@on_the_wire
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Take an event "Step Functions Execution Status Change"; answer `{"told": <whether it sent a message>}`."""
+    ending = Ending.model_validate(event["detail"])
+    end = executions.end_of(ending.executionArn)
+    artifacts = S3Artifacts(settings().artifacts_bucket)
+    # An event may come twice.
+    told = not end.told and not artifacts.exists(keys.told(ending.name))
+    if told:
+        outcome = outcome_of(ending, end.state, ending_settings().endpoint_name, artifacts)
+        seen = endpoints.look(ending_settings().endpoint_name)
+        reported = report_outcome(outcome, project(), artifacts, seen)
+        publish(ending_settings().topic_arn, reported, outcome.outcome)
+        artifacts.write(
+            keys.told(ending.name), json.dumps({"status": ending.status}).encode(), "application/json"
+        )
+    decided("ending", execution=ending.name, status=ending.status, state=end.state, told=told)
+    return {"told": told}
