@@ -46,11 +46,13 @@ def _tell(execution: Any, status: str, described: Mapping[str, Any]) -> None:
         return  # of these AWS tells no events
     kind, resources = "Step Functions Execution Status Change", [str(described["executionArn"])]
     service_events.emit(
-        service_events.event(account, region, "aws.states", kind, resources, _detail(status, described))
+        service_events.event(
+            account, region, "aws.states", kind, resources, _detail(execution, status, described)
+        )
     )
 
 
-def _detail(status: str, described: Mapping[str, Any]) -> dict[str, Any]:
+def _detail(execution: Any, status: str, described: Mapping[str, Any]) -> dict[str, Any]:
     """https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html"""
     text, output = described.get("input"), described.get("output")
     output_fits = _escaped(output) <= _MAX_PAYLOAD_BYTES
@@ -59,8 +61,8 @@ def _detail(status: str, described: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "executionArn": str(described["executionArn"]),
         "stateMachineArn": str(described["stateMachineArn"]),
-        "stateMachineVersionArn": described.get("stateMachineVersionArn"),
-        "stateMachineAliasArn": described.get("stateMachineAliasArn"),
+        "stateMachineVersionArn": getattr(execution, "version_arn", None),
+        "stateMachineAliasArn": getattr(execution, "alias_arn", None),
         "name": str(described["name"]),
         "status": status,
         "startDate": int(_epoch(described["startDate"]) * 1000),

@@ -8,7 +8,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("sluice", "cli", "local", "lambdas", "containers", "infra")
 # `environ` of a WSGI request holds headers, in words of its own.
-NOT_OURS = {"CONTENT_LENGTH", "CONTENT_TYPE", "HTTP_AUTHORIZATION"}
+NOT_OURS = {
+    *("CONTENT_LENGTH", "CONTENT_TYPE"),
+    *("HTTP_AUTHORIZATION", "HTTP_HOST", "HTTP_ORIGIN", "HTTP_SEC_FETCH_SITE"),
+}
 READ = re.compile(
     r"""(?:environ(?:ment)?(?:\.get|\.setdefault|\.pop)?[\[(]|getenv\(|_number\(environment,\s)"([A-Z][A-Z0-9_]+)\""""
 )
