@@ -91,7 +91,7 @@ def test_a_model_that_is_there_because_an_answer_was_lost_is_deployed(
         ModelName=name,
         ExecutionRoleArn=of_before["ExecutionRoleArn"],
         PrimaryContainer={
-            "Image": of_before["PrimaryContainer"]["Image"],
+            **{what: of_before["PrimaryContainer"][what] for what in ("Image", "Environment")},
             "ModelDataUrl": f"s3://{bucket}/models/{name}-train/output/model.tar.gz",
         },
     )
