@@ -31,6 +31,7 @@ def test_workers_and_time_go_by_sagemakers_own_names() -> None:
         ("SAGEMAKER_BIND_TO_PORT", "70000"),
         ("SAGEMAKER_MODEL_SERVER_WORKERS", "0"),
         ("SLUICE_SERVE_QUEUE", "-1"),
+        ("SLUICE_SERVE_CONNECTIONS", "0"),
     ],
 )
 def test_a_number_that_cannot_be_used_is_named(name: str, text: str) -> None:
