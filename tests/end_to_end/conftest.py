@@ -18,15 +18,6 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bank]:
     write_project(project)
     local = LocalAws(folder / "local")
     try:
-        deployed = stack.deploy(project, local)
-        sqs = deployed.client("sqs")
-        queue_url = sqs.create_queue(QueueName="notifications")["QueueUrl"]
-        attributes = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])
-        deployed.client("sns").subscribe(
-            TopicArn=deployed.outputs["TopicArn"],
-            Protocol="sqs",
-            Endpoint=attributes["Attributes"]["QueueArn"],
-        )
-        yield Bank(deployed, queue_url)
+        yield Bank.of(stack.deploy(project, local))
     finally:
         local.stop()

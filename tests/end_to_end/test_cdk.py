@@ -51,7 +51,13 @@ LOOK_UP: dict[str, Callable[[Any, str], Any]] = {
     "AWS::CloudWatch::Dashboard": lambda client, name: client("cloudwatch").get_dashboard(DashboardName=name),
 }
 # They have no identity of their own: what they belong to shows them.
-PART_OF_ANOTHER = {"AWS::IAM::Policy", "AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy", "AWS::CDK::Metadata"}
+PART_OF_ANOTHER = {
+    "AWS::IAM::Policy",
+    "AWS::Lambda::Permission",
+    "AWS::SNS::TopicPolicy",
+    "AWS::SQS::QueuePolicy",
+    "AWS::CDK::Metadata",
+}
 
 
 class Absent(Exception):

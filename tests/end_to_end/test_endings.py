@@ -10,7 +10,7 @@ import pytest
 from cli import executions
 from sluice import naming
 from sluice.payloads.documents import Report
-from tests.support.bank import Bank, bank_rows, write_csv
+from tests.support.bank import Bank, bank_rows, write_csv, write_project
 from tests.support.local_aws import wait_until
 
 
@@ -48,45 +48,55 @@ def text_of(bank: Bank, key: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def trained(bank: Bank, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return bank.train(write_csv(tmp_path_factory.mktemp("data") / "served.csv", bank_rows(400, seed=7)))
+def ending(bank: Bank, tmp_path_factory: pytest.TempPathFactory) -> Bank:
+    """A project of its own: no champion of another test's decides what is deployed."""
+    work = tmp_path_factory.mktemp("ending")
+    write_project(work / "project", name="ending")
+    return bank.beside(work / "project", work)
+
+
+@pytest.fixture(scope="module")
+def trained(ending: Bank, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return ending.train(write_csv(tmp_path_factory.mktemp("data") / "served.csv", bank_rows(400, seed=7)))
 
 
 def test_a_stopped_execution_has_its_report_and_one_message(
-    bank: Bank, trained: dict[str, Any], tmp_path: Path
+    ending: Bank, trained: dict[str, Any], tmp_path: Path
 ) -> None:
     assert trained["outcome"] == "Deployed", trained
-    serving = bank.endpoint_config()
-    arn = start(bank, write_csv(tmp_path / "stopped.csv", bank_rows(200, seed=8, mode="hang")))
-    wait_until(lambda: "TrainModel" in entered(bank, arn), seconds=120)
+    serving = ending.endpoint_config()
+    arn = start(ending, write_csv(tmp_path / "stopped.csv", bank_rows(200, seed=8, mode="hang")))
+    wait_until(lambda: "TrainModel" in entered(ending, arn), seconds=120)
 
-    bank.stack.client("stepfunctions").stop_execution(
+    ending.stack.client("stepfunctions").stop_execution(
         executionArn=arn, error="WrongFile", cause="that was last year's"
     )
-    wait_until(lambda: bank.notifications(arn), seconds=120)
+    wait_until(lambda: ending.notifications(arn), seconds=120)
 
     folder = f"reports/{arn.rsplit(':', 1)[-1]}"
-    wait_until(lambda: f"{folder}/told.json" in bank.keys(folder))
-    [message] = bank.notifications(arn)
-    assert message["Subject"] == "Sluice bank: ExecutionAborted"
+    wait_until(lambda: f"{folder}/told.json" in ending.keys(folder))
+    [message] = ending.notifications(arn)
+    assert message["Subject"] == "Sluice ending: ExecutionAborted"
     assert message["MessageAttributes"]["outcome"]["Value"] == "Failed"
-    seen = f"The endpoint {bank.stack.outputs['EndpointName']} was looked at: it is in service on {serving}."
-    for text in (message["Message"], text_of(bank, f"{folder}/report.html")):
+    seen = (
+        f"The endpoint {ending.stack.outputs['EndpointName']} was looked at: it is in service on {serving}."
+    )
+    for text in (message["Message"], text_of(ending, f"{folder}/report.html")):
         for part in ("aborted in TrainModel", "WrongFile", seen):
             assert part in text
-    report = Report.model_validate_json(text_of(bank, f"{folder}/report.json"))
+    report = Report.model_validate_json(text_of(ending, f"{folder}/report.json"))
     assert (report.error, report.rows) == ("ExecutionAborted", 200)
-    assert bank.endpoint_config() == serving
+    assert ending.endpoint_config() == serving
 
 
 def test_a_model_that_is_there_because_an_answer_was_lost_is_deployed(
-    bank: Bank, trained: dict[str, Any], tmp_path: Path
+    ending: Bank, trained: dict[str, Any], tmp_path: Path
 ) -> None:
-    sagemaker = bank.stack.client("sagemaker")
-    of_before = sagemaker.describe_model(ModelName=bank.endpoint_config())
-    arn = start(bank, write_csv(tmp_path / "lost.csv", bank_rows(400, seed=7)))
-    name = naming.job("bank", "local", arn)
-    bucket = bank.stack.outputs["ArtifactsBucketName"]
+    sagemaker = ending.stack.client("sagemaker")
+    of_before = sagemaker.describe_model(ModelName=ending.endpoint_config())
+    arn = start(ending, write_csv(tmp_path / "lost.csv", bank_rows(400, seed=7)))
+    name = naming.job("ending", "local", arn)
+    bucket = ending.stack.outputs["ArtifactsBucketName"]
     sagemaker.create_model(
         ModelName=name,
         ExecutionRoleArn=of_before["ExecutionRoleArn"],
@@ -96,10 +106,10 @@ def test_a_model_that_is_there_because_an_answer_was_lost_is_deployed(
         },
     )
 
-    summary = executions.follow(bank.stack, arn)
+    summary = executions.follow(ending.stack, arn)
 
     # The same rows as the champion's: as good as that.
     assert summary["outcome"] == "Deployed", summary
-    assert bank.endpoint_config() == name
-    deployment = bank.stack.outputs["DeploymentArn"].replace(":stateMachine:", ":execution:")
-    assert {"WhyRefused", "DescribeModel", "IsItOurs"} <= entered(bank, f"{deployment}:{name}")
+    assert ending.endpoint_config() == name
+    deployment = ending.stack.outputs["DeploymentArn"].replace(":stateMachine:", ":execution:")
+    assert {"WhyRefused", "DescribeModel", "IsItOurs"} <= entered(ending, f"{deployment}:{name}")

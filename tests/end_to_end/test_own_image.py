@@ -136,7 +136,12 @@ def test_a_container_that_fails_ends_with_the_reason(own: Own, first: dict[str, 
     summary = own.train("broken", seed=15, mode="broken")
     assert summary["outcome"] == "Failed"
     assert summary["error"] == "EvaluationFailed", summary
-    assert "this model is broken" in summary["cause"]
+    # SageMaker says no more of it than where to look, and there it is.
+    assert "See job logs" in summary["cause"]
+    logs = own.bank.stack.client("logs")
+    group = "/aws/sagemaker/TransformJobs"
+    events = logs.filter_log_events(logGroupName=group, filterPattern='"this model is broken"')["events"]
+    assert events
 
 
 def test_a_project_may_go_back_to_training_code_and_return(own: Own, first: dict[str, Any]) -> None:

@@ -143,6 +143,20 @@ class Bank:
     queue_url: str
     received: list[dict[str, Any]] = field(default_factory=list)
 
+    @classmethod
+    def of(cls, deployed: stack.Stack) -> Bank:
+        """Give a deployed project with a queue of its own that its notifications go to."""
+        sqs = deployed.client("sqs")
+        name = deployed.outputs["TopicArn"].rsplit(":", 1)[-1]
+        queue_url = sqs.create_queue(QueueName=f"{name}-notifications"[-80:])["QueueUrl"]
+        attributes = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])
+        deployed.client("sns").subscribe(
+            TopicArn=deployed.outputs["TopicArn"],
+            Protocol="sqs",
+            Endpoint=attributes["Attributes"]["QueueArn"],
+        )
+        return cls(deployed, queue_url)
+
     def train(self, file: Path, key: str | None = None) -> dict[str, Any]:
         upload = executions.upload(self.stack, file, key)
         return executions.follow(self.stack, executions.execution_arn(self.stack, upload))
@@ -159,7 +173,7 @@ class Bank:
         ).wait()
         name = naming.stack(Project.load(project).name, "local")
         values = json.loads(outputs.read_text())[name]
-        return Bank(stack.Stack(values, self.stack.aws_env, str(project)), queue_url="")
+        return Bank.of(stack.Stack(values, self.stack.aws_env, str(project)))
 
     def notifications(self, execution_arn: str) -> list[dict[str, Any]]:
         """The notifications that name the execution, of all that have come so far."""
