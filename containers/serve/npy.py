@@ -65,9 +65,11 @@ def _header(stream: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     version = np.lib.format.read_magic(stream)
     read = np.lib.format.read_array_header_1_0
     if version != (1, 0):
-        # Version 3 differs in the names' encoding only.
         read = np.lib.format.read_array_header_2_0
     shape, is_fortran, dtype = read(stream)
+    if version == (3, 0) and dtype.names is not None:
+        # It differs from version 2 in the names' encoding only, which is UTF-8 and not Latin-1.
+        dtype.names = tuple(name.encode("latin-1").decode() for name in dtype.names)
     if any(type(length) is not int or length < 0 for length in shape):
         raise ValueError(f"its shape is {shape}")
     if dtype.hasobject:

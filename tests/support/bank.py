@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cli import executions, stack, toolchain
+from cli import executions, toolchain
+from cli.stack import Stack
 from sluice import naming
 from sluice.project import Project
 
@@ -139,12 +140,12 @@ def write_project(folder: Path, name: str = "bank") -> None:
 class Bank:
     """The deployed project, with what its notifications say."""
 
-    stack: stack.Stack
+    stack: Stack
     queue_url: str
     received: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, deployed: stack.Stack) -> Bank:
+    def of(cls, deployed: Stack) -> Bank:
         """Give a deployed project with a queue of its own that its notifications go to."""
         sqs = deployed.client("sqs")
         name = deployed.outputs["TopicArn"].rsplit(":", 1)[-1]
@@ -173,7 +174,7 @@ class Bank:
         ).wait()
         name = naming.stack(Project.load(project).name, "local")
         values = json.loads(outputs.read_text())[name]
-        return Bank.of(stack.Stack(values, self.stack.aws_env, str(project)))
+        return Bank.of(Stack(values, self.stack.aws_env, str(project)))
 
     def notifications(self, execution_arn: str) -> list[dict[str, Any]]:
         """The notifications that name the execution, of all that have come so far."""

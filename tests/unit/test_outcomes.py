@@ -38,7 +38,9 @@ def test_run_and_upload_end_alike(
     monkeypatch.setattr(stacks, "deploy", lambda *_: Stack({}, {}))
     monkeypatch.setattr(commands, "_predict_held_out", lambda *_: [])
 
-    uploaded = commands.upload(argparse.Namespace(stack=None, file=tmp_path, key=None, wait=True, json=True))
-    ran = commands.run(argparse.Namespace(project=tmp_path, data=tmp_path, reports=tmp_path, json=True))
+    file = tmp_path / "rows.csv"
+    file.write_text("a,y\n1,yes\n")
+    uploaded = commands.upload(argparse.Namespace(stack=None, file=file, key=None, wait=True, json=True))
+    ran = commands.run(argparse.Namespace(project=tmp_path, data=file, reports=tmp_path, json=True))
 
     assert (uploaded, ran) == (status, status)

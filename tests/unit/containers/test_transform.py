@@ -17,7 +17,7 @@ from containers.process import transform
 from containers.serve.decoding import decode
 from containers.serve.encoding import encode
 from sluice.contract import ModelContract, TargetContract
-from sluice.errors import EvaluationFailed
+from sluice.errors import EvaluationFailed, from_wire
 from tests.support.jobs import BINARY, Job, Trained, toy_table
 
 OWN_IMAGE = BINARY + '[model]\nimage = "image"\n'
@@ -65,8 +65,10 @@ def test_a_line_break_would_cut_a_row_in_two(tmp_path: Path) -> None:
         record["colour"] = "light\ngreen" if record["colour"] == "green" else record["colour"]
     run = Job(tmp_path, OWN_IMAGE, hooks={}).build_training_set(pa.Table.from_pylist(records))
     assert run.code == 1
-    assert "'colour' holds a line break" in run.reason
-    assert "to do" in run.reason
+    told = from_wire(run.reason)
+    assert told is not None
+    assert "'colour' holds a line break" in told.what
+    assert "replace line breaks" in told.fix
 
 
 def test_a_category_that_is_never_there_is_an_empty_field(tmp_path: Path) -> None:
