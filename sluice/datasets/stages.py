@@ -13,15 +13,15 @@ from typing import Generic, Self, TypeVar
 
 Item = TypeVar("Item")
 
-# Enough to even out items that take longer; each one waiting is memory.
-_DEPTH = 3
+# Enough to even out items that take longer, as the one of a dozen that fills a row group; each one waiting is memory.
+DEPTH = 16
 
 
 def ahead(items: Iterator[Item]) -> Iterator[Item]:
     """Yield the items, of which the next ones are made meanwhile; an error comes in its turn."""
     end = object()
     with ThreadPoolExecutor(1, "ahead") as thread:
-        coming = deque(thread.submit(next, items, end) for _ in range(_DEPTH))
+        coming = deque(thread.submit(next, items, end) for _ in range(DEPTH))
         while (item := coming.popleft().result()) is not end:
             coming.append(thread.submit(next, items, end))
             yield item  # type: ignore[misc]
@@ -43,7 +43,7 @@ class Behind(Generic[Item]):
         return self
 
     def put(self, item: Item) -> None:
-        while len(self._waiting) >= _DEPTH:
+        while len(self._waiting) >= DEPTH:
             self._waiting.popleft().result()
         self._waiting.append(self._thread.submit(self._guarded, item))
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sluice.datasets.stages import Behind, ahead
+from sluice.datasets.stages import DEPTH, Behind, ahead
 
 
 def numbers(count: int, made: list[int], fail_at: int | None = None) -> Iterator[int]:
@@ -36,7 +36,7 @@ class TestAhead:
         items = ahead(numbers(100, made))
         assert next(items) == 0
         items.close()  # type: ignore[attr-defined]
-        assert len(made) <= 5
+        assert len(made) <= DEPTH + 2
         assert not any(thread.name.startswith("ahead") for thread in threading.enumerate())
 
 
@@ -57,15 +57,15 @@ class TestBehind:
             used.append(number)
 
         with Behind(use) as behind:
-            for number in range(3):
+            for number in range(DEPTH):
                 behind.put(number)
-            late = threading.Thread(target=behind.put, args=(3,))
+            late = threading.Thread(target=behind.put, args=(DEPTH,))
             late.start()
             late.join(0.2)
-            assert (late.is_alive(), used) == (True, [])  # it has no place before one of the three is used
-            go.release(4)
+            assert (late.is_alive(), used) == (True, [])  # it has no place before one of the others is used
+            go.release(DEPTH + 1)
             late.join()
-        assert used == [0, 1, 2, 3]
+        assert used == list(range(DEPTH + 1))
 
     def test_an_error_is_raised_and_nothing_is_used_after_it(self) -> None:
         used: list[int] = []
