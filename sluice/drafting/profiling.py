@@ -229,17 +229,16 @@ class _Text:
         if self.ways is None or not self.ways.ways:
             return None
         choice = choose(self.ways, self.values.filter(pc.invert(self.null)), proven, delimiter)
-        written = pc.and_(_matches(self.values, _NUMBER), pc.invert(self.null))
-        texts = self.values
-        if choice.spelling != PLAIN or not pc.all(pc.or_(written, self.null)).as_py():
-            texts = pc.fill_null(plain_texts(choice.spelling, self.values), "")
-        texts = pc.replace_substring_regex(texts, r"^\+", "")
+        plain = pc.replace_substring_regex(self.values, r"^\+", "")
+        texts = plain
+        if choice.spelling != PLAIN or not pc.all(pc.or_(_matches(plain, _NUMBER), self.null)).as_py():
+            texts = pc.fill_null(plain_texts(choice.spelling, plain), "")
         number = pc.and_(_matches(texts, _NUMBER), pc.invert(self.null))
         breaking = pc.invert(pc.or_(number, self.null))
         if not _are_enough(self._rows(number), self._rows(breaking)):
             return None
-        unlike = pc.and_(number, pc.invert(written))
-        spelled = choice.spelling != PLAIN or pc.any(unlike).as_py()
+        unlike = pc.and_(number, pc.not_equal(texts, plain))
+        spelled = pc.any(unlike).as_py()
         found = self._as_numbers(texts, number, breaking, plainly=not spelled)
         if found is None or not spelled:
             return found and replace(
@@ -248,7 +247,7 @@ class _Text:
         # Two values are a pair of classes, however they are written.
         if found.distinct <= 2:
             return None
-        example = self._texts(pc.and_(number, pc.not_equal(texts, self.values)), 1)[0]
+        example = self._texts(unlike, 1)[0]
         return replace(
             found,
             spelling=choice.spelling,

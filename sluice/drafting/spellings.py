@@ -91,7 +91,9 @@ def candidates(values: Array, times: Array) -> Candidates | None:
     points, commas = (sum(shape.rows for shape in shapes if mark in shape.body) for mark in ".,")
     two: DecimalMarks = ".," if points >= commas else ",."
     for decimals in (_marks_of(shapes), [two] if points and commas else []):
-        read = {way: _rows(way, shapes) for way in _ways(shapes, decimals, befores, afters)}
+        # Ways that read every cell alike, for the mark between them is in mistakes only, are one: the plainest.
+        ways = {_readings(way, shapes): way for way in reversed([*_ways(shapes, decimals, befores, afters)])}
+        read = {way: _rows(readings, shapes) for readings, way in reversed(ways.items())}
         most = max(read.values(), default=0)
         if most > found.rows:
             found = replace(found, ways=tuple(way for way, rows in read.items() if rows == most), rows=most)
@@ -100,7 +102,7 @@ def candidates(values: Array, times: Array) -> Candidates | None:
 
 def _counted(values: Array, times: Array) -> list[tuple[str, int]]:
     """Give the shapes of the texts with their rows; more than are looked at, where there are too many."""
-    texts = pc.replace_substring_regex(values, f"[{BLANKS}]+", " ")
+    texts = pc.replace_substring_regex(values, f"[{BLANKS}]", " ")
     texts = pc.replace_substring(texts, "\u2019", "'")
     # Of the zeros only one that comes first tells anything: it is put aside.
     texts = pc.replace_substring_regex(texts, r"^([^0-9]*)0", f"\\1{_ZERO}")
@@ -159,7 +161,8 @@ def _several(befores: dict[str, str], afters: dict[str, str], shapes: Sequence[S
 
 
 def _marks_of(shapes: Sequence[Shape]) -> list[DecimalMarks]:
-    return [mark for mark in _DECIMALS if any(mark in shape.body for shape in shapes)] or ["."]
+    """Give the decimal marks that may be; a point also where there is none, as in a column without a fraction."""
+    return [".", ","] if any("," in shape.body for shape in shapes) else ["."]
 
 
 def _ways(
@@ -184,8 +187,12 @@ def _ways(
         yield Spelling(decimal=decimal, grouping=grouping, before=before, after=after, negative=negative)
 
 
-def _rows(way: Spelling, shapes: Sequence[Shape]) -> int:
-    return sum(shape.rows for shape in shapes if way.plain(shape.text) is not None)
+def _readings(way: Spelling, shapes: Sequence[Shape]) -> tuple[str | None, ...]:
+    return tuple(way.plain(shape.text) for shape in shapes)
+
+
+def _rows(readings: Sequence[str | None], shapes: Sequence[Shape]) -> int:
+    return sum(shape.rows for reading, shape in zip(readings, shapes, strict=True) if reading is not None)
 
 
 def choose(found: Candidates, values: Array, decimals: set[DecimalMark], delimiter: str | None) -> Choice:
@@ -230,11 +237,13 @@ def _guess(ways: Sequence[Spelling], values: Array, delimiter: str | None) -> Ch
     else:
         first = fractions if delimiter == ";" else thousands
     rest = [way for way in ways if way is not first[0]]
-    return _doubtful(first[0], rest, marked)
+    return _doubtful(first[0], rest, values)
 
 
 def _doubtful(way: Spelling, others: Sequence[Spelling], values: Array) -> Choice:
-    example = next(text for text in values.to_pylist() if way.plain(text) != others[0].plain(text))
+    example = next((text for text in values.to_pylist() if way.plain(text) != others[0].plain(text)), None)
+    if example is None:
+        return Choice(way)  # they differ by cells that only look like others, such as two blanks for one
     taken, other = (_read(each.plain(example)) for each in (way, others[0]))
     doubt = f"{example!r} is read as {taken}, and could be {other}: nothing in the file tells"
     return Choice(way, doubt, others[0])

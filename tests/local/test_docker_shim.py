@@ -282,8 +282,8 @@ class TestBuild:
     def test_a_base_by_digest_has_a_stage_like_any_other(self, tmp_path: Path, context: Path) -> None:
         base = "public.ecr.aws/docker/library/python:3.13.9-slim-bookworm@sha256:" + "0123456789abcdef" * 4
         text = (
-            f"FROM {base} AS native\nWORKDIR /work\nCOPY entry.py ./\n"
-            f"FROM {base}\nCOPY --from=native /work/entry.py /final/\n"
+            f"FROM {base} AS native\nWORKDIR /made\nCOPY entry.py ./\n"
+            f"FROM {base}\nCOPY --from=native /made/entry.py /final/\n"
             'ENTRYPOINT ["python", "/final/entry.py"]'
         )
         store = built(tmp_path, context, text)
@@ -298,9 +298,9 @@ class TestBuild:
             "import pathlib, sys; pathlib.Path('made').write_text(sys.argv[1])\n"
         )
         text = (
-            "FROM compiler AS first\nARG WORD=hello\nENV A=1\nWORKDIR /work\nCOPY make.py ./\n"
+            "FROM compiler AS first\nARG WORD=hello\nENV A=1\nWORKDIR /made\nCOPY make.py ./\n"
             "RUN python -m make ${WORD}\n"
-            "FROM slim\nWORKDIR /final\nCOPY --from=first /work/made ./\nCOPY --from=0 /work/make.py ./\n"
+            "FROM slim\nWORKDIR /final\nCOPY --from=first /made/made ./\nCOPY --from=0 /made/make.py ./\n"
             'ENTRYPOINT ["python", "-m", "make"]'
         )
         built(tmp_path, context, text)

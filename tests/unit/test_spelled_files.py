@@ -147,6 +147,13 @@ class TestWhatIsInferred:
         found = profiled(tmp_path, {"a": [*values, "oops"], "b": ["x"] * 401})["a"]
         assert (found.type, found.breaking, found.breaking_rows) == ("integer", ("oops",), 1)
 
+    @pytest.mark.parametrize("mistake", ["12 34", "1.2.3", "1,2,3", "12'3", "1  234", "1.2,3.4", "(5", "5-5"])
+    def test_a_mistake_that_has_a_mark_says_nothing_of_the_others(self, tmp_path: Path, mistake: str) -> None:
+        columns = {"a": [*map(str, range(300)), mistake], "b": ["x"] * 301}
+        found = profiled(tmp_path, columns, ";")["a"]
+        assert (found.type, found.spelling, found.doubt) == ("integer", None, "")
+        assert (found.breaking, found.breaking_rows) == ((mistake,), 1)
+
     def test_percent_signs_among_fractions_are_hundredths(self, tmp_path: Path) -> None:
         found = profiled(tmp_path, {"a": ["0.37", "45%", "0.2", "1"], "b": ["x"] * 4})["a"]
         assert found.values.to_pylist() == [0.37, 0.45, 0.2, 1]
