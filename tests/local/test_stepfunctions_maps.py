@@ -65,6 +65,20 @@ def bucket(local_aws: LocalAws) -> str:
     return name
 
 
+def child_that_asks(runs: Runs, local_aws: LocalAws) -> tuple[str, str]:
+    """Start a Distributed Map of one child that waits for its token; give the execution and the token."""
+    sqs = local_aws.client("sqs")
+    queue = sqs.create_queue(QueueName=f"q-{uuid.uuid4().hex[:8]}")["QueueUrl"]
+    ask = task(
+        "sqs:sendMessage.waitForTaskToken",
+        {"QueueUrl": queue, "MessageBody": "{% $states.context.Task.Token %}"},
+    )
+    state = distributed({"StartAt": "Ask", "States": {"Ask": ask}})
+    execution = runs.machines.start(runs.machines.make({"Map": state}), [1])
+    message = wait_until(lambda: sqs.receive_message(QueueUrl=queue).get("Messages"))[0]
+    return execution, message["Body"]
+
+
 class TestTolerance:
     """https://docs.aws.amazon.com/step-functions/latest/dg/maprun-fail-threshold.html"""
 
@@ -258,34 +272,18 @@ class TestChildren:
         assert described["itemCounts"]["aborted"] == 2
 
     def test_a_token_of_a_child_is_taken(self, runs: Runs, local_aws: LocalAws) -> None:
-        sqs = local_aws.client("sqs")
-        queue = sqs.create_queue(QueueName=f"q-{uuid.uuid4().hex[:8]}")["QueueUrl"]
-        ask = task(
-            "sqs:sendMessage.waitForTaskToken",
-            {"QueueUrl": queue, "MessageBody": "{% $states.context.Task.Token %}"},
-        )
-        state = distributed({"StartAt": "Ask", "States": {"Ask": ask}})
-        execution = runs.machines.start(runs.machines.make({"Map": state}), [1])
-        message = wait_until(lambda: sqs.receive_message(QueueUrl=queue).get("Messages"))[0]
+        execution, token = child_that_asks(runs, local_aws)
 
-        runs.api.send_task_success(taskToken=message["Body"], output='{"approved": true}')
+        runs.api.send_task_success(taskToken=token, output='{"approved": true}')
 
         assert json.loads(runs.machines.wait(execution)["output"]) == [{"approved": True}]
 
     def test_the_tolerance_of_a_running_one_can_be_changed(self, runs: Runs, local_aws: LocalAws) -> None:
-        sqs = local_aws.client("sqs")
-        queue = sqs.create_queue(QueueName=f"q-{uuid.uuid4().hex[:8]}")["QueueUrl"]
-        ask = task(
-            "sqs:sendMessage.waitForTaskToken",
-            {"QueueUrl": queue, "MessageBody": "{% $states.context.Task.Token %}"},
-        )
-        state = distributed({"StartAt": "Ask", "States": {"Ask": ask}})
-        execution = runs.machines.start(runs.machines.make({"Map": state}), [1])
-        message = wait_until(lambda: sqs.receive_message(QueueUrl=queue).get("Messages"))[0]
+        execution, token = child_that_asks(runs, local_aws)
         arn = runs.api.list_map_runs(executionArn=execution)["mapRuns"][0]["mapRunArn"]
 
         runs.api.update_map_run(mapRunArn=arn, toleratedFailureCount=1)
-        runs.api.send_task_failure(taskToken=message["Body"], error="Broken")
+        runs.api.send_task_failure(taskToken=token, error="Broken")
 
         ended = runs.machines.wait(execution)
         assert json.loads(ended["output"]) == [{"Status": "FAILED", "Error": "Broken"}]
