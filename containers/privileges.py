@@ -35,7 +35,7 @@ def drop(model: Path) -> None:
         os.setgid(USER)
         os.setuid(USER)
         os.environ["HOME"] = "/"
-        os.execv(sys.executable, sys.orig_argv)  # noqa: S606
+        os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - itself, with its own arguments
     except OSError as error:
         raise PrivilegesKept(
             "the server started as root and cannot go on as anybody else",

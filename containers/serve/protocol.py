@@ -126,7 +126,7 @@ class Protocol(HttpToolsProtocol):
     limits = Limits()
 
     flow: Flow
-    transport: Corked  # type: ignore[assignment]
+    transport: Corked  # type: ignore[assignment]  # a transport by what it does, not by its class
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)

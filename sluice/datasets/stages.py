@@ -24,7 +24,7 @@ def ahead(items: Iterator[Item]) -> Iterator[Item]:
         coming = deque(thread.submit(next, items, end) for _ in range(DEPTH))
         while (item := coming.popleft().result()) is not end:
             coming.append(thread.submit(next, items, end))
-            yield item  # type: ignore[misc]
+            yield item  # type: ignore[misc]  # not the end, which is the one that is no Item
 
 
 class Behind(Generic[Item]):
