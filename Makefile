@@ -118,7 +118,7 @@ templates: synth
 
 bench: setup ## the figures of the README, as JSON
 	missed=
-	for script in validation lambda_latency end_to_end; do
+	for script in validation lambda_latency attacks end_to_end; do
 	  .venv/bin/python benchmarks/$$script.py || missed="$$missed $$script"
 	done
 	test -z "$$missed" || { echo "missed its bar or failed:$$missed" >&2; exit 1; }

@@ -19,6 +19,9 @@ _TURN_SECONDS = 0.002
 # So many requests that waited for others of their connections are begun in one turn.
 _STARTED_AT_ONCE = 8
 
+# So many connections read on in one turn with a body that is large: 256 KiB each.
+_READ_AT_ONCE = 2
+
 # Of so many the one that waits for the longest goes: nearly as good as of all, which are too many to look at.
 _LOOKED_AT = 32
 
@@ -31,6 +34,9 @@ class Connection(Protocol):
 
     def start_next(self) -> None:
         """Begin to work on the request that has waited for those before it on its connection."""
+
+    def read_on(self) -> None:
+        """Read more, where nothing that was read waits before it."""
 
     def waits_since(self) -> tuple[bool, float] | None:
         """Since when it is the client who has to do something; None while the client waits for us.
@@ -69,6 +75,7 @@ class Turns:
     def __init__(self) -> None:
         self._starting: dict[Connection, None] = {}
         self._waiting: dict[Connection, None] = {}
+        self._reading: dict[Connection, None] = {}
         self._is_called = False
 
     def wait(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
@@ -81,6 +88,11 @@ class Turns:
         self._starting[connection] = None
         self._call(loop)
 
+    def wait_to_read(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
+        """Have the connection read on, soon."""
+        self._reading[connection] = None
+        self._call(loop)
+
     def _call(self, loop: asyncio.AbstractEventLoop) -> None:
         if not self._is_called:
             self._is_called = True
@@ -90,6 +102,9 @@ class Turns:
         for connection in list(islice(self._starting, _STARTED_AT_ONCE)):
             del self._starting[connection]
             connection.start_next()
+        for connection in list(islice(self._reading, _READ_AT_ONCE)):
+            del self._reading[connection]
+            connection.read_on()
         until = time.perf_counter() + _TURN_SECONDS
         while self._waiting and time.perf_counter() < until:
             connection = next(iter(self._waiting))
@@ -97,7 +112,7 @@ class Turns:
             if connection.parse_on():
                 self._waiting[connection] = None
         self._is_called = False
-        if self._waiting or self._starting:
+        if self._waiting or self._starting or self._reading:
             self._call(loop)
 
 

@@ -297,7 +297,13 @@ class Protocol(HttpToolsProtocol):
         self._feed(memoryview(self._unfed)[start : self._unfed_from])
         if self._unfed_from >= len(self._unfed):
             self._unfed, self._unfed_from = b"", 0
-            self._read_on()
+            if self._part == _BODY and not self._deaf:
+                # Many large bodies at once keep the loop busy with nothing but copying: they are read by turns.
+                self.flow.is_held = True
+                self.flow.pause_reading()
+                self.limits.turns.wait_to_read(self, self.loop)
+            else:
+                self.read_on()
             return False
         return not (self._deaf or self.pipeline)
 
@@ -308,7 +314,7 @@ class Protocol(HttpToolsProtocol):
         length = next((value for name, value in self.headers if name == b"content-length"), b"0")
         return int(length) - self._body_bytes
 
-    def _read_on(self) -> None:
+    def read_on(self) -> None:
         """Have what is there parsed, or read more, where nothing waits before it."""
         if self.pipeline or self._deaf:
             return
@@ -395,7 +401,7 @@ class Protocol(HttpToolsProtocol):
             self._drained_bytes = 0
             self._give_until(self.seconds)
         if self.flow.is_held:
-            self._read_on()
+            self.read_on()
         else:
             self.flow.resume_reading()
 
@@ -406,7 +412,7 @@ class Protocol(HttpToolsProtocol):
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
             if self.flow.is_held:
-                self._read_on()
+                self.read_on()
         elif self._last_words is not None:
             self._say(self._last_words)
 

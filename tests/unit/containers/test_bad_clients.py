@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 
 import pytest
@@ -325,6 +326,42 @@ def test_bodies_that_do_not_end_hold_no_more_than_their_share() -> None:
         good.protocol.data_received(RECORD.replace(b"Length: 2", b"Length: %d" % len(body))[:-2] + body)
         await good.until(lambda: good.statuses == [200])
         assert good.asked == [body]
+
+    run(scenario)
+
+
+def test_large_bodies_are_read_by_a_few_connections_at_a_time() -> None:
+    async def scenario() -> None:
+        limits = Limits()
+        clients = [Served(limits) for _ in range(20)]
+        piece = b" " * 256 * 1024
+        for client in clients:
+            client.protocol.data_received(LARGE + piece)
+        assert not any(client.transport.is_read for client in clients), "one turn would be copying for all of them"
+        came_on = []
+        while waiting := [client for client in clients if not client.transport.is_read]:
+            await asyncio.sleep(0)
+            read = [client for client in waiting if client.transport.is_read]
+            assert len(read) <= 4, "in one turn of the loop"
+            came_on += read
+        assert came_on == clients, "by turns"
+
+    run(scenario)
+
+
+def test_the_rest_of_a_large_body_is_read_after_its_turn() -> None:
+    async def scenario() -> None:
+        served = Served()
+        served.may_answer.set()
+        body = b"[" + b" " * 400_000 + b"]"
+        said = RECORD.replace(b"Length: 2", b"Length: %d" % len(body))[:-2] + body
+        for start in range(0, len(said), 150_000):
+            assert served.transport.is_read
+            served.protocol.data_received(said[start : start + 150_000])
+            await served.turns()
+        assert served.asked == [body]
+        assert served.statuses == [200]
+        assert served.transport.is_read
 
     run(scenario)
 
