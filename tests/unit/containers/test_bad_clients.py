@@ -337,7 +337,9 @@ def test_large_bodies_are_read_by_a_few_connections_at_a_time() -> None:
         piece = b" " * 256 * 1024
         for client in clients:
             client.protocol.data_received(LARGE + piece)
-        assert not any(client.transport.is_read for client in clients), "one turn would be copying for all of them"
+        assert not any(client.transport.is_read for client in clients), (
+            "one turn would be copying for all of them"
+        )
         came_on = []
         while waiting := [client for client in clients if not client.transport.is_read]:
             await asyncio.sleep(0)
