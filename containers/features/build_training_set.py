@@ -1,4 +1,4 @@
-"""BuildTrainingSet of a project that declares its features: labels joined to them by Feast, checked, cast and split."""
+"""BuildTrainingSet of a project that declares its features: labels, joined to them by Feast, cast and split."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import tempfile
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from containers.features.windows import Engine
 
 from containers.failure import run_job
 from containers.features.definitions import load, plan_of
 from containers.features.retrieval import MOMENT, examples
+from containers.features.windows import Engine
 from containers.hooks import unpack_project
 from containers.paths import MlPaths
 from containers.training_set.examples import TrainingSet, made_of, write

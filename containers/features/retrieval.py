@@ -41,7 +41,11 @@ def examples(
 
     Args:
         dataset: the rows; of those with one key and time the later counts.
+        plan: what features.py declares.
+        definitions: the objects it does so with.
+        project: names the target.
         folder: the project's, where build_labels is traced to.
+        scratch: an empty folder.
         aggregate: sums up the dataset's events.
 
     Raises:

@@ -42,6 +42,8 @@ def local_store(
     """Make a store whose offline side reads these files by duckdb, the one that loses no row (feast#6787).
 
     Args:
+        plan: what features.py declares.
+        definitions: the objects it does so with.
         sources: by the view's name.
         scratch: an empty folder, for the registry.
     """
