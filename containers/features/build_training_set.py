@@ -7,11 +7,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pandas as pd
 import pyarrow.parquet as pq
 
 from containers.failure import run_job
 from containers.features.definitions import load, plan_of
-from containers.features.retrieval import MOMENT, examples
+from containers.features.retrieval import examples
+from containers.features.store import MOMENT
 from containers.features.windows import Engine
 from containers.hooks import unpack_project
 from containers.paths import MlPaths
@@ -35,10 +37,15 @@ def build(parts: list[Path], folder: Path, scratch: Path) -> TrainingSet:
         TrainingSetFailed: build_labels raises or makes no usable labels, or one side of the split is empty.
         OneClassTarget: the target, or one side of the split, holds a single class.
     """
+    dataset: Table = pq.read_table(parts)
+    return made_of(examples_of(parts, dataset, folder, scratch), dataset, Project.load(folder))
+
+
+def examples_of(parts: list[Path], dataset: Table, folder: Path, scratch: Path) -> pd.DataFrame:
+    """Give the project's examples, one a row; see `retrieval.examples`."""
     project = Project.load(folder)
     definitions = load(folder)
     plan = plan_of(definitions, project)
-    dataset: Table = pq.read_table(parts)
 
     def aggregate(view: View, moments: Table) -> Table:
         if plan.timestamp is None:
@@ -47,8 +54,7 @@ def build(parts: list[Path], folder: Path, scratch: Path) -> TrainingSet:
         return Engine(parts, view, plan.timestamp, scratch=scratch).at_moments(moments, MOMENT)
 
     _say(f"features of {len(plan.views)} views, from {dataset.num_rows:,} rows")
-    frame = examples(dataset, plan, definitions, project, folder=folder, scratch=scratch, aggregate=aggregate)
-    return made_of(frame, dataset, project)
+    return examples(dataset, plan, definitions, project, folder=folder, scratch=scratch, aggregate=aggregate)
 
 
 def _say(text: str) -> None:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from containers.features.definitions import Definitions
 from containers.features.store import CREATED, MOMENT, Source, local_store
 from containers.hooks import guarded
-from sluice.arrow import Table
+from sluice.arrow import Array, Table
 from sluice.arrow import compute as pc
 from sluice.errors import TrainingSetFailed
 from sluice.features.plan import FeaturePlan, View
@@ -68,13 +68,14 @@ def examples(
     return _joined(labels, plan, local_store(plan, definitions, sources, scratch), project)
 
 
-def _moments(dataset: Table, plan: FeaturePlan) -> pa.Array:
+def _moments(dataset: Table, plan: FeaturePlan) -> Array:
     if plan.timestamp is not None:
-        return dataset[plan.timestamp].cast(_MICROSECONDS).combine_chunks()
+        moments: Array = dataset[plan.timestamp].cast(_MICROSECONDS).combine_chunks()
+        return moments
     return pa.array(range(dataset.num_rows), pa.int64()).cast(_MICROSECONDS)
 
 
-def _rows(dataset: Table, moments: pa.Array, view: View) -> Table:
+def _rows(dataset: Table, moments: Array, view: View) -> Table:
     """Give the dataset's rows as a view's; the place in the dataset says which of two at one time is the later."""
     columns = {
         name: dataset[name]
@@ -90,7 +91,7 @@ def _rows(dataset: Table, moments: pa.Array, view: View) -> Table:
 
 def _labels(
     dataset: Table,
-    moments: pa.Array,
+    moments: Array,
     plan: FeaturePlan,
     definitions: Definitions,
     project: Project,

@@ -12,7 +12,8 @@ import pytest
 
 from containers.features.build_training_set import build
 from containers.features.definitions import load, plan_of
-from containers.features.retrieval import MOMENT, examples
+from containers.features.retrieval import examples
+from containers.features.store import MOMENT
 from containers.features.windows import Engine
 from sluice.errors import TrainingSetFailed
 from sluice.project import Project
