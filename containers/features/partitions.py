@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -62,9 +64,9 @@ def partitioned(
 def _apart(batch: pa.RecordBatch, keys: Sequence[str], count: int) -> Iterator[tuple[int, pa.RecordBatch]]:
     numbers = partition_numbers([batch.column(key) for key in keys], count)
     order = np.argsort(numbers, kind="stable")
-    ordered = batch.take(pa.array(order))
+    ordered = batch.take(order)
     bounds = np.searchsorted(numbers[order], np.arange(count + 1)).tolist()
-    for partition, (first, last) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+    for partition, (first, last) in enumerate(pairwise(bounds)):
         if first < last:
             yield partition, ordered.slice(first, last - first)
 
@@ -89,6 +91,12 @@ def _text_hashes(column: Array) -> NDArray[np.uint64]:
 
 
 def _powers(base: int, count: int) -> NDArray[np.uint64]:
-    powers = np.full(count, base, np.uint64)
-    powers[:1] = 1
-    return np.multiply.accumulate(powers)
+    return _first_powers(base, count.bit_length())[:count]
+
+
+@cache
+def _first_powers(base: int, bits: int) -> NDArray[np.uint64]:
+    powers = np.full(1 << bits, base, np.uint64)
+    powers[0] = 1
+    np.multiply.accumulate(powers, out=powers)
+    return powers

@@ -103,8 +103,9 @@ class Engine:
         """Give the features as of a moment a row: what was known then.
 
         Args:
-            moments: rows of the view's keys and a column `moment` of timestamps; others are ignored. A row whose key
-                is null is of an entity without an event. Rows may repeat.
+            moments: rows of the view's keys and a moment; other columns are ignored. A row whose key is null is of
+                an entity without an event. Rows may repeat.
+            moment: the column of moments, timestamps; those without a zone are in UTC.
 
         Returns:
             The keys and the moments as they are, then the features: a row a row of `moments`, in their order.
