@@ -48,8 +48,11 @@ from sluice.arrow import compute as pc
 from sluice.errors import ProjectError, SchemaMismatch
 from sluice.features.plan import Aggregation, View
 
-ROWS_AT_ONCE = 1 << 20
-"""Events and moments that are worked on at a time, by each thread."""
+ROWS_AT_ONCE = 1 << 18
+"""Events and moments that are worked on at a time, by each thread.
+
+Few enough for the arrays of a column to stay near the processor: four times as many take a third longer a row.
+"""
 
 _EARLIEST = int(np.iinfo(np.int64).min)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,9 +13,8 @@ from hypothesis import strategies as st
 
 from containers.features.partitions import partition_numbers, partitioned
 
-_SCHEMA: pa.Schema = pa.schema(
-    [pa.field("customer", pa.large_string()), pa.field("card", pa.int64()), pa.field("row", pa.int64())]
-)
+_TYPES: dict[str, Any] = {"customer": pa.large_string(), "card": pa.int64(), "row": pa.int64()}
+_SCHEMA: pa.Schema = pa.schema([pa.field(name, kind) for name, kind in _TYPES.items()])
 
 
 def _batches(keys: list[tuple[str, int]], size: int) -> list[pa.RecordBatch]:
