@@ -54,6 +54,8 @@ def aggregated(
 
     Args:
         values: of the timeline's events, as `events.STORED` has the type.
+        kind: the column's type.
+        windows: of the same timeline.
         aggregations: of this column, none a `count`.
 
     Raises:

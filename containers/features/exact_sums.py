@@ -100,7 +100,8 @@ class ExactColumn:
 def _summed(
     terms: Sequence[_Terms], negative: NDArray[np.bool_] | None, exponent: int, slices: Sequence[Slices]
 ) -> list[ExactSums]:
-    # Of a place, what goes into it: (the place that holds it, the digits).
+    size = len(terms[0].magnitudes)
+    # Of each piece of each value: the place that it goes into, and the digits.
     pieces = [
         (term.places + place, digits)
         for term in terms
@@ -111,8 +112,10 @@ def _summed(
     sums = [np.zeros((count + 1, len(each.first)), np.int64) for each in slices]
     # One place after the other, so that the running totals of one are held at a time.
     for place in range(count):
-        digits = sum(np.where(places == place, piece, 0) for places, piece in pieces)
-        if np.any(digits):
+        digits = np.zeros(size, np.int64)
+        for places, piece in pieces:
+            np.add(digits, piece, out=digits, where=places == place)
+        if digits.any():
             totals = running_total(digits)
             for each, matrix in zip(slices, sums, strict=True):
                 matrix[place] = totals[each.last] - totals[each.first]
@@ -180,7 +183,7 @@ class ExactSums:
         exponents = (top - 4) * _DIGIT_BITS - free.astype(np.int64) + 11 + self.exponent
         # No second rounding below the normal doubles: a sum of doubles has no bit below the smallest of them.
         with np.errstate(over="ignore"):
-            values = np.ldexp(kept.astype(np.float64), exponents.astype(np.int32))
+            values: NDArray[np.float64] = np.ldexp(kept.astype(np.float64), exponents.astype(np.int32))
         return np.where(negative, -values, values)
 
 
@@ -191,7 +194,8 @@ def standard_deviations(
 
     Args:
         counts: of the values of each sample, at least 2.
-        sums, squares: of the values and of their squares, of one column.
+        sums: of the values.
+        squares: sums of the squares of the same values.
     """
     exponent = sums.exponent
     return np.fromiter(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,11 @@ from numpy.typing import NDArray
 from sluice.arrow import Array, Table
 from sluice.arrow import compute as pc
 
-MOST_PARTITIONS = 1 << 12
+MOST_PARTITIONS = 1 << 10
+"""Each batch is cut into as many pieces, and more would be of few rows: beyond this, partitions grow."""
+
+# Texts whose letters, at eight bytes each while they are hashed, stay in the processor's cache.
+_TEXTS_AT_ONCE = 1 << 13
 
 # A text's hash is a polynomial of its bytes at this number, modulo 2^64. It is odd, and so has an inverse.
 _BASE = 0x9E3779B97F4A7C15
@@ -24,7 +30,7 @@ def partition_numbers(keys: Sequence[Array], count: int) -> NDArray[np.uint16]:
     """Give the partition of each row by its keys, int64 or large_string. Equal keys share one; nulls do, too."""
     mixed = np.zeros(len(keys[0]), np.uint64)
     for column in keys:
-        hashes = _text_hashes(column) if pa.types.is_large_string(column.type) else _integers(column)
+        hashes = _texts(column) if pa.types.is_large_string(column.type) else _integers(column)
         # The last step of MurmurHash3 spreads what the keys differ in over all bits.
         mixed = mixed * np.uint64(31) + hashes
         for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
@@ -62,9 +68,9 @@ def partitioned(
 def _apart(batch: pa.RecordBatch, keys: Sequence[str], count: int) -> Iterator[tuple[int, pa.RecordBatch]]:
     numbers = partition_numbers([batch.column(key) for key in keys], count)
     order = np.argsort(numbers, kind="stable")
-    ordered = batch.take(pa.array(order))
+    ordered = batch.take(order)
     bounds = np.searchsorted(numbers[order], np.arange(count + 1)).tolist()
-    for partition, (first, last) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+    for partition, (first, last) in enumerate(pairwise(bounds)):
         if first < last:
             yield partition, ordered.slice(first, last - first)
 
@@ -74,8 +80,15 @@ def _integers(column: Array) -> NDArray[np.uint64]:
     return values.view(np.uint64)
 
 
-def _text_hashes(column: Array) -> NDArray[np.uint64]:
+def _texts(column: Array) -> NDArray[np.uint64]:
     column = pc.fill_null(column, "")
+    hashes = np.empty(len(column), np.uint64)
+    for at in range(0, len(column), _TEXTS_AT_ONCE):
+        hashes[at : at + _TEXTS_AT_ONCE] = _text_hashes(column.slice(at, _TEXTS_AT_ONCE))
+    return hashes
+
+
+def _text_hashes(column: Array) -> NDArray[np.uint64]:
     _, offsets, text = column.buffers()
     bounds = np.frombuffer(offsets, np.int64)[column.offset : column.offset + len(column) + 1]
     start, end = int(bounds[0]), int(bounds[-1])
@@ -89,6 +102,12 @@ def _text_hashes(column: Array) -> NDArray[np.uint64]:
 
 
 def _powers(base: int, count: int) -> NDArray[np.uint64]:
-    powers = np.full(count, base, np.uint64)
-    powers[:1] = 1
-    return np.multiply.accumulate(powers)
+    return _first_powers(base, count.bit_length())[:count]
+
+
+@cache
+def _first_powers(base: int, bits: int) -> NDArray[np.uint64]:
+    powers = np.full(1 << bits, base, np.uint64)
+    powers[0] = 1
+    np.multiply.accumulate(powers, out=powers)
+    return powers

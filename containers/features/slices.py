@@ -75,6 +75,7 @@ def distinct_counts(
         values: from 0 on, and below the number of values.
         groups: the group of each value, ascending from 0 on; a slice lies within one.
         starts: the position at which each value's group begins.
+        slices: positions among the values.
         slice_starts: the position at which each slice's group begins.
     """
     if not len(values):

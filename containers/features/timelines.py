@@ -67,7 +67,8 @@ class Timeline:
         """Put events in order. Of those with the same entity and time the last row counts.
 
         Args:
-            entities, times: shape (rows,); rows of a later part lie after those of an earlier one.
+            entities: each row's, from 0 on; rows of a later part lie after those of an earlier one.
+            times: microseconds since 1970 in UTC.
             known: the number of entities, those without an event too.
         """
         rows = np.lexsort((times, entities))  # stable: equal ones stay in the order of the rows
@@ -83,6 +84,8 @@ class Timeline:
 
         Args:
             entities: numbers of entities, -1 for one that is unknown; shape (moments,).
+            moments: microseconds since 1970 in UTC.
+            window: microseconds.
         """
         begin, end = self.starts[entities], self.starts[entities + 1]
         begin, end = np.where(entities < 0, 0, begin), np.where(entities < 0, 0, end)

@@ -39,6 +39,7 @@ def feature(events: Sequence[Row], aggregation: Aggregation, time: str, moment: 
         held = [row for row in held if row[time] > moment - window]
     if aggregation.function == "count":
         return len(held)
+    assert aggregation.column is not None
     values = [row[aggregation.column] for row in held if row[aggregation.column] is not None]
     values = [each for each in values if not (isinstance(each, float) and math.isnan(each))]
     if aggregation.function == "count_distinct":
@@ -84,7 +85,7 @@ def deviation(values: Sequence[float]) -> float | None:
     if any(map(math.isinf, values)):
         return math.nan
     try:
-        return statistics.stdev(map(Fraction, values))
+        return float(statistics.stdev(map(Fraction, values)))
     except OverflowError:
         return math.inf
 
@@ -93,4 +94,4 @@ def nearest(exact: Fraction) -> float:
     try:
         return exact.numerator / exact.denominator
     except OverflowError:
-        return math.copysign(math.inf, exact)
+        return math.inf if exact > 0 else -math.inf

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
-from sluice.features.plan import Aggregation, Key, Type, Value, View
+from sluice.features.plan import Aggregation, Function, Key, Type, Value, View
 from tests.features.brute_force import Row
 
 TIME = "at"
@@ -25,14 +25,14 @@ COLUMNS: dict[str, Type] = {
     "channel": "string",
     "ordered": "timestamp",
 }
-ARROW = {
+ARROW: dict[Type, Any] = {
     "string": pa.string(),
     "integer": pa.int64(),
     "number": pa.float64(),
     "boolean": pa.bool_(),
     "timestamp": pa.timestamp("us"),
 }
-_FITS = {
+_FITS: dict[Function, list[Any]] = {
     "count": [None],
     "sum": ["amount", "pieces"],
     "mean": ["amount", "pieces"],
@@ -67,7 +67,7 @@ integers = (
     | st.integers(-(2**63), 2**63 - 1)
 )
 texts = st.sampled_from(["web", "", "ünï", "web ", "shop"]) | st.text("ab", max_size=3)
-_OF_TYPE = {
+_OF_TYPE: dict[Type, st.SearchStrategy[Any]] = {
     "string": texts,
     "integer": integers,
     "number": numbers,
@@ -116,7 +116,7 @@ def table(rows: Sequence[Row], types: dict[str, Type]) -> pa.Table:
 
 @st.composite
 def histories(draw: st.DrawFn) -> History:
-    keys = draw(
+    keys: tuple[Key, ...] = draw(
         st.sampled_from(
             [
                 (Key(name="customer", type="string"),),
@@ -136,7 +136,7 @@ def histories(draw: st.DrawFn) -> History:
     parts = draw(st.lists(st.lists(rows, max_size=8), min_size=1, max_size=3))
     # An overlap: what an earlier part holds comes again, the same or amended.
     earlier = [row for part in parts for row in part]
-    if earlier and draw(st.booleans()):
+    if draw(st.booleans()) and earlier:
         again = draw(st.lists(st.sampled_from(earlier), max_size=4))
         amended = [row | {"amount": draw(numbers), "channel": draw(st.none() | texts)} for row in again]
         parts.append(again + amended)
