@@ -55,8 +55,16 @@ FUNCTIONS = (
         memory_mb=3008,
         timeout_seconds=900,
         scratch_mb=10240,
-        reads=(keys.manifest("*"),),
-        writes=(keys.dataset("*"), keys.manifest("*"), keys.rejected("*"), keys.validation("*")),
+        # Of the parts that are there already it reads keys and times.
+        reads=(keys.manifest("*"), keys.dataset("*"), keys.current()),
+        writes=(
+            keys.dataset("*"),
+            keys.parts("*"),
+            keys.manifest("*"),
+            keys.current(),
+            keys.rejected("*"),
+            keys.validation("*"),
+        ),
         reads_uploads=True,
     ),
     FunctionSpec("DecideGate", memory_mb=512, timeout_seconds=30, reads=(keys.evaluation("*"),)),

@@ -102,6 +102,8 @@ class PipelineStack(cdk.Stack):
                             artifacts.arn_for_objects,
                             (
                                 keys.dataset("*"),
+                                keys.parts("*"),
+                                keys.manifest("*"),
                                 f"{keys.TRAINING_SETS}/*",
                                 f"{keys.MODELS}/*",
                                 predictions,

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from containers.failure import run_job
 from containers.frames import write_training_set
@@ -24,8 +23,9 @@ from sluice.arrow import Table
 from sluice.arrow import compute as pc
 from sluice.column_names import normal
 from sluice.contract import ClassLabel, Kind, ModelContract
+from sluice.datasets import parts
 from sluice.errors import TrainingSetFailed
-from sluice.payloads.documents import SplitSummary, TargetSummary, TrainingSetSummary
+from sluice.payloads.documents import Manifest, SplitSummary, TargetSummary, TrainingSetSummary
 from sluice.project import Project
 from sluice.splits import KEY_COLUMN, held_out_mask
 
@@ -222,9 +222,12 @@ def main() -> int:
     paths = MlPaths.of(os.environ)
 
     def work() -> None:
-        dataset: Table = pq.read_table(paths.processing_input("dataset") / "data.parquet")
         with tempfile.TemporaryDirectory() as scratch:
             folder = unpack_project(paths.processing_input("code"), Path(scratch) / "code")
+            manifest = Manifest.model_validate_json(
+                (paths.processing_input("manifest") / "manifest.json").read_bytes()
+            )
+            dataset = parts.read(paths.processing_input("dataset"), manifest, Project.load(folder))
             made = build(dataset, folder)
         write(made, paths)
         _say(f"{made.train.num_rows:,} rows to train on, {made.held_out.num_rows:,} held out")

@@ -13,7 +13,8 @@ ENDPOINT_NAME = "sluice-bank-dev"
 SOURCE = {"bucket": "uploads", "key": "incoming/training/bank.csv", "version_id": "v1"}
 DATASET = {
     "dataset_version": "0123456789abcdef",
-    "dataset_uri": "s3://artifacts/datasets/0123456789abcdef/data.parquet",
+    "manifest_uri": "s3://artifacts/datasets/0123456789abcdef/manifest.json",
+    "parts_uri": "s3://artifacts/datasets/0123456789abcdef/parts.json",
     "rows": 100,
     "rejected_rows": 2,
     "quarantine_uri": "s3://artifacts/quarantine/x/rejected.csv",

@@ -17,6 +17,7 @@ from sluice.project import Project
 def test_these_are_the_ends_and_their_exit_statuses() -> None:
     assert {str(outcome): outcome.exit_status for outcome in Outcome} == {
         "Deployed": 0,
+        "Appended": 0,
         "GateRejected": 3,
         "RolledBack": 4,
         "Failed": 1,
@@ -24,7 +25,8 @@ def test_these_are_the_ends_and_their_exit_statuses() -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "status"), [("Deployed", 0), ("GateRejected", 3), ("RolledBack", 4), ("Failed", 1)]
+    ("outcome", "status"),
+    [("Deployed", 0), ("Appended", 0), ("GateRejected", 3), ("RolledBack", 4), ("Failed", 1)],
 )
 def test_run_and_upload_end_alike(
     monkeypatch: pytest.MonkeyPatch, outcome: str, status: int, tmp_path: Any
