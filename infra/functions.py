@@ -138,11 +138,14 @@ class Functions(Construct):
         told_where = {}
         if spec.tells_of_endings:
             told_where = {"TOPIC_ARN": data.outcomes.topic_arn, "ENDPOINT_NAME": endpoint_name}
-            history = arn("states", "execution", f"{machine_name(self, 'Training')}:*", separator=":")
+            histories = tuple(
+                arn("states", "execution", f"{machine_name(self, name)}:*", separator=":")
+                for name in ("Training", "Events")
+            )
             allow(
                 role,
                 [
-                    Grant(("states:GetExecutionHistory",), (history,)),
+                    Grant(("states:GetExecutionHistory",), histories),
                     Grant(("sns:Publish",), (data.outcomes.topic_arn,)),
                 ],
             )

@@ -42,7 +42,9 @@ def test_run_and_upload_end_alike(
 
     file = tmp_path / "rows.csv"
     file.write_text("a,y\n1,yes\n")
-    uploaded = commands.upload(argparse.Namespace(stack=None, file=file, key=None, wait=True, json=True))
+    uploaded = commands.upload(
+        argparse.Namespace(stack=None, file=file, key=None, events=False, wait=True, json=True)
+    )
     ran = commands.run(argparse.Namespace(project=tmp_path, data=file, reports=tmp_path, json=True))
 
     assert (uploaded, ran) == (status, status)
