@@ -101,7 +101,8 @@ def upload(arguments: argparse.Namespace) -> int:
             fix=f"name one, such as {keys.INCOMING_TRAINING}{arguments.file.name}, or leave it out",
         )
     target = stack.current(arguments.stack)
-    done = executions.upload(target, arguments.file, arguments.key)
+    place = keys.INCOMING_EVENTS if arguments.events else keys.INCOMING_TRAINING
+    done = executions.upload(target, arguments.file, arguments.key, place)
     arn = executions.execution_arn(target, done)
     say(f"  ↑ {done.uri}\n  → {arn}")
     if not arguments.wait:
@@ -259,8 +260,8 @@ def _show(summary: dict[str, Any], *, as_json: bool) -> None:
             say(f"  {key.replace('_', ' '):<17} {summary[key]}")
     for name, value in (summary.get("metrics") or {}).items():
         say(f"  {name:<17} {value:.4f}")
-    for reason in summary.get("reasons") or []:
-        say(f"  - {reason}")
+    for line in [*(summary.get("reasons") or []), *(summary.get("notes") or [])]:
+        say(f"  - {line}")
     if "error" in summary:
         say(f"  {summary['error']}: {summary['cause']}")
 

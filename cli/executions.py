@@ -51,11 +51,11 @@ class Progress:
     """The id of the last event."""
 
 
-def upload(stack: Stack, file: Path, key: str | None = None) -> Upload:
-    """Put `file` where the pipeline picks it up, by default `incoming/training/<file name>`."""
+def upload(stack: Stack, file: Path, key: str | None = None, place: str = keys.INCOMING_TRAINING) -> Upload:
+    """Put `file` where the pipeline picks it up, by default `<place><file name>`."""
     bucket = stack.output("UploadsBucketName")
     s3 = stack.client("s3")
-    key = key or keys.INCOMING_TRAINING + _name_with_format(file)
+    key = key or place + _name_with_format(file)
     if file.stat().st_size < _PUT_LIMIT:
         with file.open("rb") as body:
             version_id = s3.put_object(Bucket=bucket, Key=key, Body=body)["VersionId"]
@@ -75,7 +75,8 @@ def _name_with_format(file: Path) -> str:
 
 def execution_arn(stack: Stack, upload: Upload) -> str:
     """The ARN of the execution that EventBridge starts, or has started, for the upload."""
-    machine: str = stack.output("TrainingArn")
+    events = upload.key.startswith(keys.INCOMING_EVENTS)
+    machine: str = stack.output("EventsArn" if events else "TrainingArn")
     name = naming.execution_name(upload.bucket, upload.key, upload.version_id)
     return f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
 

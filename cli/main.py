@@ -127,11 +127,18 @@ def _parser() -> argparse.ArgumentParser:
         commands.upload,
         "put a file where the pipeline picks it up",
         "sluice upload bank.csv --wait",
+        "sluice upload --events today.csv --wait",
         "sluice upload bank.parquet --wait --json --stack sluice-bank-prod",
         follows=True,
     )
     upload.add_argument("file", type=Path, metavar="FILE", help="CSV, TSV or Parquet")
-    upload.add_argument("--key", help="the object's key (default: incoming/training/FILE)")
+    where = upload.add_mutually_exclusive_group()
+    where.add_argument(
+        "--events",
+        action="store_true",
+        help="append the rows to the table, and train nothing (default: replace it)",
+    )
+    where.add_argument("--key", help="the object's key (default: incoming/training/FILE)")
     upload.add_argument("--wait", action="store_true", help="follow the execution to its end")
     _stack_and_json(upload)
 

@@ -55,8 +55,16 @@ FUNCTIONS = (
         memory_mb=3008,
         timeout_seconds=900,
         scratch_mb=10240,
-        reads=(keys.manifest("*"),),
-        writes=(keys.dataset("*"), keys.manifest("*"), keys.rejected("*"), keys.validation("*")),
+        # Of the parts that are there already it reads keys and times.
+        reads=(keys.manifest("*"), keys.dataset("*"), keys.current()),
+        writes=(
+            keys.dataset("*"),
+            keys.parts("*"),
+            keys.manifest("*"),
+            keys.current(),
+            keys.rejected("*"),
+            keys.validation("*"),
+        ),
         reads_uploads=True,
     ),
     FunctionSpec("DecideGate", memory_mb=512, timeout_seconds=30, reads=(keys.evaluation("*"),)),
@@ -130,11 +138,14 @@ class Functions(Construct):
         told_where = {}
         if spec.tells_of_endings:
             told_where = {"TOPIC_ARN": data.outcomes.topic_arn, "ENDPOINT_NAME": endpoint_name}
-            history = arn("states", "execution", f"{machine_name(self, 'Training')}:*", separator=":")
+            histories = tuple(
+                arn("states", "execution", f"{machine_name(self, name)}:*", separator=":")
+                for name in ("Training", "Events")
+            )
             allow(
                 role,
                 [
-                    Grant(("states:GetExecutionHistory",), (history,)),
+                    Grant(("states:GetExecutionHistory",), histories),
                     Grant(("sns:Publish",), (data.outcomes.topic_arn,)),
                 ],
             )

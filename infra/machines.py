@@ -46,7 +46,7 @@ class DefinitionError(SluiceError):
 
 
 class Machines(Construct):
-    """`intake` → `training` → `deployment`, each with a role of its own."""
+    """`intake` → `events` | `training` → `deployment`, each with a role of its own."""
 
     def __init__(
         self,
@@ -77,10 +77,13 @@ class Machines(Construct):
             {"deployment": self.deployment.state_machine_arn},
             [*self._training(data, functions, images), pass_role],
         )
+        self.events = self._machine("Events", {}, self._events(data, functions))
+        started = {
+            "training": self.training.state_machine_arn,
+            "events": self.events.state_machine_arn,
+        }
         self.intake = self._machine(
-            "Intake",
-            {"training": self.training.state_machine_arn},
-            [Grant(("states:StartExecution",), (self.training.state_machine_arn,))],
+            "Intake", started, [Grant(("states:StartExecution",), tuple(started.values()))]
         )
         self.undelivered = self._start_on_upload(data.uploads)
         self.untold = self._report_endings(functions.all["ReportEnding"])
@@ -91,7 +94,12 @@ class Machines(Construct):
 
     @property
     def all(self) -> dict[str, sfn.StateMachine]:
-        return {"Intake": self.intake, "Training": self.training, "Deployment": self.deployment}
+        return {
+            "Intake": self.intake,
+            "Events": self.events,
+            "Training": self.training,
+            "Deployment": self.deployment,
+        }
 
     def _machine(self, name: str, machines: Mapping[str, str], grants: Sequence[Grant]) -> sfn.StateMachine:
         role = service_role(
@@ -118,6 +126,14 @@ class Machines(Construct):
             role=role,
             logs=sfn.LogOptions(destination=group, level=sfn.LogLevel.ALL, include_execution_data=True),
         )
+
+    def _events(self, data: DataStack, functions: Functions) -> list[Grant]:
+        called = (functions.states[name] for name in ("ValidateDataset", "ReportOutcome"))
+        return [
+            # Any version: an execution that began before a redeploy goes on calling the older ones.
+            Grant(("lambda:InvokeFunction",), tuple(f"{each.function_arn}:*" for each in called)),
+            Grant(("sns:Publish",), (data.outcomes.topic_arn,)),
+        ]
 
     def _training(self, data: DataStack, functions: Functions, images: Images) -> list[Grant]:
         code, artifacts = images.project_code, data.artifacts
@@ -243,7 +259,7 @@ class Machines(Construct):
         return undelivered
 
     def _report_endings(self, function: lambda_.IFunction) -> sqs.Queue:
-        """Tell of training's ends that it cannot tell of itself; give the queue of the events that were lost."""
+        """Tell of the ends that a machine cannot tell of itself; give the queue of the events that were lost."""
         rule = events.Rule(
             self,
             "TrainingEnded",
@@ -252,7 +268,7 @@ class Machines(Construct):
                 source=["aws.states"],
                 detail_type=["Step Functions Execution Status Change"],
                 detail={
-                    "stateMachineArn": [self.training.state_machine_arn],
+                    "stateMachineArn": [self.training.state_machine_arn, self.events.state_machine_arn],
                     # FAILED as well: some errors no Catch takes, such as States.DataLimitExceeded.
                     "status": ["ABORTED", "TIMED_OUT", "FAILED"],
                 },

@@ -51,7 +51,7 @@ class Observability(Construct):
                 f"{name}: an execution ran into the machine's time limit.",
             )
         for name, function in functions.items():
-            # ValidateDataset raises for each file it refuses. That is its answer; TrainingFailed tells of it.
+            # ValidateDataset raises for each file it refuses. That is its answer; TrainingFailed, EventsFailed tell.
             if name != "ValidateDataset":
                 self._alarm(
                     f"{name}Errors", function.metric_errors(period=_FIVE_MINUTES), f"{name} raised an error"
@@ -160,7 +160,7 @@ def _executions_row(machines: Mapping[str, sfn.StateMachine]) -> list[cloudwatch
                 machine.metric_timed_out(label="timed out", period=_FIVE_MINUTES),
             ],
             right=[machine.metric_time(label="duration (ms)", statistic="Maximum", period=_FIVE_MINUTES)],
-            width=8,
+            width=24 // len(machines),
         )
         for name, machine in machines.items()
     ]

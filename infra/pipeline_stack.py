@@ -79,6 +79,7 @@ class PipelineStack(cdk.Stack):
             "TopicArn": data.outcomes.topic_arn,
             "AlarmTopicArn": data.alarms.topic_arn,
             "IntakeArn": self.machines.intake.state_machine_arn,
+            "EventsArn": self.machines.events.state_machine_arn,
             "TrainingArn": self.machines.training.state_machine_arn,
             "DeploymentArn": self.machines.deployment.state_machine_arn,
         }.items():
@@ -102,6 +103,8 @@ class PipelineStack(cdk.Stack):
                             artifacts.arn_for_objects,
                             (
                                 keys.dataset("*"),
+                                keys.parts("*"),
+                                keys.manifest("*"),
                                 f"{keys.TRAINING_SETS}/*",
                                 f"{keys.MODELS}/*",
                                 predictions,

@@ -55,6 +55,7 @@ def machine_settings(
         },
         "serving_instance_count": project.serving.instance_count,
         "poll_seconds": config.poll_seconds,
+        "events_prefix": keys.INCOMING_EVENTS,
         "log_retention_days": config.profile.log_retention_days,
         "functions": dict(functions),
     }

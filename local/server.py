@@ -27,6 +27,7 @@ EXTENSIONS = [
     "local.eventbridge",
     "local.cloudwatch",
     "local.iam",
+    "local.conditional_writes",
     "local.sagemaker",
 ]
 

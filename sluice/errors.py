@@ -45,7 +45,7 @@ class DataError(SluiceError):
 
 
 class UploadMisplaced(DataError):
-    """The object is not under incoming/training/ or is of no known format."""
+    """The object is not under incoming/training/ or incoming/events/, or is of no known format."""
 
 
 class ObjectNotFound(DataError):
@@ -74,6 +74,14 @@ class OneClassTarget(DataError):
 
 class DataRejected(DataError):
     """More rows were rejected than the project allows."""
+
+
+class NotAppendable(DataError):
+    """The rows cannot be told apart from those of the table, or are not of its columns."""
+
+
+class NoDataset(DataError):
+    """There is no dataset version to train on."""
 
 
 class StorageUnavailable(SluiceError):

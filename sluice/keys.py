@@ -1,16 +1,17 @@
 """Where everything lies in the two buckets: said here once, for state machines, grants, handlers, CLI and benchmarks.
 
-`uploads` holds what people bring, below `INCOMING_TRAINING`. `artifacts` holds what the pipeline makes of it, below
-one prefix for each kind of thing; a role is granted prefixes.
+`uploads` holds what people bring, below `INCOMING_TRAINING` (the whole table) or `INCOMING_EVENTS` (rows for it).
+`artifacts` holds what the pipeline makes of it, below one prefix for each kind of thing; a role is granted prefixes.
 """
 
 from __future__ import annotations
 
 INCOMING_TRAINING = "incoming/training/"
+INCOMING_EVENTS = "incoming/events/"
 TRAINING_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
 
 DATASETS = "datasets"
-"""Dataset versions: each is a Parquet file and a manifest that is written last."""
+"""Dataset versions: each is a manifest that is written last, and lists the parts that hold the rows."""
 QUARANTINE = "quarantine"
 """What validation rejected, by execution, with the values; the report quotes one a reason, and nothing else any."""
 REPORTS = "reports"
@@ -23,13 +24,24 @@ MODELS = "models"
 PREFIXES = (DATASETS, QUARANTINE, REPORTS, TRAINING_SETS, MODELS)
 
 
-def dataset(version: str) -> str:
-    return f"{DATASETS}/{version}/data.parquet"
+def dataset(part: str) -> str:
+    """The rows of a part, a Parquet file. A version of one part is called like it, and has its manifest beside it."""
+    return f"{DATASETS}/{part}/data.parquet"
+
+
+def parts(version: str) -> str:
+    """The parts of a version as SageMaker takes a list of objects (S3DataType ManifestFile)."""
+    return f"{DATASETS}/{version}/parts.json"
 
 
 def manifest(version: str) -> str:
     """The manifest is written last: a dataset version exists if and only if its manifest does."""
     return f"{DATASETS}/{version}/manifest.json"
+
+
+def current() -> str:
+    """Which dataset version is the table as it is now: the only object here that is ever written anew."""
+    return f"{DATASETS}/current.json"
 
 
 def rejected(execution: str) -> str:

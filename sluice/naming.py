@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 
 # https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
 EXECUTION_NAME_MAX = 80
@@ -59,8 +60,18 @@ def execution_name(bucket: str, key: str, version_id: str) -> str:
 
 
 def dataset_version(sha256: str) -> str:
-    """Name a dataset version by the SHA-256 (hex) of its Parquet file."""
+    """Name a part, or a dataset version, by the SHA-256 (hex) of its Parquet file, or of its list of parts."""
     return sha256[:16]
+
+
+def list_of_parts(sha256s: Sequence[str]) -> str:
+    """Hash a list of parts, each given by its SHA-256, a line each: one part alone is called as it is.
+
+    `printf '%s\\n' SHA256 SHA256 … | sha256sum` gives the same.
+    """
+    if len(sha256s) == 1:
+        return sha256s[0]
+    return hashlib.sha256("".join(f"{each}\n" for each in sha256s).encode()).hexdigest()
 
 
 def uri(bucket: str, key: str) -> str:

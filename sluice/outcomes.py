@@ -14,6 +14,8 @@ class Outcome(StrEnum):
     """The new model was not good enough; what was in service still is."""
     ROLLED_BACK = "RolledBack"
     """The new model was deployed and taken back; what was in service before is again."""
+    APPENDED = "Appended"
+    """The rows are part of the table now; nothing was trained."""
     FAILED = "Failed"
     """Something broke; error and cause say what."""
 
@@ -23,4 +25,10 @@ class Outcome(StrEnum):
         return _EXIT_STATUS[self]
 
 
-_EXIT_STATUS = {Outcome.DEPLOYED: 0, Outcome.FAILED: 1, Outcome.GATE_REJECTED: 3, Outcome.ROLLED_BACK: 4}
+_EXIT_STATUS = {
+    Outcome.DEPLOYED: 0,
+    Outcome.APPENDED: 0,
+    Outcome.FAILED: 1,
+    Outcome.GATE_REJECTED: 3,
+    Outcome.ROLLED_BACK: 4,
+}

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from containers.failure import run_job
 from containers.hooks import guarded, load_hooks, unpack_project
@@ -17,7 +16,9 @@ from containers.paths import MlPaths
 from containers.training_set.examples import TrainingSet, made_of, write
 from sluice.arrow import Table
 from sluice.arrow import compute as pc
+from sluice.datasets import parts
 from sluice.errors import TrainingSetFailed
+from sluice.payloads.documents import Manifest
 from sluice.project import Project
 
 _EXACT_INTEGERS = 2**53
@@ -84,9 +85,12 @@ def main() -> int:
     paths = MlPaths.of(os.environ)
 
     def work() -> None:
-        dataset: Table = pq.read_table(paths.processing_input("dataset") / "data.parquet")
         with tempfile.TemporaryDirectory() as scratch:
             folder = unpack_project(paths.processing_input("code"), Path(scratch) / "code")
+            manifest = Manifest.model_validate_json(
+                (paths.processing_input("manifest") / "manifest.json").read_bytes()
+            )
+            dataset = parts.read(paths.processing_input("dataset"), manifest, Project.load(folder))
             made = build(dataset, folder)
         write(made, paths)
         _say(f"{made.train.num_rows:,} rows to train on, {made.held_out.num_rows:,} held out")

@@ -48,7 +48,12 @@ class ProcessingJob(Job):
         s3 = self.context.client("s3", self.region)
         for source in self._inputs():
             self.check_stopped()
-            storage.download_prefix(s3, source["S3Uri"], self._path(source["LocalPath"]))
+            download = (
+                storage.download_manifest
+                if source["S3DataType"] == "ManifestFile"
+                else storage.download_prefix
+            )
+            download(s3, source["S3Uri"], self._path(source["LocalPath"]))
         for output in self._outputs():
             self._path(output["LocalPath"]).mkdir(parents=True, exist_ok=True)
         self.check_stopped()
@@ -110,8 +115,10 @@ def check_request(request: dict[str, Any]) -> None:
         s3_input = source.get("S3Input")
         if s3_input is None or source.get("AppManaged"):
             raise unsupported(f"anything but a platform-managed S3Input ({where})")
-        if s3_input.get("S3DataType") != "S3Prefix":
-            raise unsupported(f"S3DataType {s3_input.get('S3DataType')} ({where})", "Use S3Prefix.")
+        if s3_input.get("S3DataType") not in ("S3Prefix", "ManifestFile"):
+            raise unsupported(
+                f"S3DataType {s3_input.get('S3DataType')} ({where})", "Use S3Prefix or ManifestFile."
+            )
         if (
             s3_input.get("S3InputMode", "File") != "File"
             or s3_input.get("S3CompressionType", "None") != "None"

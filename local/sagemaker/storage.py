@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import tarfile
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -54,6 +55,28 @@ def download_prefix(s3: Any, uri: str, target: Path) -> int:
             "under that S3 prefix, and that the role has s3:ListBucket permissions on the bucket."
         )
     return count
+
+
+def download_manifest(s3: Any, uri: str, target: Path) -> int:
+    """Download the objects that a manifest lists, below `target` as they lie below its prefix; return how many.
+
+    The manifest is JSON, `[{"prefix": "s3://bucket/some/prefix/"}, "relative/path/a", "relative/path/b"]`:
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_S3DataSource.html
+    Raises JobFailed where it is none, or an object is not there.
+    """
+    try:
+        bucket, key = parse_s3_uri(uri)
+        first, *listed = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+        bucket, prefix = parse_s3_uri(first["prefix"])
+        for name in listed:
+            path = _place(target, name, uri)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            s3.download_file(bucket, prefix + name, str(path))
+    except (ClientError, BotoCoreError, ValueError, TypeError, KeyError, OSError) as error:
+        raise JobFailed(f"ClientError: Data download failed: {uri}: {error!r}") from error
+    if not listed:
+        raise JobFailed(f"ClientError: Data download failed: {uri}: the manifest lists no objects")
+    return len(listed)
 
 
 def _relative(key: str, prefix: str) -> str:

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from sluice import keys, naming
+from sluice.arrow import compute as pc
 from sluice.artifacts import Artifacts
+from sluice.datasets import current
+from sluice.datasets.current import NewPart, Placed
 from sluice.datasets.validation import Accepted, ValidationResult
-from sluice.payloads.documents import DocumentError, DocumentSource, Manifest, Validation
+from sluice.errors import DataError
+from sluice.payloads.documents import Appended, DocumentError, DocumentSource, Manifest, Part, Validation
 from sluice.payloads.training import ValidatedDataset
 from sluice.project import Project
+
+# A clock may be ahead, and a time zone may be another than UTC.
+_AHEAD = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a dataset version was made from: an object version, by an execution."""
+    """What a part was made from: an object version, by an execution."""
 
     execution: str
     source_uri: str
@@ -28,29 +40,52 @@ class Provenance:
 
 
 def store(
-    result: ValidationResult, project: Project, provenance: Provenance, artifacts: Artifacts
+    result: ValidationResult,
+    project: Project,
+    provenance: Provenance,
+    artifacts: Artifacts,
+    *,
+    append: bool = False,
+    now: datetime | None = None,
 ) -> ValidatedDataset:
     """Store the accepted rows under their hash, then the rejected cells and the report of this execution.
 
-    Accepted rows that are stored already stay as they are: the same rows are the same version. Of a file that was
-    refused the rejected cells and the report are stored.
+    The rows are the table from then on, or a part of it. Rows that are stored already stay as they are: the same rows
+    are the same version. Of a file that was refused the rejected cells and the report are stored, and the table is
+    as it was.
+
+    With `append` the rows come to those that are there, and do not take their place. `now` is the moment they are
+    accepted; by default the clock's.
 
     Raises:
-        DataError: the file was refused; it is the result's own error.
+        DataError: the file was refused; it is the result's own error, or NotAppendable.
     """
-    version = None
+    now = now or datetime.now(UTC)
+    outcome: Placed | DataError
+    future, part = 0, None
     if isinstance(result.outcome, Accepted):
-        version = _store_rows(result.outcome, result, project, provenance, artifacts)
+        part = _part(result.outcome, result, project, provenance, now)
+        future = _future_rows(result.outcome.file, part, project, now)
+        place = current.append if append else current.replace
+        try:
+            outcome = place(NewPart(part, result.outcome.file), project, artifacts)
+        except DataError as error:
+            outcome = error
+    else:
+        outcome = result.outcome
     quarantine = None
     if result.report.rejected_rows:
         quarantine = artifacts.uri(keys.rejected(provenance.execution))
         artifacts.upload(result.quarantine, keys.rejected(provenance.execution))
-    validation = _validation(version, result, provenance)
+    appended = None
+    if append and part is not None and isinstance(outcome, Placed):
+        appended = _appended(outcome, part)
+    validation = _validation(outcome, result, provenance, future, appended)
     artifacts.write(keys.validation(provenance.execution), validation.body(), "application/json")
-    stored = naming.dataset_version(result.accepted().sha256)
+    if isinstance(outcome, DataError):
+        raise outcome
     return ValidatedDataset(
-        dataset_version=stored,
-        dataset_uri=artifacts.uri(keys.dataset(stored)),
+        **_places(outcome.manifest, artifacts),
         rows=result.report.rows,
         rejected_rows=result.report.rejected_rows,
         quarantine_uri=quarantine,
@@ -58,44 +93,85 @@ def store(
     )
 
 
-def _store_rows(
-    accepted: Accepted,
-    result: ValidationResult,
-    project: Project,
-    provenance: Provenance,
-    artifacts: Artifacts,
-) -> str:
-    version = naming.dataset_version(accepted.sha256)
-    if not artifacts.exists(keys.manifest(version)):
-        artifacts.upload(accepted.file, keys.dataset(version))
-        # Last and conditional: a version exists if and only if its manifest does.
-        manifest = _manifest(version, accepted, result, project, provenance)
-        artifacts.create(keys.manifest(version), manifest.body(), "application/json")
-    return version
+def found(version: str | None, artifacts: Artifacts) -> ValidatedDataset:
+    """Answer with a dataset version that stands already; the current one where none is named.
 
-
-def _manifest(
-    version: str, accepted: Accepted, result: ValidationResult, project: Project, provenance: Provenance
-) -> Manifest:
-    return Manifest(
-        dataset_version=version,
-        sha256=accepted.sha256,
-        bytes=accepted.file.stat().st_size,
-        rows=result.report.rows,
-        project=project.name,
-        columns={
-            name: column.model_dump(mode="json", exclude_defaults=True)
-            for name, column in project.columns.items()
-        },
-        source=provenance.document(),
+    Raises:
+        NoDataset: there is none.
+    """
+    manifest = current.find(version, artifacts)
+    current.write_list(manifest, artifacts)
+    return ValidatedDataset(
+        **_places(manifest, artifacts),
+        rows=manifest.rows,
+        rejected_rows=0,
+        quarantine_uri=None,
+        validation_report_uri=None,
     )
 
 
-def _validation(version: str | None, result: ValidationResult, provenance: Provenance) -> Validation:
-    error = result.error
+def _places(manifest: Manifest, artifacts: Artifacts) -> dict[str, str]:
+    version = manifest.dataset_version
+    return {
+        "dataset_version": version,
+        "manifest_uri": artifacts.uri(keys.manifest(version)),
+        "parts_uri": artifacts.uri(keys.parts(version)),
+    }
+
+
+def _part(
+    accepted: Accepted, result: ValidationResult, project: Project, provenance: Provenance, now: datetime
+) -> Part:
+    times = result.report.columns.get(project.entity.timestamp or "")
+    return Part(
+        name=naming.dataset_version(accepted.sha256),
+        sha256=accepted.sha256,
+        bytes=accepted.file.stat().st_size,
+        rows=result.report.rows,
+        source=provenance.document(),
+        accepted=now,
+        first_event=None if times is None else times.min,
+        last_event=None if times is None else times.max,
+    )
+
+
+def _future_rows(file: Path, part: Part, project: Project, now: datetime) -> int:
+    """Count the rows that happen more than a day from now."""
+    timestamp = project.entity.timestamp
+    latest = now.astimezone(UTC).replace(tzinfo=None) + _AHEAD
+    if timestamp is None or part.last_event is None or part.last_event <= latest:
+        return 0
+    limit = pa.scalar(latest, pa.timestamp("us"))
+    with pq.ParquetFile(file) as parquet:
+        return sum(
+            pc.sum(pc.greater(rows.column(0), limit)).as_py() or 0
+            for rows in parquet.iter_batches(columns=[timestamp])
+        )
+
+
+def _appended(placed: Placed, part: Part) -> Appended:
+    return Appended(
+        parts=len(placed.manifest.parts),
+        table_rows=placed.manifest.rows,
+        repeats=placed.part(part.sha256).repeats,
+        began=placed.began,
+        unchanged=placed.unchanged,
+    )
+
+
+def _validation(
+    outcome: Placed | DataError,
+    result: ValidationResult,
+    provenance: Provenance,
+    future: int,
+    appended: Appended | None,
+) -> Validation:
+    error = outcome if isinstance(outcome, DataError) else None
     return Validation(
         source=provenance.document(),
-        dataset_version=version,
+        dataset_version=None if isinstance(outcome, DataError) else outcome.manifest.dataset_version,
         error=None if error is None else DocumentError(name=error.name, text=str(error)),
         **result.report.as_dict(),
+        future_rows=future,
+        appended=appended,
     )

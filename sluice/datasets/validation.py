@@ -71,8 +71,11 @@ class ValidationResult:
         return self.outcome
 
 
-def validate(source: Source, project: Project, workdir: Path) -> ValidationResult:
-    """Check `source` against the project's contract, writing into the empty folder `workdir`."""
+def validate(source: Source, project: Project, workdir: Path, *, whole: bool = True) -> ValidationResult:
+    """Check `source` against the project's contract, writing into the empty folder `workdir`.
+
+    `whole` says that it is the whole table: then its target has to hold more than one class.
+    """
     reading = _Reading(source, project, workdir, ragged=None)
     outcome: Accepted | DataError
     try:
@@ -81,7 +84,7 @@ def validate(source: Source, project: Project, workdir: Path) -> ValidationResul
         except RaggedRows:
             reading = _Reading(source, project, workdir, ragged=[])
             reading.run()
-        _judge(source, project, reading.report)
+        _judge(source, project, reading.report, whole=whole)
         outcome = Accepted(reading.dataset, dataset_file.sha256(reading.dataset))
     except DataError as error:
         outcome = error
@@ -216,7 +219,7 @@ def _rows(numbers: Sequence[int], count: int) -> str:
     return f"{'row' if count == 1 else 'rows'} {', '.join(map(str, numbers))}{more}"
 
 
-def _judge(source: Source, project: Project, report: ValidationReport) -> None:
+def _judge(source: Source, project: Project, report: ValidationReport, *, whole: bool) -> None:
     if report.rejected_rows and (not report.rows or report.rejected_share > project.data.max_rejected_share):
         shown = [
             f"{reason} ({count:,} ×, {_rows(report.rows_of[reason], count)})"
@@ -230,7 +233,7 @@ def _judge(source: Source, project: Project, report: ValidationReport) -> None:
             why="; ".join(shown),
             fix="correct the rows listed in quarantine (or the contract in project.toml) and upload again",
         )
-    if project.target.problem == "regression" or project.target.column not in project.columns:
+    if not whole or project.target.problem == "regression" or project.target.column not in project.columns:
         return
     present = [name for name, count in report.classes.items() if count > 0]
     if len(present) < 2:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sluice.contract import Feature
 from sluice.outcomes import Outcome
@@ -22,16 +23,85 @@ class DocumentSource(Payload):
     execution: str
 
 
-class Manifest(Document):
-    """manifest.json beside a dataset version: what it holds, what of, under which contract."""
+class Part(Payload):
+    """The accepted rows of one upload, in a Parquet file of their own (`sluice.keys.dataset` of its name).
 
-    dataset_version: str
+    Times are UTC. `accepted` and the times of events are None of a part that was stored before parts were listed,
+    the latter also where the project has no entity.timestamp.
+    """
+
+    name: str
     sha256: str
     bytes: int
     rows: int
+    source: DocumentSource
+    accepted: datetime | None = None
+    first_event: datetime | None = None
+    last_event: datetime | None = None
+    repeats: int = Field(
+        default=0, description="rows whose key and time an earlier part has: these here count"
+    )
+
+
+class Manifest(Document):
+    """manifest.json of a dataset version: the parts it is made of, in order, and under which contract.
+
+    Of two rows with the same key and time the one in the later part counts. A version of one part is called like the
+    part. A manifest that lists no parts was written when a version was one file: that file is its part.
+    """
+
+    dataset_version: str
+    sha256: str = Field(description="of the part; of several parts sluice.naming.list_of_parts")
+    bytes: int
+    rows: int = Field(description="those that count")
     project: str
     columns: dict[str, dict[str, Any]] = Field(description="[columns] of project.toml, without defaults")
-    source: DocumentSource
+    source: DocumentSource = Field(description="of the last part")
+    parts: tuple[Part, ...] = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_one_file(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or "parts" in given:
+            return given
+        part = {name: given.get(name) for name in ("sha256", "bytes", "rows", "source")}
+        return {**given, "parts": [{"name": given.get("dataset_version"), **part}]}
+
+
+class Move(Payload):
+    """An execution made a dataset version the current one."""
+
+    execution: str
+    dataset_version: str
+    at: datetime
+
+
+class Current(Document):
+    """current.json: which dataset version is the table as it is now.
+
+    `moves` are the newest ones, the last of them the one that made it so: an execution that is tried again finds its
+    own among them.
+    """
+
+    dataset_version: str
+    moves: tuple[Move, ...]
+
+
+class Appended(Payload):
+    """What became of a part: the version that it is part of, and what it changed.
+
+    Attributes:
+        parts, table_rows: of the version, this part included.
+        repeats: rows whose key and time an earlier part has; the rows of this part count.
+        began: there was no table; this part is all of it.
+        unchanged: the table held this part already.
+    """
+
+    parts: int
+    table_rows: int
+    repeats: int
+    began: bool
+    unchanged: bool
 
 
 class ColumnSummary(Payload):
@@ -64,6 +134,8 @@ class Validation(Document):
     examples: dict[str, str] = Field(default={}, description="the first rejected value of each reason, cut")
     classes: dict[str, int]
     columns: dict[str, ColumnSummary]
+    future_rows: int = Field(default=0, description="rows whose time is more than a day ahead of the clock")
+    appended: Appended | None = Field(default=None, description="of a file under incoming/events/")
 
 
 class SplitSummary(Payload):
@@ -129,6 +201,7 @@ class Summary(Payload):
     metrics: dict[str, float] | None
     champion_metrics: dict[str, float] | None
     reasons: list[str]
+    notes: list[str] = Field(default=[], description="what is worth knowing of the data, and stops nothing")
     scoring: str | None
     model_uri: str | None
     endpoint_name: str | None = Field(description="where a model was deployed, or rolled back")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, Self
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, model_validator
 
 from sluice.outcomes import Outcome
 from sluice.payloads.base import Payload
@@ -12,23 +12,42 @@ from sluice.payloads.deployment import DeploymentResult
 
 
 class ValidateDatasetInput(Payload):
-    """What ValidateDataset is asked: one object version, or the newest one where `version_id` is null."""
+    """What ValidateDataset is asked: an upload, or where it names none a dataset version that stands already.
+
+    Attributes:
+        version_id: null for the newest version of the object.
+        mode: the rows of the object are the table, or are appended to it.
+        dataset: without an upload: the name of a version; null or `current` for the current one.
+    """
 
     execution: str
-    bucket: str
-    key: str
+    bucket: str | None = None
+    key: str | None = None
     version_id: str | None = None
+    mode: Literal["replace", "append"] = "replace"
+    dataset: str | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.bucket is None) != (self.key is None):
+            raise ValueError("bucket and key go together")
+        if self.bucket is None and self.mode == "append":
+            raise ValueError("there is nothing to append")
+        if self.bucket is not None and self.dataset is not None:
+            raise ValueError("an upload and a dataset are two things to train on")
+        return self
 
 
 class ValidatedDataset(Payload):
     """What ValidateDataset answers once the dataset version stands in S3."""
 
     dataset_version: str
-    dataset_uri: str
-    rows: int = Field(description="accepted rows, those in the dataset version")
+    manifest_uri: str
+    parts_uri: str = Field(description="its parts, as SageMaker takes a list of objects")
+    rows: int = Field(description="accepted rows of the upload; without an upload those of the version")
     rejected_rows: int
     quarantine_uri: str | None
-    validation_report_uri: str
+    validation_report_uri: str | None = Field(description="null without an upload")
 
 
 class DecideGateInput(Payload):

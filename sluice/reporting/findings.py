@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -36,7 +37,7 @@ class Findings:
 
     @property
     def heading(self) -> str:
-        """The outcome in one word or two: Deployed, GateRejected, RolledBack, or the error's name."""
+        """The outcome in one word or two: Deployed, GateRejected, RolledBack, Appended, or the error's name."""
         return self.failure.name if self.failure else self.summary.outcome
 
 
@@ -128,6 +129,7 @@ def _summary(
         metrics=metrics,
         champion_metrics=None if gate is None else gate.champion_metrics,
         reasons=reasons,
+        notes=[] if validation is None else list(_notes(validation)),
         scoring=None if challenger is None else challenger.scoring,
         model_uri=told.model_uri,
         endpoint_name=told.endpoint_name if told.outcome in (Outcome.DEPLOYED, Outcome.ROLLED_BACK) else None,
@@ -136,3 +138,20 @@ def _summary(
         error=None if failure is None else failure.name,
         cause=None if failure is None else str(failure),
     )
+
+
+def _notes(validation: Validation) -> Iterator[str]:
+    appended = validation.appended
+    if appended is not None and appended.unchanged:
+        yield "The table held this part already: the dataset version is as it was."
+    elif appended is not None and appended.began:
+        yield "There was no table: these rows are all of it."
+    elif appended is not None:
+        yield f"This is part {appended.parts:,} of the table, which now has {appended.table_rows:,} rows that count."
+        if appended.repeats:
+            yield (
+                f"{appended.repeats:,} of its rows have the key and time of rows that were there, "
+                "and take their place."
+            )
+    if validation.future_rows:
+        yield f"{validation.future_rows:,} rows are dated more than a day ahead of the clock."

@@ -80,7 +80,16 @@ def _verdict(findings: Findings) -> tuple[str, str, str]:
         return "held", "not deployed", f"The model did not pass its gates. {_serving(findings)}"
     if outcome is Outcome.ROLLED_BACK:
         return "held", "rolled back", _rollback(findings)
+    if outcome is Outcome.APPENDED:
+        return "good", "appended", _appended(findings)
     return "bad", findings.heading, _serving(findings)
+
+
+def _appended(findings: Findings) -> str:
+    validation = findings.validation
+    if validation is not None and validation.appended is not None and validation.appended.unchanged:
+        return "The rows are part of the table already. Nothing was changed, and nothing was trained."
+    return "The rows are part of the table. Nothing was trained."
 
 
 def _serving(findings: Findings) -> str:

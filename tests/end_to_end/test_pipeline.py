@@ -158,7 +158,7 @@ def test_the_same_event_twice_starts_nothing(bank: Bank, trained: dict[str, Any]
         for event in sfn.get_execution_history(executionArn=intake["executionArn"])["events"]
         if event["type"].endswith("StateEntered")
     ]
-    assert entered == ["Begin", "StartTraining", "AlreadyStarted"]
+    assert entered == ["Begin", "WhichUpload", "StartTraining", "AlreadyStarted"]
 
 
 def test_one_notification_an_execution(bank: Bank, trained: dict[str, Any]) -> None:

@@ -52,5 +52,5 @@ def prod(synthesized: Callable[[str], Stacks]) -> Stacks:
 
 @pytest.fixture(scope="session")
 def machines() -> dict[str, dict[str, Any]]:
-    """The ASL by construct id: Intake, Training, Deployment."""
+    """The ASL by construct id: Intake, Events, Training, Deployment."""
     return {name.capitalize(): load.load(load.MACHINES / f"{name}.asl.yaml") for name in load.names()}

@@ -16,7 +16,7 @@ from infra.settings import literal
 from sluice import keys
 from tests.infra.synthesized import Stacks, plain
 
-MACHINES = ["Intake", "Training", "Deployment"]
+MACHINES = ["Intake", "Events", "Training", "Deployment"]
 
 
 def lambda_states(machine: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -101,6 +101,7 @@ def test_the_settings_are_those_of_project_environment_and_stacks(prod: Stacks) 
         },
         "serving_instance_count": 1,
         "poll_seconds": 15,
+        "events_prefix": "incoming/events/",
         "log_retention_days": 365,
         "machines": {"deployment": "<MachinesDeployment>"},
     }
@@ -109,7 +110,8 @@ def test_the_settings_are_those_of_project_environment_and_stacks(prod: Stacks) 
 def test_each_machine_knows_the_one_it_starts(prod: Stacks) -> None:
     known = {name: prod.pipeline.settings(name)["machines"] for name in MACHINES}
     assert known == {
-        "Intake": {"training": "<MachinesTraining>"},
+        "Intake": {"training": "<MachinesTraining>", "events": "<MachinesEvents>"},
+        "Events": {},
         "Training": {"deployment": "<MachinesDeployment>"},
         "Deployment": {},
     }
@@ -145,15 +147,17 @@ def test_each_upload_starts_the_intake_wherever_it_lies(prod: Stacks) -> None:
     }
 
 
-def test_ends_that_training_cannot_tell_of_are_told_by_a_function(prod: Stacks) -> None:
+def test_ends_that_a_machine_cannot_tell_of_are_told_by_a_function(prod: Stacks) -> None:
     rule = prod.pipeline.properties("Machines/TrainingEnded")
     pattern = rule["EventPattern"]
     assert (pattern["source"], pattern["detail-type"]) == (
         ["aws.states"],
         ["Step Functions Execution Status Change"],
     )
-    (machine,) = pattern["detail"]["stateMachineArn"]
-    assert plain(machine) == "<MachinesTraining>"
+    assert [plain(each) for each in pattern["detail"]["stateMachineArn"]] == [
+        "<MachinesTraining>",
+        "<MachinesEvents>",
+    ]
     assert pattern["detail"].keys() == {"stateMachineArn", "status"}
     assert set(pattern["detail"]["status"]) == {"ABORTED", "TIMED_OUT", "FAILED"}
     (target,) = rule["Targets"]
@@ -207,6 +211,7 @@ def test_the_outputs_people_and_tools_read_are_all_on_one_stack(prod: Stacks) ->
         "TopicArn": "<Outcomes>",
         "AlarmTopicArn": "<Alarms>",
         "IntakeArn": "<MachinesIntake>",
+        "EventsArn": "<MachinesEvents>",
         "TrainingArn": "<MachinesTraining>",
         "DeploymentArn": "<MachinesDeployment>",
     }

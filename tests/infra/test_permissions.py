@@ -11,7 +11,7 @@ import pytest
 
 from tests.infra.synthesized import Stacks, plain
 
-MACHINES = ["Intake", "Training", "Deployment"]
+MACHINES = ["Intake", "Events", "Training", "Deployment"]
 ACCOUNT = "<Region>:<AccountId>"
 DIGITS = "?" * 16
 
@@ -43,8 +43,10 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
     "Functions/ValidateDatasetRole": {
         "<FunctionsValidateDatasetLogs>": LOGS,
         ARTIFACTS: ["s3:ListBucket"],
-        f"{ARTIFACTS}/datasets/*/data.parquet": PUT,
+        f"{ARTIFACTS}/datasets/*/data.parquet": ["s3:GetObject", *PUT],
+        f"{ARTIFACTS}/datasets/*/parts.json": PUT,
         f"{ARTIFACTS}/datasets/*/manifest.json": ["s3:GetObject", *PUT],
+        f"{ARTIFACTS}/datasets/current.json": ["s3:GetObject", *PUT],
         f"{ARTIFACTS}/quarantine/*/rejected.csv": PUT,
         f"{ARTIFACTS}/reports/*/validation.json": PUT,
         UPLOADS: ["s3:ListBucket", "s3:ListBucketVersions"],
@@ -75,14 +77,19 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
         f"{ARTIFACTS}/reports/*/report.html": PUT,
         f"{ARTIFACTS}/reports/*/told.json": ["s3:GetObject", *PUT],
         sagemaker("endpoint", "sluice-bank-prod"): ["sagemaker:DescribeEndpoint"],
-        f"arn:<Partition>:states:{ACCOUNT}:execution:sluice-bank-prod-training:*": [
-            "states:GetExecutionHistory"
-        ],
+        **{
+            f"arn:<Partition>:states:{ACCOUNT}:execution:sluice-bank-prod-{name}:*": [
+                "states:GetExecutionHistory"
+            ]
+            for name in ("training", "events")
+        },
         "<Outcomes>": ["sns:Publish"],
     },
     "SageMakerRole": {
         ARTIFACTS: ["s3:ListBucket"],
         f"{ARTIFACTS}/datasets/*/data.parquet": ["s3:GetObject"],
+        f"{ARTIFACTS}/datasets/*/parts.json": ["s3:GetObject"],
+        f"{ARTIFACTS}/datasets/*/manifest.json": ["s3:GetObject"],
         f"{ARTIFACTS}/training-sets/*": ["s3:GetObject"],
         f"{ARTIFACTS}/models/*": ["s3:GetObject", *PUT],
         f"{ARTIFACTS}/reports/*/predictions/*": ["s3:GetObject", *PUT],
@@ -104,7 +111,17 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
         ],
     },
     "Machines/ObjectCreatedRole": {"<MachinesIntake>": ["states:StartExecution"]},
-    "Machines/IntakeRole": {**MACHINE_LOGS, "<MachinesTraining>": ["states:StartExecution"]},
+    "Machines/IntakeRole": {
+        **MACHINE_LOGS,
+        "<MachinesTraining>": ["states:StartExecution"],
+        "<MachinesEvents>": ["states:StartExecution"],
+    },
+    "Machines/EventsRole": {
+        **MACHINE_LOGS,
+        "<FunctionsValidateDataset>:*": ["lambda:InvokeFunction"],
+        "<FunctionsReportOutcome>:*": ["lambda:InvokeFunction"],
+        "<Outcomes>": ["sns:Publish"],
+    },
     "Machines/TrainingRole": {
         **MACHINE_LOGS,
         "arn:<Partition>:s3:::cdk-hnb659fds-assets-<AccountId>-<Region>/CODE.zip": ["s3:GetObject"],

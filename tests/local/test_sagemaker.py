@@ -17,6 +17,7 @@ from moto.sagemaker.responses import SageMakerResponse
 from moto.sagemakerruntime.responses import SageMakerRuntimeResponse
 
 from local.sagemaker import actions, jobs, storage
+from local.sagemaker.errors import JobFailed
 from tests.support.in_process import (
     PROGRAMS,
     REGISTRY,
@@ -340,6 +341,68 @@ def test_a_processing_job_completes(aws: InProcessContext) -> None:
     assert config == {"job": "copying", "flag": "on"}
     root = aws.state_dir / "sagemaker/processing-jobs/us-east-1/copying"
     wait_for(lambda: not root.exists())  # what completed needs no looking into
+
+
+def listed(uri: str) -> list[dict[str, Any]]:
+    """An input that a manifest lists."""
+    s3_input = {
+        "S3Uri": uri,
+        "LocalPath": "/opt/ml/processing/input/dataset",
+        "S3DataType": "ManifestFile",
+        "S3InputMode": "File",
+    }
+    return [{"InputName": "dataset", "S3Input": s3_input}]
+
+
+def test_a_processing_job_is_given_what_a_manifest_lists_and_nothing_else(aws: InProcessContext) -> None:
+    s3 = aws.client("s3")
+    for key in ("parts/a/one.csv", "parts/b/two.csv", "parts/b/three.csv"):
+        s3.put_object(Bucket="data", Key=key, Body=key.encode())
+    manifest = [{"prefix": "s3://data/parts/"}, "b/two.csv", "a/one.csv"]
+    s3.put_object(Bucket="data", Key="list.json", Body=json.dumps(manifest).encode())
+    processing(aws, "listed", ProcessingInputs=listed("s3://data/list.json"))
+    assert processed(aws, "listed")["ProcessingJobStatus"] == "Completed"
+    found = s3.list_objects_v2(Bucket="data", Prefix="out/listed/copies/")["Contents"]
+    assert [each["Key"].rsplit("/", 1)[1] for each in found] == ["one.csv", "two.csv"]
+    body = s3.get_object(Bucket="data", Key="out/listed/copies/one.csv")["Body"].read()
+    assert body == b"parts/a/one.csv"
+
+
+def test_what_a_manifest_lists_lies_as_it_does_below_the_prefix(
+    aws: InProcessContext, tmp_path: Path
+) -> None:
+    s3 = aws.client("s3")
+    s3.put_object(Bucket="data", Key="parts/a/one.csv", Body=b"1")
+    manifest = [{"prefix": "s3://data/parts/"}, "a/one.csv"]
+    s3.put_object(Bucket="data", Key="list.json", Body=json.dumps(manifest).encode())
+    assert storage.download_manifest(s3, "s3://data/list.json", tmp_path) == 1
+    assert (tmp_path / "a" / "one.csv").read_bytes() == b"1"
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (None, "NoSuchKey"),
+        (b"no JSON", "JSONDecodeError"),
+        (b"{}", "ValueError"),
+        (b'["parts/a"]', "TypeError"),
+        (b'[{"prefix": "data/"}, "a"]', "is not an S3 URI"),
+        (b'[{"prefix": "s3://data/"}]', "lists no objects"),
+        (b'[{"prefix": "s3://data/"}, "nothing-there.csv"]', "Not Found"),
+        (b'[{"prefix": "s3://data/"}, "../../out.csv"]', "leads outside"),
+    ],
+)
+def test_a_manifest_that_is_none_fails_the_download(
+    aws: InProcessContext, tmp_path: Path, body: bytes | None, why: str
+) -> None:
+    s3 = aws.client("s3")
+    s3.delete_object(Bucket="data", Key="bad.json")
+    if body is not None:
+        s3.put_object(Bucket="data", Key="bad.json", Body=body)
+    with pytest.raises(JobFailed, match=r"Data download failed: s3://data/bad.json") as caught:
+        storage.download_manifest(s3, "s3://data/bad.json", tmp_path)
+    assert why in str(caught.value)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

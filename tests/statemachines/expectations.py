@@ -73,6 +73,12 @@ STARTED = "StepFunctions.ExecutionAlreadyExistsException"
 EXPECTED: dict[str, dict[str, Task]] = {
     "intake": {
         "StartTraining": Task({STARTED: 0, UNFORESEEN: 6}, {STARTED: "AlreadyStarted"}),
+        "AppendEvents": Task({STARTED: 0, UNFORESEEN: 6}, {STARTED: "AlreadyStarted"}),
+    },
+    "events": {
+        "ValidateDataset": Task(_LAMBDA, _REPORT),
+        "ReportOutcome": Task(_LAMBDA, {UNFORESEEN: "NotifyOutcome"}),
+        "NotifyOutcome": Task(_SNS, {UNFORESEEN: "Failed"}),
     },
     "training": {
         "KeepCode": Task(_S3, _REPORT),

@@ -72,12 +72,14 @@ SETTINGS: dict[str, Any] = {
     },
     "serving_instance_count": 2,
     "poll_seconds": 15,
+    "events_prefix": "incoming/events/",
     "log_retention_days": 30,
     "functions": {
         name: f"{_FUNCTION}:{name}:7" for name in ("ValidateDataset", "DecideGate", "ReportOutcome")
     },
     "machines": {
-        name: f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{name}" for name in ("training", "deployment")
+        name: f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{name}"
+        for name in ("training", "events", "deployment")
     },
 }
 

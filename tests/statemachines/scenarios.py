@@ -11,9 +11,11 @@ from tests.statemachines.harness import REGION, AsAsked, Failure, Script, payloa
 
 ENDPOINT_NAME = "sluice-bank-dev"
 SOURCE = {"bucket": "uploads", "key": "incoming/training/bank.csv", "version_id": "v1"}
+EVENTS_SOURCE = {"bucket": "uploads", "key": "incoming/events/today.csv", "version_id": "v2"}
 DATASET = {
     "dataset_version": "0123456789abcdef",
-    "dataset_uri": "s3://artifacts/datasets/0123456789abcdef/data.parquet",
+    "manifest_uri": "s3://artifacts/datasets/0123456789abcdef/manifest.json",
+    "parts_uri": "s3://artifacts/datasets/0123456789abcdef/parts.json",
     "rows": 100,
     "rejected_rows": 2,
     "quarantine_uri": "s3://artifacts/quarantine/x/rejected.csv",
@@ -130,6 +132,9 @@ TRAINING: dict[str, list[Any]] = {
     ],
     "DescribeDeployment": [started(Status="SUCCEEDED", Output=json.dumps(DEPLOYED))],
 }
+EVENTS: dict[str, list[Any]] = {
+    name: TRAINING[name] for name in ("ValidateDataset", "ReportOutcome", "NotifyOutcome")
+}
 CHAMPION = {
     "Item": {
         "endpoint_name": {"S": ENDPOINT_NAME},
@@ -174,7 +179,24 @@ SCENARIOS = [
         {"StartTraining": [Failure("StepFunctions.ExecutionAlreadyExistsException")]},
         "AlreadyStarted",
     ),
+    Scenario("intake", "events", EVENTS_SOURCE, {"AppendEvents": [{"ExecutionArn": "arn"}]}, "Started"),
+    Scenario(
+        "intake",
+        "events-again",
+        EVENTS_SOURCE,
+        {"AppendEvents": [Failure("StepFunctions.ExecutionAlreadyExistsException")]},
+        "AlreadyStarted",
+    ),
+    Scenario("events", "appended", EVENTS_SOURCE, EVENTS, "Finished"),
+    Scenario(
+        "events",
+        "refused",
+        EVENTS_SOURCE,
+        {**EVENTS, "ValidateDataset": [Failure("DataRejected")], "ReportOutcome": [payload(FAILED_REPORT)]},
+        "Failed",
+    ),
     _training("first-model", "Finished"),
+    Scenario("training", "of-the-current-dataset", {}, TRAINING, "Finished"),
     _training("with-champion", "Finished", FindChampion=[CHAMPION]),
     _training("rolled-back", "Finished", DeployModel=[{"Status": "SUCCEEDED", "Output": ROLLED_BACK}]),
     _training("refused", "Finished", DecideGate=[payload(REFUSED)]),

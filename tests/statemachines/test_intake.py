@@ -1,13 +1,15 @@
-"""intake: one training execution for each uploaded object version."""
+"""intake: one execution for each uploaded object version, of the machine that its prefix is for."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from local.stepfunctions.jsonata import evaluate
+from sluice import keys
 from sluice.naming import EXECUTION_NAME_MAX, execution_name
 from tests.statemachines.harness import SETTINGS, Failure, Harness, Run, states
 from tests.statemachines.scenarios import SOURCE
@@ -29,6 +31,7 @@ ODD_KEYS = st.sampled_from(
 @given(bucket=TEXT, key=st.one_of(TEXT, ODD_KEYS), version_id=TEXT)
 def test_the_name_is_the_one_that_clients_compute(bucket: str, key: str, version_id: str) -> None:
     expression = states("intake")["StartTraining"]["Arguments"]["Name"][2:-2]
+    assert states("intake")["AppendEvents"]["Arguments"]["Name"][2:-2] == expression
     uploaded = {"bucket": bucket, "key": key, "version_id": version_id}
 
     name = evaluate(expression, {"states": {"input": uploaded}})
@@ -58,8 +61,43 @@ def test_a_second_event_for_the_same_version_is_no_failure_and_no_retry(harness:
     result = start(harness, Failure("StepFunctions.ExecutionAlreadyExistsException"))
 
     assert result.succeeded
-    assert result.path == ["Begin", "StartTraining", "AlreadyStarted"]
+    assert result.path == ["Begin", "WhichUpload", "StartTraining", "AlreadyStarted"]
     assert len(result.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "state"),
+    [
+        ("incoming/events/today.csv", "AppendEvents"),
+        ("incoming/events/2026/03/today.csv", "AppendEvents"),
+        ("incoming/events/", "AppendEvents"),
+        ("incoming/training/events.csv", "StartTraining"),
+        ("incoming/training/incoming/events/a.csv", "StartTraining"),
+        ("incoming/events", "StartTraining"),
+        ("incoming/Events/a.csv", "StartTraining"),
+        ("x", "StartTraining"),
+    ],
+)
+def test_what_lies_among_events_is_appended_and_all_else_is_trainings(
+    harness: Harness, key: str, state: str
+) -> None:
+    answers = {"StartTraining": [{"ExecutionArn": "arn"}], "AppendEvents": [{"ExecutionArn": "arn"}]}
+    uploaded = {"bucket": "uploads", "key": key, "version_id": "v1"}
+
+    result = harness.run("intake", uploaded, answers)
+
+    assert result.path == ["Begin", "WhichUpload", state, "Started"]
+    [asked] = result.calls_of(state)
+    machine = "events" if state == "AppendEvents" else "training"
+    assert asked == {
+        "StateMachineArn": SETTINGS["machines"][machine],
+        "Name": execution_name("uploads", key, "v1"),
+        "Input": uploaded,
+    }
+
+
+def test_the_prefix_is_the_domains() -> None:
+    assert SETTINGS["events_prefix"] == keys.INCOMING_EVENTS
 
 
 def test_a_start_that_keeps_failing_fails_the_execution(harness: Harness) -> None:

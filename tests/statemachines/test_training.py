@@ -101,6 +101,32 @@ def test_a_console_execution_needs_no_version(harness: Harness) -> None:
     assert report(result).source.version_id is None
 
 
+@pytest.mark.parametrize(
+    ("typed", "dataset"),
+    [({}, None), ({"dataset": "current"}, "current"), ({"dataset": "0123456789abcdef"}, "0123456789abcdef")],
+)
+def test_an_execution_without_an_upload_trains_on_a_dataset_that_is_there(
+    harness: Harness, typed: dict[str, Any], dataset: str | None
+) -> None:
+    result = harness.run("training", typed, TRAINING)
+
+    [validate] = result.calls_of("ValidateDataset")
+    asked = ValidateDatasetInput.model_validate(validate["Payload"])
+    assert (asked.bucket, asked.key, asked.dataset, asked.mode) == (None, None, dataset, "replace")
+    assert report(result).source.key is None
+    assert result.output == SUMMARY
+
+
+def test_the_job_is_given_the_parts_and_the_manifest_that_orders_them(harness: Harness) -> None:
+    [build] = train(harness).calls_of("BuildTrainingSet")
+    given = {
+        each["InputName"]: (each["S3Input"]["S3Uri"], each["S3Input"]["S3DataType"])
+        for each in build["ProcessingInputs"]
+    }
+    assert given["dataset"] == (DATASET["parts_uri"], "ManifestFile")
+    assert given["manifest"] == (DATASET["manifest_uri"], "S3Prefix")
+
+
 def test_the_first_model_is_judged_alone(harness: Harness) -> None:
     result = train(harness)
 
@@ -322,7 +348,8 @@ def test_the_code_is_kept_before_anything_else_happens(harness: Harness) -> None
     kept = f"s3://artifacts/training-sets/{EXECUTION_NAME}/code/project.zip"
     assert inputs(result)["code"] == kept
     [build] = result.calls_of("BuildTrainingSet")
-    assert build["ProcessingInputs"][1]["S3Input"]["S3Uri"] == kept
+    (code,) = (each for each in build["ProcessingInputs"] if each["InputName"] == "code")
+    assert code["S3Input"]["S3Uri"] == kept
 
 
 def test_a_job_is_given_up_an_hour_after_its_own_limit() -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
+
+from sluice.artifacts import Tagged
 
 
 @dataclass
@@ -17,6 +22,7 @@ class Bucket:
     writes: list[str] = field(default_factory=list)
     hidden: set[str] = field(default_factory=set)
     fails_on: str | None = None
+    opened: list[str] = field(default_factory=list)
 
     def uri(self, key: str) -> str:
         return f"s3://artifacts/{key}"
@@ -39,8 +45,26 @@ class Bucket:
     def read(self, key: str) -> bytes | None:
         return self.objects.get(key)
 
+    def open(self, key: str) -> BinaryIO:
+        self.opened.append(key)
+        return io.BytesIO(self.objects[key])
+
+    def read_tagged(self, key: str) -> Tagged | None:
+        body = self.read(key)
+        return None if body is None else Tagged(body, _tag(body))
+
+    def replace(self, key: str, body: bytes, media_type: str, tag: str) -> bool:
+        if key not in self.objects or _tag(self.objects[key]) != tag:
+            return False
+        self._put(key, body)
+        return True
+
     def _put(self, key: str, body: bytes) -> None:
         if self.fails_on is not None and key.endswith(self.fails_on):
             raise ConnectionError(key)
         self.objects[key] = body
         self.writes.append(key)
+
+
+def _tag(body: bytes) -> str:
+    return hashlib.md5(body).hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -161,8 +162,28 @@ class Job:
 
     def build_training_set(self, table: pa.Table) -> Run:
         self.put("processing/input/code/project.zip", self.code_zip())
-        self.put("processing/input/dataset/data.parquet", parquet(table))
+        self.put_dataset(table)
         return self.run("containers.process", "build-training-set")
+
+    def put_dataset(self, *tables: pa.Table) -> None:
+        """Put a dataset version of these parts where SageMaker puts its inputs."""
+        listed = []
+        for table in tables:
+            body = parquet(table)
+            sha256 = hashlib.sha256(body).hexdigest()
+            self.put(f"processing/input/dataset/{sha256[:16]}/data.parquet", body)
+            listed.append({"name": sha256[:16], "sha256": sha256, "bytes": len(body), "rows": len(table)})
+        source = {"uri": "s3://uploads/a.csv", "version_id": "v", "etag": "e", "execution": "run"}
+        manifest = {
+            **listed[-1],
+            "dataset_version": "0123456789abcdef",
+            "project": "toy",
+            "columns": {},
+            "source": source,
+            "parts": [{**part, "source": source} for part in listed],
+        }
+        del manifest["name"]
+        self.put("processing/input/manifest/manifest.json", json.dumps(manifest).encode())
 
     def train(self, training_set: bytes, hyperparameters: dict[str, Any] | None = None) -> Run:
         self.put("input/data/code/project.zip", self.code_zip())

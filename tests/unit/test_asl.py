@@ -59,7 +59,7 @@ def without(mapping: dict[str, Any], key: str) -> dict[str, Any]:
     return {name: value for name, value in mapping.items() if name != key}
 
 
-@pytest.mark.parametrize("name", ["intake", "training", "deployment"])
+@pytest.mark.parametrize("name", ["intake", "events", "training", "deployment"])
 def test_the_state_machines_are_sound(name: str) -> None:
     assert lint.lint(load.load(load.MACHINES / f"{name}.asl.yaml")) == []
 
@@ -199,7 +199,7 @@ def test_a_machine_is_a_mapping(tmp_path: Path) -> None:
         written(tmp_path, "- A\n")
 
 
-@pytest.mark.parametrize("name", ["intake", "training", "deployment"])
+@pytest.mark.parametrize("name", ["intake", "events", "training", "deployment"])
 def test_a_machine_wants_two_things_filled_in_and_no_more(name: str) -> None:
     text = load.text(load.load(load.MACHINES / f"{name}.asl.yaml"))
 

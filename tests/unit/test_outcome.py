@@ -32,7 +32,8 @@ PROJECT = Project.model_validate(
 )
 DATASET = ValidatedDataset(
     dataset_version="0123456789abcdef",
-    dataset_uri="s3://artifacts/datasets/0123456789abcdef/data.parquet",
+    manifest_uri="s3://artifacts/datasets/0123456789abcdef/manifest.json",
+    parts_uri="s3://artifacts/datasets/0123456789abcdef/parts.json",
     rows=98,
     rejected_rows=2,
     quarantine_uri="s3://artifacts/quarantine/run/rejected.csv",
@@ -55,6 +56,8 @@ VALIDATION = {
     "examples": {"age: not an integer": "<old>"},
     "classes": {"no": 60, "yes": 38},
     "columns": {"age": {"type": "integer", "nulls": 0, "rejected": 2, "min": 18, "max": 90.5}},
+    "future_rows": 0,
+    "appended": None,
 }
 TRAINING_SET = {
     "version": 1,
@@ -77,6 +80,7 @@ ROLLED_BACK = {
         "reason": "the alarm <green-5xx> fired",
     },
 }
+APPENDED = {"outcome": "Appended", "gate": None, "evaluation_uri": None, "model_uri": None}
 CURVES = {
     "roc": [[0, 0], [0.2, 0.9], [1, 1]],
     "precision_recall": [[0, 1], [1, 0.4]],
@@ -194,6 +198,7 @@ def test_a_deployed_models_summary_has_what_a_program_asks_for() -> None:
         "metrics": GATE.metrics,
         "champion_metrics": GATE.champion_metrics,
         "reasons": GATE.reasons,
+        "notes": [],
         "scoring": SCORING,
         "model_uri": "s3://artifacts/models/m",
         "endpoint_name": "bank-endpoint",
@@ -340,6 +345,7 @@ def test_every_outcome_has_a_report_a_page_and_a_message() -> None:
         Outcome.DEPLOYED: {},
         Outcome.GATE_REJECTED: {"outcome": "GateRejected"},
         Outcome.ROLLED_BACK: ROLLED_BACK,
+        Outcome.APPENDED: APPENDED,
         Outcome.FAILED: FAILED,
     }
     assert ends.keys() == set(Outcome)
@@ -354,6 +360,56 @@ def test_every_outcome_has_a_report_a_page_and_a_message() -> None:
         assert reported.message.startswith(f"Sluice bank: {report.error or outcome}\n\n")
         assert reported.message.endswith("\n")
         assert "\n\n\n" not in reported.message
+
+
+@pytest.mark.parametrize(
+    ("appended", "notes", "line"),
+    [
+        (
+            {"parts": 3, "table_rows": 1234, "repeats": 7, "began": False, "unchanged": False},
+            [
+                "This is part 3 of the table, which now has 1,234 rows that count.",
+                "7 of its rows have the key and time of rows that were there, and take their place.",
+            ],
+            "The rows are part of the table. Nothing was trained.",
+        ),
+        (
+            {"parts": 2, "table_rows": 99, "repeats": 0, "began": False, "unchanged": False},
+            ["This is part 2 of the table, which now has 99 rows that count."],
+            "The rows are part of the table. Nothing was trained.",
+        ),
+        (
+            {"parts": 1, "table_rows": 98, "repeats": 0, "began": True, "unchanged": False},
+            ["There was no table: these rows are all of it."],
+            "The rows are part of the table. Nothing was trained.",
+        ),
+        (
+            {"parts": 2, "table_rows": 98, "repeats": 5, "began": False, "unchanged": True},
+            ["The table held this part already: the dataset version is as it was."],
+            "The rows are part of the table already. Nothing was changed, and nothing was trained.",
+        ),
+    ],
+)
+def test_what_became_of_a_part_is_told(appended: dict[str, Any], notes: list[str], line: str) -> None:
+    store = bucket(**{"reports/run/validation.json": {**VALIDATION, "appended": appended}})
+    reported = report_outcome(told(**APPENDED), PROJECT, store, SEEN)
+    assert reported.summary["notes"] == notes
+    assert reported.subject == "Sluice bank: Appended"
+    assert reported.summary["endpoint_name"] is None
+    page = page_of(store).text
+    assert line in page
+    assert "serves" not in page
+    for note in notes:
+        assert f"- {note}\n" in reported.message
+        assert note in page
+
+
+def test_rows_of_the_future_are_noted_and_stop_nothing() -> None:
+    store = bucket(**{"reports/run/validation.json": {**VALIDATION, "future_rows": 12}})
+    reported = report_outcome(told(), PROJECT, store, SEEN)
+    assert reported.summary["notes"] == ["12 rows are dated more than a day ahead of the clock."]
+    assert reported.summary["outcome"] == "Deployed"
+    assert "12 rows are dated more than a day ahead of the clock." in page_of(store).text
 
 
 def test_the_messages_text() -> None:

@@ -17,6 +17,7 @@ from sluice.project import Project
 def test_these_are_the_ends_and_their_exit_statuses() -> None:
     assert {str(outcome): outcome.exit_status for outcome in Outcome} == {
         "Deployed": 0,
+        "Appended": 0,
         "GateRejected": 3,
         "RolledBack": 4,
         "Failed": 1,
@@ -24,7 +25,8 @@ def test_these_are_the_ends_and_their_exit_statuses() -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "status"), [("Deployed", 0), ("GateRejected", 3), ("RolledBack", 4), ("Failed", 1)]
+    ("outcome", "status"),
+    [("Deployed", 0), ("Appended", 0), ("GateRejected", 3), ("RolledBack", 4), ("Failed", 1)],
 )
 def test_run_and_upload_end_alike(
     monkeypatch: pytest.MonkeyPatch, outcome: str, status: int, tmp_path: Any
@@ -40,7 +42,9 @@ def test_run_and_upload_end_alike(
 
     file = tmp_path / "rows.csv"
     file.write_text("a,y\n1,yes\n")
-    uploaded = commands.upload(argparse.Namespace(stack=None, file=file, key=None, wait=True, json=True))
+    uploaded = commands.upload(
+        argparse.Namespace(stack=None, file=file, key=None, events=False, wait=True, json=True)
+    )
     ran = commands.run(argparse.Namespace(project=tmp_path, data=file, reports=tmp_path, json=True))
 
     assert (uploaded, ran) == (status, status)

@@ -41,7 +41,12 @@ def test_a_version_is_its_files_hash_and_its_manifest_says_where_it_came_from(tm
     body = bucket.objects[f"datasets/{stored.dataset_version}/data.parquet"]
     digest = hashlib.sha256(body).hexdigest()
     assert stored.dataset_version == digest[:16]
-    assert stored.dataset_uri == f"s3://artifacts/datasets/{digest[:16]}/data.parquet"
+    assert stored.manifest_uri == f"s3://artifacts/datasets/{digest[:16]}/manifest.json"
+    assert stored.parts_uri == f"s3://artifacts/datasets/{digest[:16]}/parts.json"
+    assert json.loads(bucket.objects[f"datasets/{digest[:16]}/parts.json"]) == [
+        {"prefix": "s3://artifacts/datasets/"},
+        f"{digest[:16]}/data.parquet",
+    ]
     manifest = json.loads(bucket.objects[f"datasets/{digest[:16]}/manifest.json"])
     assert (manifest["sha256"], manifest["rows"], manifest["bytes"]) == (digest, 2, len(body))
     assert manifest["source"] == {
@@ -130,7 +135,12 @@ def test_the_data_is_there_before_the_manifest_is(tmp_path: Path) -> None:
     bucket = Bucket()
     stored = store(result_of(tmp_path), PROJECT, PROVENANCE, bucket)
     folder = f"datasets/{stored.dataset_version}"
-    assert bucket.writes[:2] == [f"{folder}/data.parquet", f"{folder}/manifest.json"]
+    assert bucket.writes[:4] == [
+        f"{folder}/data.parquet",
+        f"{folder}/parts.json",
+        f"{folder}/manifest.json",
+        "datasets/current.json",
+    ]
 
 
 def test_a_store_that_dies_before_the_data_leaves_no_manifest(tmp_path: Path) -> None:

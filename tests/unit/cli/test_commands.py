@@ -13,7 +13,7 @@ from cli import stack as stacks
 from cli.local_aws import LocalAws
 from cli.stack import Stack
 
-ENDS = [("Deployed", 0), ("GateRejected", 3), ("RolledBack", 4), ("Failed", 1)]
+ENDS = [("Deployed", 0), ("Appended", 0), ("GateRejected", 3), ("RolledBack", 4), ("Failed", 1)]
 ARN = "arn:aws:states:us-east-1:123456789012:execution:training:bank"
 
 
@@ -25,7 +25,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(stacks, "current", lambda _name: stack)
     monkeypatch.setattr(stacks, "deploy", lambda _project, _local: stack)
     monkeypatch.setattr(LocalAws, "stop", lambda _self: None)
-    monkeypatch.setattr(executions, "upload", lambda _stack, _file, _key=None: upload)
+    monkeypatch.setattr(executions, "upload", lambda _stack, _file, *_: upload)
     monkeypatch.setattr(executions, "execution_arn", lambda _stack, _upload: ARN)
     monkeypatch.setattr(commands, "_predict_held_out", lambda _stack, _summary: [{"prediction": "yes"}])
     monkeypatch.setenv("SLUICE_STATE", str(tmp_path / "state"))
@@ -87,5 +87,68 @@ def test_help_lists_the_statuses(command: str, capsys: pytest.CaptureFixture[str
         main.main([command, "--help"])
 
     told = " ".join(capsys.readouterr().out.split())
-    for text in ("0 Deployed", "3 GateRejected", "4 RolledBack", "1 Failed"):
+    for text in ("0 Deployed", "0 Appended", "3 GateRejected", "4 RolledBack", "1 Failed"):
         assert text in told
+
+
+class Client:
+    """An S3 that takes what is put."""
+
+    def __init__(self) -> None:
+        self.put: list[str] = []
+
+    def put_object(self, *, Bucket: str, Key: str, Body: Any) -> dict[str, str]:  # noqa: N803
+        assert (Bucket, Body.read()) == ("uploads", b"id,at\n1,2026-01-01\n")
+        self.put.append(Key)
+        return {"VersionId": "1"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key", "machine"),
+    [
+        ([], "incoming/training/today.csv", "training"),
+        (["--events"], "incoming/events/today.csv", "events"),
+        (["--key", "incoming/events/2026/a.csv"], "incoming/events/2026/a.csv", "events"),
+        (["--key", "incoming/training/a.csv"], "incoming/training/a.csv", "training"),
+    ],
+)
+def test_events_go_to_a_place_and_a_machine_of_their_own(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    key: str,
+    machine: str,
+) -> None:
+    s3 = Client()
+    arns = {
+        f"{name}Arn": f"arn:aws:states:x:1:stateMachine:{name.lower()}" for name in ("Training", "Events")
+    }
+    monkeypatch.setattr(stacks, "current", lambda _name: Stack({"UploadsBucketName": "uploads", **arns}, {}))
+    monkeypatch.setattr(Stack, "client", lambda _self, _service: s3)
+    file = tmp_path / "today.csv"
+    file.write_text("id,at\n1,2026-01-01\n")
+
+    assert main.main(["upload", str(file), *arguments]) == 0
+
+    assert s3.put == [key]
+    assert f"arn:aws:states:x:1:execution:{machine}:" in capsys.readouterr().err
+
+
+def test_a_key_and_events_are_two_ways_to_say_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main.main(["upload", "a.csv", "--events", "--key", "incoming/training/a.csv"])
+    assert ended.value.code == 2
+    assert "not allowed with argument" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("project")
+def test_what_is_worth_knowing_of_the_data_is_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    note = "3 of its rows have the key and time of rows that were there, and take their place."
+    monkeypatch.setattr(
+        executions, "follow", lambda _stack, _arn: {"outcome": "Appended", "notes": [note], "reasons": []}
+    )
+    main.main(["upload", "bank.csv", "--wait"])
+    assert f"  - {note}" in capsys.readouterr().err.splitlines()

@@ -88,7 +88,14 @@ def test_a_refused_file_leaves_its_report_and_quarantine_and_no_dataset(
 
 
 @pytest.mark.parametrize(
-    "given", [{"bucket": None, "key": None}, {"bucket": "uploads"}, {"bucket": "uploads", "key": 3}]
+    "given",
+    [
+        {"bucket": "uploads"},
+        {"key": KEY},
+        {"bucket": "uploads", "key": 3},
+        {"bucket": "uploads", "key": KEY, "dataset": "current"},
+        {"dataset": 3},
+    ],
 )
 @pytest.mark.usefixtures("bucket")
 def test_an_execution_started_without_an_object_is_told_what_to_give(given: dict[str, Any]) -> None:

@@ -72,12 +72,28 @@ def calls(tmp_path: Path) -> dict[str, Any]:
         "write": lambda: artifacts.write("reports/a", b"x", "text/plain"),
         "create": lambda: artifacts.create("reports/a", b"x", "text/plain"),
         "upload": lambda: artifacts.upload(file, "reports/a"),
-        "open": lambda: Upload("artifacts", "incoming/training/reports/a.csv", "v").open(),
+        "read tagged": lambda: artifacts.read_tagged("reports/a"),
+        "replace": lambda: artifacts.replace("reports/a", b"x", "text/plain", "tag"),
+        "open": lambda: artifacts.open("reports/a"),
+        "read a range": lambda: artifacts.read_range("reports/a", 0, 1),
+        "open an upload": lambda: Upload("artifacts", "incoming/training/reports/a.csv", "v").open(),
         "open the newest": lambda: Upload("artifacts", "incoming/training/reports/a.csv", None).open(),
     }
 
 
-CALLS = ["exists", "read", "write", "create", "upload", "open", "open the newest"]
+CALLS = [
+    "exists",
+    "read",
+    "write",
+    "create",
+    "upload",
+    "read tagged",
+    "replace",
+    "open",
+    "read a range",
+    "open an upload",
+    "open the newest",
+]
 
 
 @pytest.mark.parametrize("call", CALLS)
