@@ -150,9 +150,7 @@ def connecting(endpoint: Endpoint) -> Connect:
 
     async def connect() -> Connection:
         loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(
-            Connection, endpoint.host, endpoint.port, ssl=context, happy_eyeballs_delay=None
-        )
+        _, connection = await loop.create_connection(Connection, endpoint.host, endpoint.port, ssl=context)
         return connection
 
     return connect

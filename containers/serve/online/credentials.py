@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from containers.serve.online.connection import Broken, Endpoint, Pool, connecting
@@ -132,7 +132,9 @@ class Container:
             ) from error
 
 
-def _read(document: Mapping[str, str]) -> Credentials:
+def _read(document: Any) -> Credentials:
+    if not isinstance(document, dict):
+        raise ValueError("it answered no object")
     expires = document.get("Expiration")
     return Credentials(
         key=document["AccessKeyId"],
