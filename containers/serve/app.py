@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 import orjson
@@ -17,10 +17,14 @@ from containers.predictions import Predictions, joined
 from containers.serve.decoding import DECODERS, decode, looks_like
 from containers.serve.encoding import DEFAULT, ENCODERS, choose, encode
 from containers.serve.metrics import Counters, prometheus
+from containers.serve.online.failures import FeatureStoreUnavailable
 from containers.serve.scorer import Scorer
 from containers.serve.settings import Settings
 from sluice.contract import Columns
 from sluice.errors import RequestError, SluiceError
+
+if TYPE_CHECKING:
+    from containers.serve.online.by_id import ById, Wanted
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -35,6 +39,12 @@ _BLOCK_ROWS = 8192
 """Rows that a thread scores before it looks whether anybody still waits for them."""
 _MOST_REMEMBERED = 256
 _CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
+
+_FEW_ENTITIES_BYTES = 16 * 1024
+"""Of a body that asks by id; its rows are read in a millisecond."""
+_PARQUET = "application/x-parquet"
+
+_T = TypeVar("_T")
 
 logger = logging.getLogger(__name__)
 
@@ -67,13 +77,15 @@ class _Work:
 
     Attributes:
         is_quick: the scorer was not asked yet for an answer from the bytes.
+        may_ask: it was not looked at yet whether the body asks by id.
     """
 
-    def __init__(self, body: bytes, media_type: str, accepted: str, *, is_quick: bool) -> None:
+    def __init__(self, body: bytes, media_type: str, accepted: str, *, is_quick: bool, may_ask: bool) -> None:
         self.body = body
         self.media_type = media_type
         self.accepted = accepted
         self.is_quick = is_quick
+        self.may_ask = may_ask
         self.is_wanted = True
 
     def go_on(self) -> None:
@@ -87,11 +99,18 @@ class Application:
 
     What the scorer can answer from the bytes alone is answered on the event loop. The rest is decoded and scored in a
     thread, one request at a time, so that /ping answers meanwhile; when more of them wait than the queue holds, the
-    next one is told to come back.
+    next one is told to come back. What entities are asked for by id is read on the event loop, before it is scored.
+
+    Args:
+        by_id: answers for entities; None where the model has no feature plan.
     """
 
-    def __init__(self, scorer: Scorer, settings: Settings, counters: Counters) -> None:
+    def __init__(
+        self, scorer: Scorer, settings: Settings, counters: Counters, by_id: ById | None = None
+    ) -> None:
         self._scorer = scorer
+        self._by_id = by_id
+        self._quick = scorer.answer if by_id is None or not by_id.may_look_like_rows else self._quick_but_ids
         self._settings = settings
         self._counters = counters
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="scoring")
@@ -135,12 +154,11 @@ class Application:
             found = None
             at_once = len(body) <= self._few_rows_bytes or self._holds_few_rows(body, media_type)
             if at_once:
-                found = self._scorer.answer(body, media_type, accepted)
-            if found is None:
-                work = _Work(body, media_type, accepted, is_quick=not at_once)
-                answer = await self._answer_in_thread(work, started)
-            else:
+                found = self._quick(body, media_type, accepted)
+            if found is not None:
                 answer, quick = Answer(200, found, accepted), True
+            else:
+                answer = await self._answer_slowly(body, media_type, accepted, started, at_once=at_once)
         except _Refusal as refusal:
             answer = refusal.answer
         except _Disconnected:
@@ -237,7 +255,53 @@ class Application:
         # The rest of the body was not read: the connection cannot be used again.
         return _Refusal(413, "RequestTooLarge", message, connection="close")
 
-    async def _answer_in_thread(self, work: _Work, started: float) -> Answer:
+    def _quick_but_ids(self, body: bytes, media_type: str, accepted: str) -> bytes | None:
+        """Answer like the scorer; but a header of join keys may look like a row of texts, and is none."""
+        if media_type == "text/csv" and self._by_id is not None and self._by_id.ask(body, media_type):
+            return None
+        return self._scorer.answer(body, media_type, accepted)
+
+    async def _answer_slowly(
+        self, body: bytes, media_type: str, accepted: str, started: float, *, at_once: bool
+    ) -> Answer:
+        """Answer what the scorer does not answer from the bytes alone."""
+        by_id = self._by_id
+        # A Parquet file is for the thread, however small: that is where its reader is imported.
+        looks_here = at_once and len(body) <= _FEW_ENTITIES_BYTES and media_type != _PARQUET
+        if looks_here and by_id is not None and by_id.ask(body, media_type):
+            try:
+                wanted = by_id.read(body, media_type)
+            except RequestError as error:
+                raise _Refusal(400, error.name, str(error)) from error
+            return await self._answer_by_id(by_id, wanted, accepted, started)
+        may_ask = by_id is not None and not looks_here
+        work = _Work(body, media_type, accepted, is_quick=not at_once, may_ask=may_ask)
+        found = await self._in_the_thread(lambda: self._answer_for(work), work, started)
+        if isinstance(found, Answer):
+            return found
+        assert by_id is not None
+        return await self._answer_by_id(by_id, found, accepted, started)
+
+    async def _answer_by_id(self, by_id: ById, wanted: Wanted, accepted: str, started: float) -> Answer:
+        left = self._settings.seconds - (time.perf_counter() - started)
+        try:
+            found = await by_id.find(wanted, left)
+            if by_id.is_quick(wanted):
+                told = by_id.answer(wanted, found, accepted)
+            else:
+                work = _Work(b"", "", accepted, is_quick=False, may_ask=False)
+                told = await self._in_the_thread(lambda: by_id.answer(wanted, found, accepted), work, started)
+        except SluiceError as error:
+            if isinstance(error, FeatureStoreUnavailable):
+                self._counters.store_failure()
+                raise _Refusal(503, error.name, str(error), **{"retry-after": "1"}) from error
+            logger.error("prediction failed: %s", error)
+            raise _Refusal(500, error.name, str(error)) from error
+        self._counters.entities(*told.counts)
+        is_refusal = told.status != 200
+        return Answer(told.status, told.body, DEFAULT if is_refusal else accepted, told.headers)
+
+    async def _in_the_thread(self, do: Callable[[], _T], work: _Work, started: float) -> _T:
         if self._in_thread > self._settings.queue:
             raise _Refusal(
                 503,
@@ -247,7 +311,7 @@ class Application:
             )
         loop = asyncio.get_running_loop()
         self._in_thread += 1
-        job = loop.run_in_executor(self._worker, self._answer_for, work)
+        job = loop.run_in_executor(self._worker, do)
         # Counted until the thread is done with it, which may be later than anybody waits for.
         job.add_done_callback(self._leave_thread)
         left = self._settings.seconds - (time.perf_counter() - started)
@@ -262,22 +326,25 @@ class Application:
                 **{"retry-after": "1"},
             ) from None
 
-    def _leave_thread(self, job: asyncio.Future[Answer]) -> None:
+    def _leave_thread(self, job: asyncio.Future[Any]) -> None:
         self._in_thread -= 1
         if not job.cancelled():
             job.exception()  # looked at, also where nobody waited for it any more
 
-    def _answer_for(self, work: _Work) -> Answer:
-        contract = self._scorer.contract
+    def _answer_for(self, work: _Work) -> Answer | Wanted:
+        contract, by_id = self._scorer.contract, self._by_id
         work.go_on()
         if work.is_quick:
-            found = self._scorer.answer(work.body, work.media_type, work.accepted)
+            found = self._quick(work.body, work.media_type, work.accepted)
             if found is not None:
                 return Answer(200, found, work.accepted)
         try:
+            if work.may_ask and by_id is not None and by_id.ask(work.body, work.media_type):
+                return by_id.read(work.body, work.media_type)
             predictions = self._predict(decode(work.body, work.media_type, contract), work)
         except RequestError as error:
-            raise _Refusal(400, error.name, str(error)) from error
+            hint = by_id.why_not(work.media_type) if by_id is not None else ""
+            raise _Refusal(400, error.name, f"{error}{hint}") from error
         except SluiceError as error:
             logger.error("prediction failed: %s", error)
             raise _Refusal(500, error.name, str(error)) from error

@@ -58,7 +58,7 @@ def record_heads(contract: ModelContract) -> list[bytes]:
     return [b'{"label":%s,"probability":' % orjson.dumps(label) for label in target.classes]
 
 
-def _records(predictions: Predictions, contract: ModelContract) -> list[bytes]:
+def records(predictions: Predictions, contract: ModelContract) -> list[bytes]:
     """Give each prediction as a JSON object, without its closing brace."""
     heads = record_heads(contract)
     if not heads:
@@ -99,11 +99,11 @@ def _rows(values: np.ndarray[Any, np.dtype[np.float64]]) -> list[bytes]:
 
 
 def _to_json(predictions: Predictions, contract: ModelContract) -> bytes:
-    return b'{"predictions":[%s}]}' % b"},".join(_records(predictions, contract))
+    return b'{"predictions":[%s}]}' % b"},".join(records(predictions, contract))
 
 
 def _to_json_lines(predictions: Predictions, contract: ModelContract) -> bytes:
-    return b"}\n".join(_records(predictions, contract)) + b"}\n"
+    return b"}\n".join(records(predictions, contract)) + b"}\n"
 
 
 def _to_csv(predictions: Predictions, contract: ModelContract) -> bytes:

@@ -13,6 +13,7 @@ from sluice.contract import listed, repeated
 from sluice.errors import RequestError
 
 _BLANKS = re.compile(r"[ \t\n\r]*+")
+_OPENING = re.compile(rb"[ \t\n\r]*+(?:\[[ \t\n\r]*+)?+\{")
 _ENVELOPES = 3
 """Objects and lists within one another, of which the innermost may hold the rows: {"…": {"data": [row, …]}}."""
 _CUT_NUMBER = 2
@@ -40,6 +41,21 @@ def read_json(body: bytes, where: str, columns: int, piece: int = MOST_ROW_CHARA
         raise RequestError(f"{where} is not valid JSON: it is nested too deeply") from None
     except ValueError as error:  # no UTF-8, no JSON, a whole number of thousands of digits
         raise RequestError(f"{where} is not valid JSON: {error}") from error
+
+
+def first_names(body: bytes, piece: int = MOST_ROW_CHARACTERS) -> list[str]:
+    """Give the keys of the object that a text begins with, or the list that it begins with; none where it is neither.
+
+    Of the text no more is read than that object; one that is no JSON, or longer than `piece` bytes, has no keys.
+    """
+    opening = _OPENING.match(body)
+    if opening is None:
+        return []
+    try:
+        found, _ = _scan(body[opening.end() - 1 : opening.end() + piece].decode(errors="replace"), 0)
+    except (StopIteration, ValueError, RecursionError, _Twice):
+        return []
+    return list(found)
 
 
 class _Twice(Exception):

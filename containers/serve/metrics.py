@@ -10,12 +10,30 @@ from collections.abc import Mapping, Sequence
 
 # Seconds; the upper bounds of the latency histogram. From what a compiled row takes to what SageMaker allows.
 BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 60.0)
-STATUSES = (200, 400, 404, 405, 406, 408, 413, 415, 500, 503)
+STATUSES = (200, 400, 404, 405, 406, 408, 409, 413, 415, 500, 503)
 # What the protocol does to a connection without an invocation: its refusals by status, and ends without a word.
 REFUSALS = ("400", "408", "431", "503", "dropped")
+# What became of the entities that were asked for by id: their features were found, or what of them is missing.
+ENTITIES = ("found", "unknown", "stale", "incomplete")
+# What reading for them took.
+_READS = ("store_reads", "store_keys", "store_retries", "store_failures")
+_READS_HELP = (
+    "BatchGetItem requests to the online store.",
+    "Keys in them.",
+    "Those that had to be followed by another: throttled, broken, or with keys left over.",
+    "Invocations that were refused because the online store was not read.",
+)
 _QUICK = "quick"
+_ENTITIES = tuple(f"entities_{what}" for what in ENTITIES)
 _REFUSALS = tuple(f"refusal_{what}" for what in REFUSALS)
-_NAMES = (*(f"status_{status}" for status in STATUSES), *_REFUSALS, _QUICK, "microseconds")
+_NAMES = (
+    *(f"status_{status}" for status in STATUSES),
+    *_REFUSALS,
+    *_ENTITIES,
+    *_READS,
+    _QUICK,
+    "microseconds",
+)
 _WIDTH = len(_NAMES) + len(BUCKETS) + 1
 _PLACE = {name: position for position, name in enumerate(_NAMES)}
 _STATUS_PLACE = {status: _PLACE[f"status_{status}"] for status in STATUSES}
@@ -56,6 +74,24 @@ class Counters:
         if quick:
             row[_PLACE[_QUICK]] += 1
 
+    def entities(self, *counts: int) -> None:
+        """Count the entities of a request, as many of each of ENTITIES."""
+        for name, count in zip(_ENTITIES, counts, strict=True):
+            self._row[_PLACE[name]] += count
+
+    def read(self, keys: int) -> None:
+        """Count a BatchGetItem of so many keys."""
+        self._row[_PLACE["store_reads"]] += 1
+        self._row[_PLACE["store_keys"]] += keys
+
+    def again(self) -> None:
+        """Count one that did not give all that it was asked for, and is followed by another."""
+        self._row[_PLACE["store_retries"]] += 1
+
+    def store_failure(self) -> None:
+        """Count a request that the online store was not read for."""
+        self._row[_PLACE["store_failures"]] += 1
+
     def refusal(self, what: str) -> None:
         """Count what became of a connection, one of REFUSALS."""
         self._row[_PLACE[f"refusal_{what}"]] += 1
@@ -79,6 +115,21 @@ def prometheus(sums: Sequence[int]) -> bytes:
         "# HELP sluice_quick_invocations_total Invocations that the compiled path answered from their bytes.",
         "# TYPE sluice_quick_invocations_total counter",
         f"sluice_quick_invocations_total {sums[_PLACE[_QUICK]]}",
+        "# HELP sluice_entities_total Entities asked for by id, by what the online store had of their features.",
+        "# TYPE sluice_entities_total counter",
+        *(
+            f'sluice_entities_total{{features="{what}"}} {sums[_PLACE[name]]}'
+            for what, name in zip(ENTITIES, _ENTITIES, strict=True)
+        ),
+        *(
+            line
+            for name, what in zip(_READS, _READS_HELP, strict=True)
+            for line in (
+                f"# HELP sluice_{name}_total {what}",
+                f"# TYPE sluice_{name}_total counter",
+                f"sluice_{name}_total {sums[_PLACE[name]]}",
+            )
+        ),
         "# HELP sluice_invocation_seconds Time from an invocation's head to its answer.",
         "# TYPE sluice_invocation_seconds histogram",
     ]
@@ -129,6 +180,17 @@ def embedded_metrics(
         "Overloaded": change[_STATUS_PLACE[503]],
         "RefusedConnections": refused,
     }
+    entities = sum(change[_PLACE[name]] for name in _ENTITIES)
+    if entities or change[_PLACE["store_failures"]]:
+        values |= {
+            "Entities": entities,
+            "UnknownEntities": change[_PLACE["entities_unknown"]],
+            "StaleEntities": change[_PLACE["entities_stale"]],
+            "IncompleteEntities": change[_PLACE["entities_incomplete"]],
+            "StoreReads": change[_PLACE["store_reads"]],
+            "StoreRetries": change[_PLACE["store_retries"]],
+            "StoreFailures": change[_PLACE["store_failures"]],
+        }
     if requests:
         values["MeanLatency"] = round(change[_PLACE["microseconds"]] / requests, 1)
     units = {"MeanLatency": "Microseconds"}

@@ -53,6 +53,19 @@ def from_parquet(body: bytes, contract: ModelContract) -> Columns:
     return contract.columns_from_arrays(values)
 
 
+def names_of(body: bytes) -> list[str]:
+    """Give the columns' names; none where it is no Parquet file that can be read."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(pa.BufferReader(body), thrift_container_size_limit=_MOST_IN_METADATA)
+        names: list[str] = file.schema_arrow.names
+    except Exception:  # Arrow's own, and Python's; who reads the file says what is wrong with it
+        return []
+    return names
+
+
 def _checked_names(file: Any, contract: ModelContract) -> dict[str, str]:
     """Give the feature of each column; refuse by what the file says of itself, before anything of it is read."""
     metadata, names = file.metadata, file.schema_arrow.names

@@ -12,12 +12,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from containers.serve.json_logs import json_logs
-from containers.serve.metrics import Totals, embedded_metrics
+from containers.serve.metrics import Counters, Totals, embedded_metrics
 from containers.serve.settings import Settings
 from containers.serve.workers import CANNOT_SERVE, Workers
 
 if TYPE_CHECKING:
     import uvicorn
+
+    from containers.serve.online.by_id import ById
+    from containers.serve.scorer import Scorer
 
 logger = logging.getLogger(__name__)
 
@@ -60,13 +63,14 @@ def _work(settings: Settings, listener: socket.socket, totals: Totals, worker: i
     from containers.serve.protocol import Protocol
     from containers.serve.scorer import load_scorer
 
+    counters = totals.counters(worker)
     try:
         scorer = load_scorer(settings.model)
+        by_id = _by_id(settings, scorer, counters)
     except Exception as error:
         logger.exception("the model cannot be served: %s", error)
         return CANNOT_SERVE
-    counters = totals.counters(worker)
-    application = Application(scorer, settings, counters)
+    application = Application(scorer, settings, counters, by_id)
     logger.info(
         "worker %d: model loaded in %.2f s, serving on %s:%d",
         *(worker, time.perf_counter() - started, *listener.getsockname()),
@@ -102,6 +106,15 @@ def _work(settings: Settings, listener: socket.socket, totals: Totals, worker: i
         application.close()
         logger.info("worker %d stopped", worker)
     return 0
+
+
+def _by_id(settings: Settings, scorer: Scorer, counters: Counters) -> ById | None:
+    if not (settings.model / "features.json").exists():
+        return None
+    # Only here: a model without a feature plan is served without what reads an online store.
+    from containers.serve.online.by_id import load_by_id
+
+    return load_by_id(settings.model, scorer, settings.online, counters)
 
 
 def _room_for(connections: int) -> int:

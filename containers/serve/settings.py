@@ -6,9 +6,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from containers.paths import MlPaths
 from sluice.errors import SluiceError
+
+if TYPE_CHECKING:
+    from containers.serve.online.settings import OnlineSettings
 
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
 MAX_BODY_BYTES = 6 * 1024 * 1024
@@ -30,6 +34,7 @@ class Settings:
         connections: a worker holds so many at once; for one more, one whose client keeps it waiting is dropped.
         seconds: an invocation may take so long, the reading of its body included; SageMaker gives up after 60.
         grace_seconds: requests in flight get so long after SIGTERM; SageMaker kills 30 s after it.
+        online: where features are read from for predictions by id; None where SLUICE_ONLINE_STORE names no store.
     """
 
     model: Path
@@ -41,13 +46,14 @@ class Settings:
     seconds: float = 55.0
     grace_seconds: int = 25
     max_body_bytes: int = MAX_BODY_BYTES
+    online: OnlineSettings | None = None
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Settings:
         """Read the environment.
 
         Raises:
-            SettingError: a number is none, or out of range.
+            SettingError: a number is none, or out of range; or what is said of the online store cannot be used.
         """
         return cls(
             model=MlPaths.of(environment).model,
@@ -57,7 +63,22 @@ class Settings:
             queue=_number(environment, "SLUICE_SERVE_QUEUE", 64, 0, 100_000),
             connections=_number(environment, "SLUICE_SERVE_CONNECTIONS", 1000, 1, 100_000),
             seconds=_number(environment, "SAGEMAKER_MODEL_SERVER_TIMEOUT", 55, 1, 3_600),
+            online=_online(environment),
         )
+
+
+def _online(environment: Mapping[str, str]) -> OnlineSettings | None:
+    if not environment.get("SLUICE_ONLINE_STORE"):
+        return None
+    # Only here: most endpoints read nothing.
+    from containers.serve.online.settings import OnlineSettings
+
+    try:
+        return OnlineSettings.of(environment)
+    except ValueError as error:
+        raise SettingError(
+            "the online store cannot be read", where="the environment", why=str(error)
+        ) from error
 
 
 def _cores() -> int:
