@@ -26,6 +26,7 @@ EXTENSIONS = [
     "local.eventbridge",
     "local.cloudwatch",
     "local.iam",
+    "local.dynamodb",
     "local.sagemaker",
 ]
 
@@ -112,9 +113,10 @@ def _bind(port: int) -> Any:
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
+    from local.dynamodb import Front
     from local.http_server import RequestHandler
 
-    app = DomainDispatcherApplication(create_backend_app)
+    app = Front(DomainDispatcherApplication(create_backend_app))
     return make_server("127.0.0.1", port, app, threaded=True, request_handler=RequestHandler)
 
 
