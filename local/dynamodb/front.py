@@ -62,15 +62,19 @@ class Front:
 def _answer(operation: Operation, environ: Environ, body: bytes) -> tuple[str, bytes]:
     """Status and body of the answer. Raises PassOn where it is for moto to give."""
     try:
-        request = json.loads(body)
-    except ValueError:
-        raise PassOn from None
-    if not isinstance(request, dict):
-        raise PassOn
-    try:
-        return "200 OK", values.encode(operation(_backend(environ), request))
+        return "200 OK", values.encode(operation(_backend(environ), _request(body)))
     except Refused as refused:
         return "400 Bad Request", values.encode(refused.body())
+
+
+def _request(body: bytes) -> dict[str, Any]:
+    try:
+        request = json.loads(body)
+    except ValueError as error:
+        raise Refused("SerializationException", f"The request is no JSON: {error}") from error
+    if not isinstance(request, dict):
+        raise Refused("SerializationException", "The request is no JSON object")
+    return request
 
 
 def _is_plain(environ: Environ) -> bool:

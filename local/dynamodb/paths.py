@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
@@ -103,8 +104,10 @@ def projection_of(request: Mapping[str, Any]) -> Projection | None:
     written = _parse_projection(expression)
     known = Names(names)
     tree: Tree = {}
-    for path in written:
-        _plant(tree, known.resolve(path, "ProjectionExpression"))
+    resolved = [known.resolve(path, "ProjectionExpression") for path in written]
+    for number, path in enumerate(resolved):
+        if not _plant(tree, path):
+            raise _clash(resolved[:number], path)
     if not known.all_used():
         raise PassOn
     return Projection(tree)
@@ -125,28 +128,44 @@ def _reserved() -> frozenset[str]:
     return frozenset(ReservedKeywords.get_reserved_keywords())
 
 
-def _plant(tree: Tree, path: Path) -> None:
+def _plant(tree: Tree, path: Path) -> bool:
+    """Add a path to a tree; False where it clashes with one that is there."""
     at = tree
-    for depth, step in enumerate(path):
-        is_last = depth == len(path) - 1
-        if step in at and (is_last or at[step] is None):
-            raise _overlap(path[: depth + 1], path)
-        if at and isinstance(next(iter(at)), str) != isinstance(step, str):
-            raise _overlap((*path[:depth], next(iter(at))), path, "conflict")
-        if is_last:
-            at[step] = None
+    for step in path[:-1]:
+        if (step in at and at[step] is None) or not _suits(at, step):
+            return False
+        at = at.setdefault(step, {})
+    if path[-1] in at or not _suits(at, path[-1]):
+        return False
+    at[path[-1]] = None
+    return True
+
+
+def _suits(at: Tree, step: str | int) -> bool:
+    """Whether a step is a name among names, or an index among indexes."""
+    return not at or type(next(iter(at))) is type(step)
+
+
+def _clash(planted: list[Path], path: Path) -> Exception:
+    for other in planted:
+        shared = list(itertools.takewhile(lambda pair: pair[0] == pair[1], zip(other, path, strict=False)))
+        beyond = (other[len(shared) :], path[len(shared) :])
+        if not all(beyond):
+            how = "overlap"
+        elif type(beyond[0][0]) is not type(beyond[1][0]):
+            how = "conflict"
         else:
-            at = at.setdefault(step, {})
+            continue
+        return invalid(
+            f"1 validation error detected: Invalid ProjectionExpression: Two document paths {how} with each "
+            "other; must remove or rewrite one of these paths; "
+            f"path one: [{_shown(other)}], path two: [{_shown(path)}]"
+        )
+    raise AssertionError(f"{path} clashes with none of {planted}")
 
 
-def _overlap(one: Path, two: Path, how: str = "overlap") -> Exception:
-    shown = [
-        ", ".join(f"[{step}]" if isinstance(step, int) else step for step in path) for path in (one, two)
-    ]
-    return invalid(
-        f"1 validation error detected: Invalid ProjectionExpression: Two document paths {how} with each other; "
-        f"must remove or rewrite one of these paths; path one: [{shown[0]}], path two: [{shown[1]}]"
-    )
+def _shown(path: Path) -> str:
+    return ", ".join(f"[{step}]" if isinstance(step, int) else step for step in path)
 
 
 def _kept(content: Mapping[str, Any], tree: Tree) -> Iterator[tuple[str, Any]]:

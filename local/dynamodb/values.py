@@ -18,7 +18,7 @@ from local.dynamodb.errors import PassOn, invalid
 MAX_DEPTH = 32
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
 _MAX_DIGITS = 38
-_EXPONENTS = range(-130, 126)
+_LARGEST, _SMALLEST = 125, -130
 _SETS = {"SS": "string", "NS": "number", "BS": "binary"}
 
 
@@ -165,8 +165,11 @@ def _check_number(content: Any) -> None:
     if not _NUMBER.fullmatch(content):
         raise PassOn
     number = Decimal(content)
-    if number and number.adjusted() not in _EXPONENTS:
-        raise PassOn
+    if number and not _SMALLEST <= number.adjusted() <= _LARGEST:
+        flow, size = ("over", "larger") if number.adjusted() > _LARGEST else ("under", "smaller")
+        raise invalid(
+            f"Number {flow}flow. Attempting to store a number with magnitude {size} than supported range"
+        )
     if len("".join(map(str, number.as_tuple().digits)).strip("0")) > _MAX_DIGITS:
         raise invalid("Attempting to store more than 38 significant digits in a Number")
 

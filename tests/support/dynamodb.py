@@ -60,13 +60,18 @@ class Dynamo:
         self.passed_on = 0
         self._front = Front(self._behind)
 
-    def call(self, operation: str, _headers: Mapping[str, str] | None = None, **request: Any) -> Answer:
-        return self.send(operation, json.dumps(request).encode(), _headers)
+    def call(self, operation: str, **request: Any) -> Answer:
+        return self.send(operation, json.dumps(request).encode())
 
     def send(self, operation: str, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
         environ = {
-            **{"REQUEST_METHOD": "POST", "PATH_INFO": "/", "QUERY_STRING": "", "wsgi.url_scheme": "http"},
-            **{"HTTP_HOST": "127.0.0.1", "SERVER_NAME": "127.0.0.1", "SERVER_PORT": "80"},
+            "REQUEST_METHOD": "POST",
+            "PATH_INFO": "/",
+            "QUERY_STRING": "",
+            "wsgi.url_scheme": "http",
+            "HTTP_HOST": "127.0.0.1",
+            "SERVER_NAME": "127.0.0.1",
+            "SERVER_PORT": "80",
             "CONTENT_LENGTH": str(len(body)),
             "CONTENT_TYPE": "application/x-amz-json-1.0",
             "HTTP_X_AMZ_TARGET": f"DynamoDB_20120810.{operation}",
