@@ -4,8 +4,8 @@
 
 An item is a feature row as Feast stores it: a key, a time, and a map of 20 binary values, written to a table on
 demand. One client with one connection sends ready-made requests and reads the answers, without signing and without
-boto3: what is measured is the server, and the client's part with the HTTP before both is stated
-(`client_and_http_us`, of a server that answers at once). Moto alone is moto as released, behind the same HTTP. The two take turns, round by
+boto3: what is measured is the server; the client's part and the HTTP before both are stated (`client_and_http_us`, of
+a server that answers at once). Moto alone is moto as released, behind the same HTTP. The two take turns, round by
 round, and a figure is the best round's, as the machine may be busy with other things: `load` says how busy it was.
 Bars: BatchGetItem of 100 keys 10 times as fast as moto; 3,000 GetItem a second.
 """

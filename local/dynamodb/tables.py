@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import operator
 import threading
 from collections import defaultdict
 from collections.abc import Callable
@@ -42,6 +43,7 @@ def install() -> None:
     DynamoDBBackend.scan = _reading(DynamoDBBackend.scan)
     Table.all_items = _all_items
     Table.query = _querying_a_partition(Table.query)
+    Table.scan = _scanning_on(Table.scan)
     DynamoType.size = sizes.value_size
     Item.size = sizes.size_of
     LimitedSizeDict.__setitem__ = _set_attribute
@@ -105,15 +107,48 @@ def _throttled() -> Exception:
 
 
 def _all_items(self: Any) -> list[Any]:
-    """Moto's, which sorts with a comparison of its own for each pair of items."""
+    """Moto's, which sorts with a comparison of its own for each pair of items, and skips those of earlier pages."""
     with LOCK:
         if self.range_key_attr is None:
             items = list(self.items.values())
         else:
             items = [item for partition in self.items.values() for item in partition.values()]
-    if self.range_key_attr is None:
-        return sorted(items, key=lambda item: item.hash_key.cast_value)
-    return sorted(items, key=lambda item: (item.hash_key.cast_value, item.range_key.cast_value))
+    after = getattr(self, "items_after", None)
+    ordered = [(_order(item.hash_key, item.range_key), item) for item in items]
+    if after is not None:
+        ordered = [pair for pair in ordered if pair[0] > after]
+    return [item for _, item in sorted(ordered, key=operator.itemgetter(0))]
+
+
+def _order(hash_key: Any, range_key: Any | None) -> tuple[Any, ...]:
+    return (hash_key.cast_value,) if range_key is None else (hash_key.cast_value, range_key.cast_value)
+
+
+def _scanning_on(scan: Callable[..., Any]) -> Callable[..., Any]:
+    """Moto looks at each item of a scan's earlier pages: give it a table of those that come after them."""
+
+    @functools.wraps(scan)
+    def scan_on(self: Any, filters: Any, limit: Any, start_key: Any, *rest: Any, **more: Any) -> Any:
+        index_name = more.get("index_name", rest[1] if len(rest) > 1 else None)
+        table = self
+        if (
+            start_key is not None
+            and index_name is None
+            and all(start_key.get(name) for name in self.table_key_attrs)
+        ):
+            table = _view(self)
+            start = [DynamoType(start_key[name]) for name in self.table_key_attrs]
+            table.items_after = _order(start[0], start[1] if len(start) > 1 else None)
+        return scan(table, filters, limit, start_key, *rest, **more)
+
+    return scan_on
+
+
+def _view(table: Any) -> Any:
+    """A table that has all that another has, and may have other items."""
+    view = object.__new__(type(table))
+    view.__dict__.update(table.__dict__)
+    return view
 
 
 def _updating_a_copy(update_item: Callable[..., Any]) -> Callable[..., Any]:
@@ -169,8 +204,7 @@ def _querying_a_partition(query: Callable[..., Any]) -> Callable[..., Any]:
     def query_partition(self: Any, hash_key: Any, *args: Any, **kwargs: Any) -> Any:
         if hash_key is None or kwargs.get("index_name") or (len(args) > 6 and args[6]):
             return query(self, hash_key, *args, **kwargs)
-        partition = object.__new__(type(self))
-        partition.__dict__.update(self.__dict__)
+        partition = _view(self)
         with LOCK:
             found = self.items.get(hash_key)
             partition.items = defaultdict(dict)

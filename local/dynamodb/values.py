@@ -127,11 +127,13 @@ def comparable(value: Any) -> Any:
 
 
 def encode(answer: Any) -> bytes:
-    """An answer as JSON; it may hold DynamoTypes."""
+    """An answer as JSON; it may hold DynamoTypes and bytes."""
     return _ENCODER.encode(answer).encode()
 
 
 def _encode(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return _as_text(value)
     kind, content = value.type, value.value
     if kind == "B":
         return {"B": _as_text(content)}
