@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from moto.dynamodb.models.table import Table
 
 from local.context import ACCOUNT_ID
 from local.dynamodb import conditions, errors, paths, tables, throughput
-from tests.support.dynamodb import Dynamo, binary, canonical
+from tests.support.dynamodb import Dynamo, binary, canonical, installed
 
 KEY = {"pk": {"S": "a"}}
 KB = 1024
@@ -579,6 +581,67 @@ def test_a_table_on_demand_is_never_throttled(dynamo: Dynamo, clock: Clock) -> N
     assert dynamo.call("GetItem", TableName="p", Key=KEY).status == 400
     assert dynamo.call("UpdateTable", TableName="p", BillingMode="PAY_PER_REQUEST").status == 200
     assert dynamo.call("GetItem", TableName="p", Key=KEY).status == 200
+
+
+# --- threads
+
+
+@pytest.fixture
+def from_threads() -> Iterator[Callable[[Callable[[Dynamo, int], Any]], list[Any]]]:
+    """Calls a function from eight threads that take turns as often as they can."""
+    interval = sys.getswitchinterval()
+    with installed():
+        dynamo = Dynamo("eu-west-1", fast=True, patches=False)
+        dynamo.create("t")
+        dynamo.create("sorted", range_key="rk:N")
+        sys.setswitchinterval(1e-6)
+        try:
+            with ThreadPoolExecutor(8) as pool:
+                yield lambda work: list(pool.map(lambda number: work(dynamo, number), range(8)))
+        finally:
+            sys.setswitchinterval(interval)
+            dynamodb_backends[ACCOUNT_ID]["eu-west-1"].reset()
+
+
+FromThreads = Callable[[Callable[[Dynamo, int], Any]], list[Any]]
+
+
+def test_of_conditional_puts_of_a_key_exactly_one_wins(from_threads: FromThreads) -> None:
+    def put(dynamo: Dynamo, number: int) -> list[int]:
+        condition = {"ConditionExpression": "attribute_not_exists(pk)"}
+        items = [{"pk": {"S": str(each)}, "by": {"N": str(number)}} for each in range(100)]
+        return [dynamo.call("PutItem", TableName="t", Item=item, **condition).status for item in items]
+
+    statuses = from_threads(put)
+    assert [won.count(200) for won in zip(*statuses, strict=True)] == [1] * 100
+
+
+def test_updates_of_an_item_are_all_counted(from_threads: FromThreads) -> None:
+    def count(dynamo: Dynamo, _number: int) -> None:
+        update = {"UpdateExpression": "ADD n :one", "ExpressionAttributeValues": {":one": {"N": "1"}}}
+        for _ in range(25):
+            assert dynamo.call("UpdateItem", TableName="t", Key=KEY, **update).status == 200
+
+    from_threads(count)
+    (item,) = Dynamo("eu-west-1", fast=False).call("Scan", TableName="t").body["Items"]
+    assert item["n"] == {"N": "200"}
+
+
+def test_tables_are_walked_over_while_they_are_written(from_threads: FromThreads) -> None:
+    def work(dynamo: Dynamo, number: int) -> None:
+        for turn in range(15):
+            items = [{"pk": {"S": f"{number} {turn} {each}"}, "rk": {"N": "1"}} for each in range(25)]
+            puts = [{"PutRequest": {"Item": item}} for item in items]
+            calls: list[tuple[str, dict[str, Any]]] = [
+                ("BatchWriteItem", {"RequestItems": {"sorted": puts}}),
+                ("Scan", {"TableName": "sorted", "Limit": 5}),
+                ("DescribeTable", {"TableName": "sorted"}),
+                ("DeleteItem", {"TableName": "sorted", "Key": items[0]}),
+            ]
+            for operation, request in calls:
+                assert dynamo.call(operation, **request).status == 200
+
+    from_threads(work)
 
 
 # --- requests
