@@ -28,6 +28,7 @@ EXTENSIONS = [
     "local.cloudwatch",
     "local.iam",
     "local.conditional_writes",
+    "local.dynamodb",
     "local.sagemaker",
 ]
 
@@ -118,9 +119,10 @@ def _bind(port: int) -> Any:
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
+    from local.dynamodb import Front
     from local.http_server import RequestHandler
 
-    app = DomainDispatcherApplication(create_backend_app)
+    app = Front(DomainDispatcherApplication(create_backend_app))
     return make_server("127.0.0.1", port, app, threaded=True, request_handler=RequestHandler)
 
 

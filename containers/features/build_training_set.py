@@ -8,7 +8,6 @@ import tempfile
 from pathlib import Path
 
 import pandas as pd
-import pyarrow.parquet as pq
 
 from containers.failure import run_job
 from containers.features.definitions import load, plan_of
@@ -19,16 +18,19 @@ from containers.hooks import unpack_project
 from containers.paths import MlPaths
 from containers.training_set.examples import TrainingSet, made_of, write
 from sluice.arrow import Table
+from sluice.datasets import parts
 from sluice.errors import TrainingSetFailed
 from sluice.features.plan import View
+from sluice.payloads.documents import Manifest
 from sluice.project import Project
 
 
-def build(parts: list[Path], folder: Path, scratch: Path) -> TrainingSet:
+def build(files: list[Path], dataset: Table, folder: Path, scratch: Path) -> TrainingSet:
     """Make the training set of a dataset as the project in `folder` defines it.
 
     Args:
-        parts: the dataset's Parquet files, in the order in which they were accepted.
+        files: those of the dataset's parts, in the order in which they were accepted.
+        dataset: their rows; of two with the same key and time the later one.
         folder: the project's.
         scratch: an empty folder.
 
@@ -37,11 +39,10 @@ def build(parts: list[Path], folder: Path, scratch: Path) -> TrainingSet:
         TrainingSetFailed: build_labels raises or makes no usable labels, or one side of the split is empty.
         OneClassTarget: the target, or one side of the split, holds a single class.
     """
-    dataset: Table = pq.read_table(parts)
-    return made_of(examples_of(parts, dataset, folder, scratch), dataset, Project.load(folder))
+    return made_of(examples_of(files, dataset, folder, scratch), dataset, Project.load(folder))
 
 
-def examples_of(parts: list[Path], dataset: Table, folder: Path, scratch: Path) -> pd.DataFrame:
+def examples_of(files: list[Path], dataset: Table, folder: Path, scratch: Path) -> pd.DataFrame:
     """Give the project's examples, one a row; see `retrieval.examples`."""
     project = Project.load(folder)
     definitions = load(folder)
@@ -51,7 +52,7 @@ def examples_of(parts: list[Path], dataset: Table, folder: Path, scratch: Path) 
         if plan.timestamp is None:
             raise AssertionError("a plan without event times has no aggregations")
         _say(f"view {view.name}: {len(view.features)} features at {moments.num_rows:,} moments")
-        return Engine(parts, view, plan.timestamp, scratch=scratch).at_moments(moments, MOMENT)
+        return Engine(files, view, plan.timestamp, scratch=scratch).at_moments(moments, MOMENT)
 
     _say(f"features of {len(plan.views)} views, from {dataset.num_rows:,} rows")
     return examples(dataset, plan, definitions, project, folder=folder, scratch=scratch, aggregate=aggregate)
@@ -69,7 +70,12 @@ def main() -> int:
             folder = unpack_project(paths.processing_input("code"), Path(scratch) / "code")
             working = Path(scratch) / "work"
             working.mkdir()
-            made = build([paths.processing_input("dataset") / "data.parquet"], folder, working)
+            manifest = Manifest.model_validate_json(
+                (paths.processing_input("manifest") / "manifest.json").read_bytes()
+            )
+            channel = paths.processing_input("dataset")
+            dataset = parts.read(channel, manifest, Project.load(folder))
+            made = build(parts.files(channel, manifest), dataset, folder, working)
         write(made, paths)
         _say(f"{made.train.num_rows:,} rows to train on, {made.held_out.num_rows:,} held out")
 

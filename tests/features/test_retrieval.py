@@ -224,7 +224,7 @@ def flat(tmp_path: Path, table: pa.Table, features: str = PERSON) -> pd.DataFram
     pq.write_table(table, tmp_path / "data.parquet")
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    made = build([tmp_path / "data.parquet"], tmp_path, scratch)
+    made = build([tmp_path / "data.parquet"], table, tmp_path, scratch)
     frame: pd.DataFrame = pa.concat_tables([made.train, made.held_out]).to_pandas()
     return frame
 
