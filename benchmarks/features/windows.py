@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from containers.features.windows import Engine
     from sluice.arrow import Array
+    from sluice.features.windows import Engine
 
 BAR_SECONDS = 60
 BAR_RSS_MB = 4096
@@ -97,7 +97,7 @@ def _measure(what: str, folder: Path, threads: int) -> None:
     # The imports are no part of what is measured.
     import pyarrow.parquet as pq
 
-    import containers.features.windows  # noqa: F401
+    import sluice.features.windows  # noqa: F401
 
     parts = sorted(folder.glob("part-*.parquet"))
     before = resource.getrusage(resource.RUSAGE_SELF)
@@ -125,8 +125,8 @@ def _measure(what: str, folder: Path, threads: int) -> None:
 
 
 def _engine(parts: list[Path], scratch: Path, threads: int) -> Engine:
-    from containers.features.windows import Engine
     from sluice.features.plan import Aggregation, Function, Key, Type, Value, View
+    from sluice.features.windows import Engine
 
     asked: list[tuple[Function, str | None, int | None, Type]] = [
         ("count", None, 7, "integer"),

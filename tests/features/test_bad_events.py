@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from containers.features.windows import Engine
 from sluice.errors import EmptyFile, ProjectError, SchemaMismatch, UnreadableFile
 from sluice.features.plan import Aggregation, Key, Type, Value, View
+from sluice.features.windows import Engine
 
 _TIMES = pa.array([0, 1], pa.timestamp("us"))
 _GOOD: dict[str, Any] = {"customer": ["C1", "C2"], "at": _TIMES, "amount": [1.0, 2.0]}

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from containers.features.exact_sums import ExactColumn, standard_deviations
-from containers.features.slices import Slices
+from sluice.features.exact_sums import ExactColumn, standard_deviations
+from sluice.features.slices import Slices
 from tests.features.brute_force import nearest
 
 _bounds = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), min_size=1, max_size=8)

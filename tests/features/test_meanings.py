@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from containers.features.windows import Engine
 from sluice.features.plan import Aggregation, Function, Key
+from sluice.features.windows import Engine
 from tests.features.histories import view
 
 _KEY = (Key(name="customer", type="string"),)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from containers.features.partitions import partition_numbers, partitioned
+from sluice.features.partitions import partition_numbers, partitioned
 
 _TYPES: dict[str, Any] = {"customer": pa.large_string(), "card": pa.int64(), "row": pa.int64()}
 _SCHEMA: pa.Schema = pa.schema([pa.field(name, kind) for name, kind in _TYPES.items()])

@@ -14,8 +14,8 @@ from containers.features.build_training_set import build
 from containers.features.definitions import load, plan_of
 from containers.features.retrieval import examples
 from containers.features.store import MOMENT
-from containers.features.windows import Engine
 from sluice.errors import TrainingSetFailed
+from sluice.features.windows import Engine
 from sluice.project import Project
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from containers.features.slices import Slices, counts, distinct_counts, extremes
+from sluice.features.slices import Slices, counts, distinct_counts, extremes
 
 _groups = st.lists(st.lists(st.integers(0, 5), max_size=20), min_size=1, max_size=5)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from containers.features.windows import Engine
+from sluice.features.windows import Engine
 from tests.features import brute_force
 from tests.features.histories import (
     TIME,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from containers.features.slices import Slices, running_total
+from sluice.features.slices import Slices, running_total
 
 _DIGIT_BITS = 32
 _DIGIT = (1 << _DIGIT_BITS) - 1

@@ -12,14 +12,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from containers.features import slices
-from containers.features.events import SHOWN
-from containers.features.exact_sums import ExactColumn, ExactSums, standard_deviations
-from containers.features.slices import Slices
-from containers.features.timelines import Timeline, numbered
 from sluice.arrow import Array
 from sluice.arrow import compute as pc
 from sluice.errors import ProjectError
+from sluice.features.events import SHOWN
+from sluice.features.exact_sums import ExactColumn, ExactSums, standard_deviations
 from sluice.features.plan import Aggregation, Type
+from sluice.features.slices import Slices
+from sluice.features.timelines import Timeline, numbered
 
 _MICROSECONDS_A_DAY = 86_400_000_000
 _EXACT = 1 << 53

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from containers.features.slices import Slices
 from sluice.arrow import ChunkedArray
 from sluice.arrow import compute as pc
+from sluice.features.slices import Slices
 
 _EARLIEST, _LATEST = int(np.iinfo(np.int64).min), int(np.iinfo(np.int64).max)
 

@@ -39,14 +39,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from containers.features.aggregates import Windows, aggregated, counted
-from containers.features.events import SHOWN, EventLog, stored, type_of
-from containers.features.partitions import MOST_PARTITIONS, partition_numbers, partitioned
-from containers.features.timelines import Timeline, entity_numbers
 from sluice.arrow import Array, ChunkedArray, Table
 from sluice.arrow import compute as pc
 from sluice.errors import ProjectError, SchemaMismatch
+from sluice.features.aggregates import Windows, aggregated, counted
+from sluice.features.events import SHOWN, EventLog, stored, type_of
+from sluice.features.partitions import MOST_PARTITIONS, partition_numbers, partitioned
 from sluice.features.plan import Aggregation, View
+from sluice.features.timelines import Timeline, entity_numbers
 
 ROWS_AT_ONCE = 1 << 18
 """Events and moments that are worked on at a time, by each thread.
