@@ -10,7 +10,9 @@ from pathlib import Path
 
 from infra import uv
 from infra.build import ROOT, whole_file, whole_folder
+from infra.features import plan_file
 from sluice.errors import SluiceError
+from sluice.features.source import PLAN
 
 PYTHON_VERSION = "3.13"
 # Lambda's python3.13 is Amazon Linux 2023, glibc 2.34.
@@ -46,7 +48,7 @@ class BundleError(SluiceError):
 
 
 def build(project_folder: Path, *, group: str | None, build_dir: Path = ROOT / "build") -> Path:
-    """Return the zip with `sluice/`, `lambdas/`, `project/project.toml` and the wheels of a dependency group, if any.
+    """Return the zip of our code, the project's definition and feature plan, and a group's wheels, if any.
 
     The zip is named for its content, which makes the asset's hash: the same content is the same asset on any
     machine. A second call with nothing changed reads the files and returns; only a changed lock needs a
@@ -80,6 +82,8 @@ def _own_files(project_folder: Path) -> Iterator[tuple[str, Path]]:
             if shipped and path.is_file() and "__pycache__" not in path.parts:
                 yield name.as_posix(), path
     yield "project/project.toml", project_folder / "project.toml"
+    if plan := plan_file(project_folder):
+        yield f"project/{PLAN}", plan
 
 
 def _wheel_files(group: str, cache: Path) -> dict[str, Path]:

@@ -17,6 +17,7 @@ from constructs import Construct
 
 from infra.config import DeployConfig
 from sluice import naming
+from sluice.features.plan import FeaturePlan
 
 
 class DataStack(cdk.Stack):
@@ -26,13 +27,22 @@ class DataStack(cdk.Stack):
     failed training would be told twice to the same people: as an outcome and as an alarm.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, config: DeployConfig, project: str) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        config: DeployConfig,
+        project: str,
+        plan: FeaturePlan | None,
+    ) -> None:
         super().__init__(
             scope,
             construct_id,
             description=f"Sluice: the data of {project}, {config.environment}",
             tags={"sluice:project": project, "sluice:environment": config.environment},
         )
+        self.project = project
         self._keep_data = config.profile.keep_data
         self.uploads = self._bucket("UploadsBucket", keep_old_versions_days=90)
         self.artifacts = self._bucket("ArtifactsBucket", keep_old_versions_days=30)
@@ -45,6 +55,8 @@ class DataStack(cdk.Stack):
             )
         )
         self.releases = self._releases()
+        store = naming.online_store(project, config.environment)
+        self.features = [self._view_table(store, view.name) for view in plan.views] if plan else []
         self.outcomes = self._topic("Outcomes", config.outcome_email)
         self.alarms = self._topic("Alarms", config.alarm_email)
         # `enforce_ssl` brings a topic policy, and that replaces the default one, which lets alarms publish.
@@ -81,13 +93,27 @@ class DataStack(cdk.Stack):
             partition_key=dynamodb.Attribute(name="endpoint_name", type=dynamodb.AttributeType.STRING),
             sort_key=dynamodb.Attribute(name="item", type=dynamodb.AttributeType.STRING),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
-            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
-                point_in_time_recovery_enabled=True
-            )
-            if self._keep_data
-            else None,
+            point_in_time_recovery_specification=self._recovery(),
             removal_policy=self._removal,
         )
+
+    def _view_table(self, store: str, view: str) -> dynamodb.Table:
+        """A view's items under the name that Feast looks for them by. Of a view that is removed the table stays."""
+        return dynamodb.Table(
+            self,
+            f"View{view}",
+            table_name=naming.online_table(store, view),
+            partition_key=dynamodb.Attribute(name="entity_id", type=dynamodb.AttributeType.STRING),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            time_to_live_attribute="expires_at",
+            point_in_time_recovery_specification=self._recovery(),
+            removal_policy=self._removal,
+        )
+
+    def _recovery(self) -> dynamodb.PointInTimeRecoverySpecification | None:
+        if not self._keep_data:
+            return None
+        return dynamodb.PointInTimeRecoverySpecification(point_in_time_recovery_enabled=True)
 
     def _bucket(self, construct_id: str, *, keep_old_versions_days: int) -> s3.Bucket:
         return s3.Bucket(

@@ -22,7 +22,13 @@ class PlanError(SluiceError):
 
 
 def feature_plan(project_folder: Path, build_dir: Path = ROOT / "build") -> FeaturePlan | None:
-    """Compile the definitions of features.py; None where it declares none in Feast's objects.
+    """Give what features.py declares; None where it declares nothing in Feast's objects. Raises as `plan_file`."""
+    file = plan_file(project_folder, build_dir)
+    return None if file is None else FeaturePlan.model_validate_json(file.read_text())
+
+
+def plan_file(project_folder: Path, build_dir: Path = ROOT / "build") -> Path | None:
+    """Compile the definitions of features.py into a file; None where it declares none in Feast's objects.
 
     Raises:
         ProjectError: what features.py defines cannot be used.
@@ -35,7 +41,7 @@ def feature_plan(project_folder: Path, build_dir: Path = ROOT / "build") -> Feat
         made = _compile(project_folder)
         with whole_file(kept) as file:
             file.write_text(made)
-    return FeaturePlan.model_validate_json(kept.read_text())
+    return kept
 
 
 def _digest(project_folder: Path) -> str:

@@ -14,7 +14,8 @@ from infra.config import DeployConfig
 from infra.data_stack import DataStack
 from infra.grants import Grant, allow, arn, machine_name, service_role
 from infra.logs import log_group
-from sluice import keys
+from sluice import keys, naming
+from sluice.features.source import PLAN
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class FunctionSpec:
     reads_uploads: bool = False
     looks_at_endpoint: bool = False
     tells_of_endings: bool = False
+    materializes: bool = False
     scratch_mb: int = 512
 
     @property
@@ -77,6 +79,23 @@ FUNCTIONS = (
         looks_at_endpoint=True,
     ),
     FunctionSpec(
+        "PlanMaterialization",
+        memory_mb=512,
+        timeout_seconds=30,
+        reads=(keys.manifest("*"), keys.current()),
+        materializes=True,
+    ),
+    # Like ValidateDataset: minutes, and room for a dataset's parts and for what is put apart of them.
+    FunctionSpec(
+        "MaterializeView",
+        memory_mb=3008,
+        timeout_seconds=900,
+        scratch_mb=10240,
+        reads=(keys.manifest("*"), keys.dataset("*"), keys.materialized("*", "*")),
+        writes=(keys.materialized("*", "*"),),
+        materializes=True,
+    ),
+    FunctionSpec(
         "ReportEnding",
         memory_mb=512,
         timeout_seconds=60,
@@ -107,6 +126,8 @@ class Functions(Construct):
         self.all: dict[str, lambda_.Function] = {}
         self.versions: dict[str, lambda_.Version] = {}
         for spec in FUNCTIONS:
+            if spec.materializes and not data.features:
+                continue
             function = self._function(spec, config, data, endpoint_name)
             self.all[spec.name] = function
             if not spec.tells_of_endings:
@@ -149,6 +170,13 @@ class Functions(Construct):
                     Grant(("sns:Publish",), (data.outcomes.topic_arn,)),
                 ],
             )
+        if spec.materializes:
+            told_where = {
+                "ONLINE_STORE": naming.online_store(data.project, config.environment),
+                "FEATURE_PLAN": f"project/{PLAN}",
+            }
+            tables = tuple(table.table_arn for table in data.features)
+            allow(role, [Grant(("dynamodb:PutItem", "dynamodb:DeleteItem"), tables)])
         zip_file = bundle.build(
             config.project, group=spec.dependency_group if config.profile.lambda_wheels else None
         )

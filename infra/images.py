@@ -17,7 +17,6 @@ from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
 from infra.build import ROOT, whole_folder
-from infra.features import feature_plan
 from sluice.errors import SluiceError
 from sluice.features.plan import FeaturePlan
 from sluice.features.source import PLAN
@@ -58,7 +57,6 @@ class Images(Construct):
     Attributes:
         training_set_uri: what makes training sets: `features`, the image with Feast, where the project declares its
             features in its objects; else `process`.
-        plan: what it declares; None where it does not.
     """
 
     def __init__(
@@ -67,15 +65,15 @@ class Images(Construct):
         construct_id: str,
         *,
         project_folder: Path,
+        plan: FeaturePlan | None,
         model_image: str | None,
         require_native: bool,
     ) -> None:
         super().__init__(scope, construct_id)
         self._build_args = {} if require_native else {"NATIVE": ""}
         self.repositories: list[ecr.IRepository] = []
-        self.plan = feature_plan(project_folder)
         self.process_uri = self._own("Process")
-        self.training_set_uri = self._own("Features") if self.plan else self.process_uri
+        self.training_set_uri = self._own("Features") if plan else self.process_uri
         if model_image is None:
             self.train_uri = self._own("Train")
             self.serve_uri = self._own("Serve")
@@ -85,7 +83,7 @@ class Images(Construct):
         self.project_code = s3_assets.Asset(
             self,
             "ProjectCode",
-            path=str(project_folder if self.plan is None else assemble_code(project_folder, self.plan)),
+            path=str(project_folder if plan is None else assemble_code(project_folder, plan)),
             exclude=list(_NOT_CODE),
             display_name="project code",
         )

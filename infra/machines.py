@@ -46,7 +46,7 @@ class DefinitionError(SluiceError):
 
 
 class Machines(Construct):
-    """`intake` → `events` | `training` → `deployment`, each with a role of its own."""
+    """`intake` → `events` | `training` → `deployment`; where there are features, after them `materialization`."""
 
     def __init__(
         self,
@@ -59,6 +59,7 @@ class Machines(Construct):
         functions: Functions,
         images: Images,
         sagemaker_role: iam.IRole,
+        refresh_minutes: int,
         settings: Mapping[str, Any],
     ) -> None:
         super().__init__(scope, construct_id)
@@ -82,6 +83,7 @@ class Machines(Construct):
             "training": self.training.state_machine_arn,
             "events": self.events.state_machine_arn,
         }
+        self.materialization = self._materialization(functions, refresh_minutes) if data.features else None
         self.intake = self._machine(
             "Intake", started, [Grant(("states:StartExecution",), tuple(started.values()))]
         )
@@ -94,12 +96,13 @@ class Machines(Construct):
 
     @property
     def all(self) -> dict[str, sfn.StateMachine]:
-        return {
+        machines = {
             "Intake": self.intake,
             "Events": self.events,
             "Training": self.training,
             "Deployment": self.deployment,
         }
+        return machines | ({"Materialization": self.materialization} if self.materialization else {})
 
     def _machine(self, name: str, machines: Mapping[str, str], grants: Sequence[Grant]) -> sfn.StateMachine:
         role = service_role(
@@ -134,6 +137,48 @@ class Machines(Construct):
             Grant(("lambda:InvokeFunction",), tuple(f"{each.function_arn}:*" for each in called)),
             Grant(("sns:Publish",), (data.outcomes.topic_arn,)),
         ]
+
+    def _materialization(self, functions: Functions, refresh_minutes: int) -> sfn.StateMachine:
+        """Write the online store when the table may have moved, and on a schedule: windows move on by themselves."""
+        called = (functions.states[name] for name in ("PlanMaterialization", "MaterializeView"))
+        machine = self._machine(
+            "Materialization",
+            {},
+            [Grant(("lambda:InvokeFunction",), tuple(f"{each.function_arn}:*" for each in called))],
+        )
+        role = service_role(
+            self,
+            "MaterializationRuleRole",
+            service="events",
+            description="Lets rules start the materialization",
+        )
+        allow(role, [Grant(("states:StartExecution",), (machine.state_machine_arn,))])
+        target = targets.SfnStateMachine(
+            machine, role=role, input=events.RuleTargetInput.from_object({}), retry_attempts=10
+        )
+        events.Rule(
+            self,
+            "TableMoved",
+            description="An upload was accepted, or not: what is in the online store already is not written again",
+            event_pattern=events.EventPattern(
+                source=["aws.states"],
+                detail_type=["Step Functions Execution Status Change"],
+                detail={
+                    "stateMachineArn": [self.training.state_machine_arn, self.events.state_machine_arn],
+                    "status": ["SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"],
+                },
+            ),
+            targets=[target],
+        )
+        if refresh_minutes:
+            events.Rule(
+                self,
+                "Refresh",
+                description="Windows move on without new events",
+                schedule=events.Schedule.rate(cdk.Duration.minutes(refresh_minutes)),
+                targets=[target],
+            )
+        return machine
 
     def _training(self, data: DataStack, functions: Functions, images: Images) -> list[Grant]:
         code, artifacts = images.project_code, data.artifacts

@@ -15,6 +15,7 @@ from infra.machines import Machines
 from infra.observability import Observability
 from infra.settings import machine_settings
 from sluice import keys, naming
+from sluice.features.plan import FeaturePlan
 from sluice.project import Project
 
 
@@ -22,7 +23,14 @@ class PipelineStack(cdk.Stack):
     """`sluice-<project>-<environment>`. It names no account and no region: one template for any of them."""
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, config: DeployConfig, project: Project, data: DataStack
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        config: DeployConfig,
+        project: Project,
+        plan: FeaturePlan | None,
+        data: DataStack,
     ) -> None:
         super().__init__(
             scope,
@@ -36,6 +44,7 @@ class PipelineStack(cdk.Stack):
             self,
             "Images",
             project_folder=config.project,
+            plan=plan,
             model_image=project.model.image,
             require_native=config.profile.require_native,
         )
@@ -49,6 +58,7 @@ class PipelineStack(cdk.Stack):
             functions=self.functions,
             images=self.images,
             sagemaker_role=self.sagemaker_role,
+            refresh_minutes=project.online.refresh_minutes,
             settings=machine_settings(
                 config=config,
                 project=project,
@@ -80,6 +90,11 @@ class PipelineStack(cdk.Stack):
             "AlarmTopicArn": data.alarms.topic_arn,
             "IntakeArn": self.machines.intake.state_machine_arn,
             "EventsArn": self.machines.events.state_machine_arn,
+            **(
+                {"MaterializationArn": self.machines.materialization.state_machine_arn}
+                if self.machines.materialization
+                else {}
+            ),
             "TrainingArn": self.machines.training.state_machine_arn,
             "DeploymentArn": self.machines.deployment.state_machine_arn,
         }.items():
@@ -92,6 +107,9 @@ class PipelineStack(cdk.Stack):
         )
         artifacts = data.artifacts
         predictions = f"{keys.REPORTS}/*/predictions/*"
+        if data.features:
+            tables = tuple(table.table_arn for table in data.features)
+            allow(role, [Grant(("dynamodb:BatchGetItem",), tables)])
         allow(
             role,
             [

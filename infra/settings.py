@@ -27,6 +27,8 @@ def machine_settings(
     code = images.project_code
     return {
         "project": project.name,
+        # What the endpoint reads features from; nothing where a project declares none.
+        "online_store": naming.online_store(project.name, config.environment) if data.features else "",
         "environment": config.environment,
         "endpoint_name": naming.endpoint(project.name, config.environment),
         "job_prefix": naming.job_prefix(project.name, config.environment),

@@ -84,6 +84,10 @@ class NoDataset(DataError):
     """There is no dataset version to train on."""
 
 
+class OnlineTableMissing(SluiceError):
+    """The table of a view is not there: nothing can be written to it, or read."""
+
+
 class StorageUnavailable(SluiceError):
     """S3 is busy or cannot be reached, which passes: every state that meets it is tried again."""
 

@@ -21,7 +21,10 @@ TRAINING_SETS = "training-sets"
 MODELS = "models"
 """What training jobs made, by job; SageMaker adds `<job>/output/model.tar.gz` to it."""
 
-PREFIXES = (DATASETS, QUARANTINE, REPORTS, TRAINING_SETS, MODELS)
+FEATURES = "features"
+"""What was last written to the online store, by view and share of its entities."""
+
+PREFIXES = (DATASETS, QUARANTINE, REPORTS, TRAINING_SETS, MODELS, FEATURES)
 
 
 def dataset(part: str) -> str:
@@ -42,6 +45,11 @@ def manifest(version: str) -> str:
 def current() -> str:
     """Which dataset version is the table as it is now: the only object here that is ever written anew."""
     return f"{DATASETS}/current.json"
+
+
+def materialized(view: str, share: str) -> str:
+    """What the online store holds of a share of a view's entities, as far as it was written there."""
+    return f"{FEATURES}/{view}/{share}.parquet"
 
 
 def rejected(execution: str) -> str:

@@ -47,6 +47,16 @@ def job(project: str, environment: str, execution_arn: str) -> str:
     return job_prefix(project, environment) + digest[:JOB_DIGITS]
 
 
+def online_store(project: str, environment: str) -> str:
+    """Feast's project, which the names of the online store's tables begin with; Feast takes no hyphen."""
+    return f"{project}_{environment}".replace("-", "_")
+
+
+def online_table(store: str, view: str) -> str:
+    """The table of a view, under the name that Feast looks for it by."""
+    return f"{store}.{view}"
+
+
 def execution_name(bucket: str, key: str, version_id: str) -> str:
     """Name the training execution of one object version, so that a second event for it starts nothing.
 

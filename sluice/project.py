@@ -184,6 +184,18 @@ class Serving(_Table):
     instance_count: Annotated[int, Field(ge=1)] = 1
 
 
+class Online(_Table):
+    """[online]: how the online store is kept up.
+
+    Attributes:
+        as_of: the moment at which they are written, or the dataset's last event, for a log that has ended.
+        refresh_minutes: so often windows are moved on without new events; 0 for never.
+    """
+
+    as_of: Literal["now", "last_event"] = "now"
+    refresh_minutes: Annotated[int, Field(ge=0, le=10_080)] = 60
+
+
 class Project(_Table):
     """project.toml as a whole; `Project.load` reads it."""
 
@@ -197,6 +209,7 @@ class Project(_Table):
     model: Model = Model()
     gates: Gates = Field(default=Gates(), validate_default=True)
     serving: Serving = Serving()
+    online: Online = Online()
 
     @property
     def name(self) -> str:

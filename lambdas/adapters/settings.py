@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from sluice.features.plan import FeaturePlan
 from sluice.project import Project
 
 
@@ -41,6 +42,29 @@ class EndingSettings(BaseModel):
 @cache
 def ending_settings() -> EndingSettings:
     return EndingSettings(topic_arn=os.environ["TOPIC_ARN"], endpoint_name=os.environ["ENDPOINT_NAME"])
+
+
+class MaterializationSettings(BaseModel):
+    """What only a function is told that reads the feature plan. `FEATURE_PLAN` is relative to the function's code."""
+
+    model_config = ConfigDict(frozen=True)
+
+    online_store: str
+    feature_plan: Path
+
+
+@cache
+def materialization_settings() -> MaterializationSettings:
+    return MaterializationSettings(
+        online_store=os.environ["ONLINE_STORE"],
+        feature_plan=Path(os.environ.get("LAMBDA_TASK_ROOT", ".")) / os.environ["FEATURE_PLAN"],
+    )
+
+
+@cache
+def feature_plan() -> FeaturePlan:
+    """The plan that was deployed with the function."""
+    return FeaturePlan.model_validate_json(materialization_settings().feature_plan.read_bytes())
 
 
 @cache

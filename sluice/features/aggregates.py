@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from containers.features import slices
 from sluice.arrow import Array
 from sluice.arrow import compute as pc
 from sluice.errors import ProjectError
+from sluice.features import slices
 from sluice.features.events import SHOWN
 from sluice.features.exact_sums import ExactColumn, ExactSums, standard_deviations
 from sluice.features.plan import Aggregation, Type

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -26,8 +27,27 @@ _BASE = 0x9E3779B97F4A7C15
 _INVERSE = pow(_BASE, -1, 1 << 64)
 
 
+@dataclass(frozen=True)
+class Share:
+    """One of `count` shares of the entities, by other bits of the hash than partitions are made by."""
+
+    number: int = 0
+    count: int = 1
+
+    def of(self, batch: pa.RecordBatch, keys: Sequence[str]) -> pa.RecordBatch:
+        """Give the rows of this share; keys as in `partition_numbers`."""
+        if self.count == 1:
+            return batch
+        hashes = _hashes([batch.column(key) for key in keys])
+        return batch.filter(pa.array((hashes >> np.uint64(40)) % np.uint64(self.count) == self.number))
+
+
 def partition_numbers(keys: Sequence[Array], count: int) -> NDArray[np.uint16]:
     """Give the partition of each row by its keys, int64 or large_string. Equal keys share one; nulls do, too."""
+    return (_hashes(keys) % np.uint64(count)).astype(np.uint16)
+
+
+def _hashes(keys: Sequence[Array]) -> NDArray[np.uint64]:
     mixed = np.zeros(len(keys[0]), np.uint64)
     for column in keys:
         hashes = _texts(column) if pa.types.is_large_string(column.type) else _integers(column)
@@ -36,7 +56,7 @@ def partition_numbers(keys: Sequence[Array], count: int) -> NDArray[np.uint16]:
         for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
             mixed = (mixed ^ (mixed >> np.uint64(33))) * np.uint64(factor)
         mixed ^= mixed >> np.uint64(33)
-    return (mixed % np.uint64(count)).astype(np.uint16)
+    return mixed
 
 
 def partitioned(

@@ -44,7 +44,7 @@ from sluice.arrow import compute as pc
 from sluice.errors import ProjectError, SchemaMismatch
 from sluice.features.aggregates import Windows, aggregated, counted
 from sluice.features.events import SHOWN, EventLog, stored, type_of
-from sluice.features.partitions import MOST_PARTITIONS, partition_numbers, partitioned
+from sluice.features.partitions import MOST_PARTITIONS, Share, partition_numbers, partitioned
 from sluice.features.plan import Aggregation, View
 from sluice.features.timelines import Timeline, entity_numbers
 
@@ -53,6 +53,9 @@ ROWS_AT_ONCE = 1 << 18
 
 Few enough for the arrays of a column to stay near the processor: four times as many take a third longer a row.
 """
+
+WHOLE = Share()
+"""All entities."""
 
 _EARLIEST = int(np.iinfo(np.int64).min)
 
@@ -138,16 +141,17 @@ class Engine:
             [*shown.columns, *features], [*shown.column_names, *(each.name for each in self._view.features)]
         )
 
-    def as_of(self, moment: int) -> Iterator[Table]:
+    def as_of(self, moment: int, share: Share = WHOLE) -> Iterator[Table]:
         """Give the features of every entity that has an event at or before a moment, as of that moment.
 
         Args:
             moment: microseconds since 1970 in UTC.
+            share: of the entities; all of them, if none is named.
 
         Yields:
             Tables of the keys and the features, a row an entity, ordered by the keys; each entity is in one table.
         """
-        events = self._events(moment, self._partitions(0))
+        events = self._events(moment, self._partitions(0, share), share)
         return _in_turn(lambda table: self._of_entities(table, moment), events, self._threads)
 
     def all_as_of(self, moment: int) -> Table:
@@ -155,12 +159,14 @@ class Engine:
         found = pa.concat_tables(self.as_of(moment))
         return found.sort_by([(key, "ascending") for key in self._log.keys])
 
-    def _partitions(self, moments: int) -> int:
-        return min(max(1, -(-(self._log.rows + moments) // self._rows_at_once)), MOST_PARTITIONS)
+    def _partitions(self, moments: int, share: Share = WHOLE) -> int:
+        rows = self._log.rows // share.count + moments
+        return min(max(1, -(-rows // self._rows_at_once)), MOST_PARTITIONS)
 
-    def _events(self, until: int, count: int) -> Iterator[Table]:
+    def _events(self, until: int, count: int, share: Share = WHOLE) -> Iterator[Table]:
         log = self._log
-        return partitioned(log.batches(until), log.keys, log.schema, count, self._scratch)
+        batches = (share.of(batch, log.keys) for batch in log.batches(until))
+        return partitioned(batches, log.keys, log.schema, count, self._scratch)
 
     def _asked(self, moments: Table, moment: str) -> tuple[list[Array], NDArray[np.int64]]:
         keys = []

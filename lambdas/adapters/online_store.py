@@ -1,0 +1,122 @@
+"""The online store's table of a view: items in Feast's layout, put and deleted where no later writer has been."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from sluice.errors import OnlineTableMissing, StorageUnavailable
+from sluice.features.materialization import Entity
+from sluice.features.online_values import event_text
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+EXPIRES = "expires_at"
+"""The attribute by which DynamoDB deletes what nobody may read any more."""
+
+_AS_OF = "as_of"
+_WRITERS = 16
+# Of ours the later counts, whatever it says of the time of the values: it saw the whole dataset as it was.
+# Feast's own writers leave no such mark; over theirs only newer values go.
+_IS_LATER = "attribute_not_exists(entity_id) OR as_of <= :as_of OR (attribute_not_exists(as_of) AND event_ts <= :event)"
+_BUSY = frozenset(
+    {
+        "ProvisionedThroughputExceededException",
+        "ThrottlingException",
+        "RequestLimitExceeded",
+        "InternalServerError",
+    }
+)
+
+
+class OnlineTable:
+    """A view's table.
+
+    Args:
+        name: Feast's name of it.
+        as_of: when the dataset was looked up that is written, in microseconds since 1970.
+        ttl_microseconds: of the view.
+    """
+
+    def __init__(self, name: str, *, as_of: int, ttl_microseconds: int | None) -> None:
+        self._name = name
+        self._as_of = as_of
+        self._ttl = ttl_microseconds
+
+    @cached_property
+    def _dynamodb(self) -> DynamoDBClient:
+        import boto3
+        from botocore.config import Config
+
+        # What is busy is asked again with growing pauses; so many connections as writers.
+        config = Config(max_pool_connections=_WRITERS, retries={"mode": "standard", "total_max_attempts": 10})
+        return boto3.client("dynamodb", config=config)
+
+    def put(self, entities: Iterable[Entity]) -> int:
+        """Put items; give how many were written. The others' items are of a later writer, and stay.
+
+        Raises:
+            OnlineTableMissing: there is no such table.
+            StorageUnavailable: the table is too busy, or cannot be reached.
+        """
+        return self._all(self._put, entities)
+
+    def delete(self, ids: Iterable[str], moment: int) -> int:
+        """Delete items whose values are not of after `moment`; give how many are gone. Raises as `put`."""
+        return self._all(lambda id_: self._delete(id_, moment), ids)
+
+    def _all(self, write: Any, given: Iterable[Any]) -> int:
+        with ThreadPoolExecutor(_WRITERS) as pool:
+            return sum(pool.map(write, given))
+
+    def _put(self, entity: Entity) -> bool:
+        item: dict[str, Any] = {
+            "entity_id": {"S": entity.id},
+            "event_ts": {"S": event_text(entity.event)},
+            "values": {"M": {name: {"B": value} for name, value in entity.values.items()}},
+            _AS_OF: {"N": str(self._as_of)},
+        }
+        if self._ttl is not None:
+            item[EXPIRES] = {"N": str((entity.event + self._ttl) // 1_000_000 + 1)}
+        return self._conditional("put_item", Item=item, event=entity.event)
+
+    def _delete(self, id_: str, moment: int) -> bool:
+        return self._conditional("delete_item", Key={"entity_id": {"S": id_}}, event=moment)
+
+    def _conditional(self, operation: str, *, event: int, **arguments: Any) -> bool:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            getattr(self._dynamodb, operation)(
+                TableName=self._name,
+                ConditionExpression=_IS_LATER,
+                ExpressionAttributeValues={
+                    ":as_of": {"N": str(self._as_of)},
+                    ":event": {"S": event_text(event)},
+                },
+                **arguments,
+            )
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code == "ConditionalCheckFailedException":
+                return False
+            if code == "ResourceNotFoundException":
+                raise OnlineTableMissing(
+                    f"the table {self._name} is not there",
+                    where="DynamoDB",
+                    why="it was deleted, or the data stack was not deployed since the view was defined",
+                    fix="deploy both stacks again: cdk deploy --all",
+                ) from error
+            if code in _BUSY:
+                raise StorageUnavailable(
+                    f"the table {self._name} is too busy to be written", where="DynamoDB", why=str(error)
+                ) from error
+            raise
+        except BotoCoreError as error:
+            raise StorageUnavailable(
+                f"the table {self._name} cannot be reached", where="DynamoDB", why=str(error)
+            ) from error
+        return True

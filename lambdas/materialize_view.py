@@ -1,0 +1,98 @@
+"""MaterializeView: a share of a view's entities, from the dataset's parts into the online store's table."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import uuid
+from pathlib import Path
+from typing import Any
+
+from lambdas.adapters.artifacts import S3Artifacts
+from lambdas.adapters.log import decided
+from lambdas.adapters.online_store import OnlineTable
+from lambdas.adapters.settings import feature_plan, materialization_settings, project, settings
+from lambdas.adapters.wire import on_the_wire
+from sluice import keys, naming
+from sluice.artifacts import Artifacts
+from sluice.datasets import current
+from sluice.errors import StorageUnavailable
+from sluice.features.materialization import Changes, Ledger, changes, entities, read_ledger, write_ledger
+from sluice.features.partitions import Share
+from sluice.features.plan import View
+from sluice.payloads.materialization import MaterializedShare, ShareToWrite
+
+
+@on_the_wire
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Answer `sluice.payloads.materialization.MaterializedShare`.
+
+    What is about to be written is struck from the ledger first, and the ledger is completed when all is written: a
+    call that ends half-way leaves nothing in it that the store does not hold. Of two calls at once one finds the
+    other's ledger, and is tried again.
+    """
+    share = ShareToWrite.model_validate(event)
+    view = next(each for each in feature_plan().views if each.name == share.view)
+    artifacts = S3Artifacts(settings().artifacts_bucket)
+    key = keys.materialized(view.name, f"{share.number}-of-{share.count}")
+    seen = artifacts.read_tagged(key)
+    found = _changes(share, view, artifacts, read_ledger(None if seen is None else seen.body))
+    superseded = 0
+    if found.written or found.gone:
+        tag = _write(artifacts, key, found.before, None if seen is None else seen.tag)
+        table = OnlineTable(
+            naming.online_table(materialization_settings().online_store, view.name),
+            as_of=share.as_of,
+            ttl_microseconds=view.ttl_microseconds,
+        )
+        superseded = len(found.written) - table.put(found.written)
+        superseded += len(found.gone) - table.delete(found.gone, share.moment)
+        # What a later writer has written is not known here, and is written again by the next call that has to.
+        _write(artifacts, key, found.before if superseded else found.after, tag)
+    answer = MaterializedShare(
+        view=view.name,
+        written=len(found.written),
+        removed=len(found.gone),
+        held=found.held,
+        superseded=superseded,
+    )
+    decided("materialized", dataset_version=share.dataset_version, **answer.model_dump())
+    return answer.model_dump(mode="json")
+
+
+def _changes(share: ShareToWrite, view: View, artifacts: Artifacts, ledger: Ledger) -> Changes:
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        files = []
+        for number, part in enumerate(current.find(share.dataset_version, artifacts).parts):
+            file = scratch / f"{number}.parquet"
+            with artifacts.open(keys.dataset(part.name)) as source, file.open("wb") as sink:
+                shutil.copyfileobj(source, sink, 8 * 1024 * 1024)
+            files.append(file)
+        found = entities(
+            view, files, project().entity.timestamp, share.moment, Share(share.number, share.count), scratch
+        )
+        return changes(found, ledger, view.ttl_microseconds, share.moment)
+
+
+def _write(artifacts: Artifacts, key: str, ledger: Ledger, tag: str | None) -> str:
+    """Write the ledger where nobody has since it was read; give the tag of what is written now.
+
+    Raises:
+        StorageUnavailable: somebody has; this call is tried again.
+    """
+    body = write_ledger(ledger, uuid.uuid4().hex)
+    kind = "application/vnd.apache.parquet"
+    if tag is None:
+        artifacts.create(key, body, kind)
+    else:
+        artifacts.replace(key, body, kind, tag)
+    now = artifacts.read_tagged(key)
+    # What those answer does not tell: an answer may be lost, and the write repeated.
+    if now is None or now.body != body:
+        raise StorageUnavailable(
+            "another materialization writes the same entities",
+            where=artifacts.uri(key),
+            fix="nothing: it is tried again, and then finds what the other one wrote",
+        )
+    return now.tag

@@ -1,0 +1,67 @@
+"""PlanMaterialization: which dataset version is written to the online store, as of when, and in how many shares."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from lambdas.adapters.artifacts import S3Artifacts
+from lambdas.adapters.log import decided
+from lambdas.adapters.settings import feature_plan, project, settings
+from lambdas.adapters.wire import on_the_wire
+from sluice.datasets import current
+from sluice.errors import NoDataset
+from sluice.features.materialization import shares_of
+from sluice.payloads.documents import Manifest
+from sluice.payloads.materialization import MaterializationPlan, PlanMaterializationInput, ShareToWrite
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@on_the_wire
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Answer `sluice.payloads.materialization.MaterializationPlan`."""
+    asked = PlanMaterializationInput.model_validate(event)
+    looked_up = datetime.now(UTC)
+    artifacts = S3Artifacts(settings().artifacts_bucket)
+    try:
+        manifest = current.find(asked.dataset, artifacts)
+    except NoDataset:
+        if asked.dataset is not None:
+            raise
+        # The schedule comes before the first upload: there is nothing to write, and nothing wrong.
+        return MaterializationPlan(dataset_version=None, moment=looked_up, shares=()).model_dump(mode="json")
+    moment = (asked.moment or _as_of(manifest, looked_up)).astimezone(UTC)
+    plan = MaterializationPlan(
+        dataset_version=manifest.dataset_version,
+        moment=moment,
+        shares=tuple(
+            ShareToWrite(
+                dataset_version=manifest.dataset_version,
+                view=view.name,
+                number=share.number,
+                count=share.count,
+                moment=(moment - _EPOCH) // _MICROSECOND,
+                as_of=(looked_up - _EPOCH) // _MICROSECOND,
+            )
+            for view in feature_plan().views
+            for share in shares_of(manifest.rows)
+        ),
+    )
+    decided(
+        "materialization",
+        execution=asked.execution,
+        dataset_version=plan.dataset_version,
+        moment=moment.isoformat(),
+        shares=len(plan.shares),
+    )
+    return plan.model_dump(mode="json")
+
+
+def _as_of(manifest: Manifest, now: datetime) -> datetime:
+    """Say as of when features are: never after now, whatever a log says of the future."""
+    last = [part.last_event for part in manifest.parts if part.last_event is not None]
+    if project().online.as_of == "now" or not last:
+        return now
+    return min(max(last), now)

@@ -1,0 +1,188 @@
+"""What the online store is to hold of each entity, and what of that it does not hold yet."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sluice.arrow import Table
+from sluice.features.latest import latest_rows
+from sluice.features.online_keys import EntityIds
+from sluice.features.online_values import StoredValue, encode
+from sluice.features.partitions import Share
+from sluice.features.plan import View
+from sluice.features.windows import Engine
+
+ROWS_A_SHARE = 1_000_000
+MOST_SHARES = 100
+_DIGEST_BYTES = 16
+_TIME = "__time"
+
+
+@dataclass(frozen=True)
+class Entity:
+    """An item of the online store.
+
+    Attributes:
+        id: its hash key.
+        event: when its values were so, microseconds since 1970 in UTC.
+        values: Feast's bytes by feature.
+    """
+
+    id: str
+    event: int
+    values: Mapping[str, bytes]
+
+    @property
+    def digest(self) -> bytes:
+        """Tell these values and their names from others."""
+        digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+        for name, value in self.values.items():
+            digest.update(b"%d:%s%d:" % (len(name), name.encode(), len(value)))
+            digest.update(value)
+        return digest.digest()
+
+
+@dataclass(frozen=True)
+class Held:
+    """What was last written of an entity; without a digest it may be anything."""
+
+    event: int
+    digest: bytes | None
+
+
+Ledger = dict[str, Held]
+"""What the store holds, as far as it was written there, by entity id."""
+
+
+def shares_of(rows: int) -> list[Share]:
+    """Put a dataset's entities apart, so that each share is the work of a few minutes."""
+    count = min(max(1, -(-rows // ROWS_A_SHARE)), MOST_SHARES)
+    return [Share(number, count) for number in range(count)]
+
+
+def entities(
+    view: View, files: Sequence[Path], timestamp: str | None, moment: int, share: Share, scratch: Path
+) -> Iterator[Entity]:
+    """Give every entity of a share as of a moment, in Feast's own bytes.
+
+    Values of a view of aggregations are of the moment itself, others of their row's event time; where rows have none,
+    of the moment.
+
+    Args:
+        view: one of the plan.
+        files: the dataset's parts, Parquet, in the order in which they were accepted.
+        timestamp: the column of event times.
+        moment: microseconds since 1970 in UTC.
+        share: of the entities.
+        scratch: a folder for what does not fit in memory.
+    """
+    tables: Iterable[Table]
+    if view.aggregations:
+        if timestamp is None:
+            raise ValueError(f"view {view.name!r} sums up events, which have no time")
+        tables = Engine(files, view, timestamp, scratch=scratch).as_of(moment, share)
+    else:
+        tables = [latest_rows(files, view, timestamp, moment, share, time=_TIME)]
+    ids = EntityIds(view.keys)
+    names = [each.name for each in view.features]
+    types = [each.type for each in view.features]
+    for table in tables:
+        keys = zip(*(table.column(key.name).to_pylist() for key in view.keys), strict=True)
+        times = table.column(_TIME).to_pylist() if _TIME in table.column_names else [moment] * table.num_rows
+        columns = [
+            [encode(value, type_) for value in _plain(table, name)]
+            for name, type_ in zip(names, types, strict=True)
+        ]
+        for key, time, *values in zip(keys, times, *columns, strict=True):
+            yield Entity(ids.of(key), time, dict(zip(names, values, strict=True)))
+
+
+def _plain(table: Table, name: str) -> list[StoredValue]:
+    column = table.column(name)
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.int64())
+    values: list[StoredValue] = column.to_pylist()
+    return values
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What is to be written so that the store holds what it should.
+
+    Attributes:
+        written: entities whose values are other than those it holds, or too old for the view's ttl.
+        gone: ids of entities that the dataset has no more.
+        held: how many are as they are to be.
+        before, after: the ledger while it is being written (of what changes nothing is known), and then.
+    """
+
+    written: list[Entity]
+    gone: list[str]
+    held: int
+    before: Ledger
+    after: Ledger
+
+
+def changes(found: Iterable[Entity], ledger: Ledger, ttl_microseconds: int | None, moment: int) -> Changes:
+    """Hold what was found against the ledger.
+
+    Values that did not change are written again when half of the ttl has passed since they were written, or a reader
+    would take them for stale.
+    """
+    written: list[Entity] = []
+    before: Ledger = {}
+    after: Ledger = {}
+    for entity in found:
+        held = ledger.get(entity.id)
+        digest = entity.digest
+        if held is not None and held.digest == digest and _is_fresh(held, entity, ttl_microseconds, moment):
+            before[entity.id] = after[entity.id] = held
+            continue
+        written.append(entity)
+        before[entity.id] = Held(entity.event, None)
+        after[entity.id] = Held(entity.event, digest)
+    gone = [id_ for id_ in ledger if id_ not in after]
+    before |= {id_: Held(ledger[id_].event, None) for id_ in gone}
+    return Changes(written, gone, len(after) - len(written), before, after)
+
+
+def _is_fresh(held: Held, entity: Entity, ttl: int | None, moment: int) -> bool:
+    if entity.event == held.event:
+        return True
+    # Of a row whose event time moved on, the new time counts; of windows, only where readers look at it.
+    return entity.event == moment and (ttl is None or entity.event - held.event <= ttl // 2)
+
+
+def read_ledger(body: bytes | None) -> Ledger:
+    """Read what `write_ledger` wrote; nothing is held where there is none."""
+    if body is None:
+        return {}
+    table = pq.read_table(BytesIO(body))
+    rows = zip(*(table.column(name).to_pylist() for name in ("id", "event", "digest")), strict=True)
+    return {id_: Held(event, digest) for id_, event, digest in rows}
+
+
+def write_ledger(ledger: Ledger, writer: str) -> bytes:
+    """Write a ledger as Parquet: id, event (microseconds) and digest.
+
+    Args:
+        ledger: what the store holds.
+        writer: makes the bytes other than those of anybody else, and with them S3's tag.
+    """
+    table = pa.table(
+        {
+            "id": pa.array(list(ledger), pa.string()),
+            "event": pa.array([held.event for held in ledger.values()], pa.int64()),
+            "digest": pa.array([held.digest for held in ledger.values()], pa.binary(_DIGEST_BYTES)),
+        }
+    )
+    sink = BytesIO()
+    pq.write_table(table.replace_schema_metadata({"writer": writer}), sink, compression="zstd")
+    return sink.getvalue()
