@@ -24,7 +24,7 @@ SOURCES := sluice cli local lambdas containers examples benchmarks tests
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | column -t -s "$$(printf '\t')"
 
-setup: .venv/.ready .venv-infra/.ready node_modules/.ready build/.native ## install everything into this folder (nothing elsewhere)
+setup: .venv/.ready .venv-infra/.ready .venv-features/.ready node_modules/.ready build/.native ## install everything into this folder (nothing elsewhere)
 
 .tools/bin/uv:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Sluice needs Python 3.11 or later")'
@@ -38,6 +38,11 @@ setup: .venv/.ready .venv-infra/.ready node_modules/.ready build/.native ## inst
 
 .venv-infra/.ready: pyproject.toml uv.lock | $(if $(findstring .tools,$(UV)),.tools/bin/uv)
 	UV_PROJECT_ENVIRONMENT=.venv-infra $(UV) sync --frozen --quiet --python $(PYTHON) --no-default-groups --group infra
+	touch $@
+
+# Feast needs pandas < 3, and what trains and serves stands on 3: docs/decisions/0016.
+.venv-features/.ready: pyproject.toml uv.lock | $(if $(findstring .tools,$(UV)),.tools/bin/uv)
+	UV_PROJECT_ENVIRONMENT=.venv-features $(UV) sync --frozen --quiet --python $(PYTHON) --no-default-groups --group features-dev
 	touch $@
 
 node_modules/.ready: package.json package-lock.json | .venv/.ready
@@ -55,7 +60,8 @@ demo: setup ## local AWS, cdk deploy of examples/churn, upload, training, endpoi
 
 test: setup ## all tests but those of the SDKs (make test-sdk)
 	.venv-infra/bin/python -m pytest -q tests/infra
-	.venv/bin/python -m pytest -q --ignore=tests/infra --ignore=tests/sdk
+	.venv-features/bin/python -m pytest -q tests/features
+	.venv/bin/python -m pytest -q --ignore=tests/infra --ignore=tests/features --ignore=tests/sdk
 
 test-unit: setup ## the inner loop: what needs no socket and no local AWS
 	.venv/bin/python -m pytest -q tests/unit
@@ -140,4 +146,4 @@ soak: setup ## half an hour of load on the serving container: no error, no growt
 	.venv/bin/python -m benchmarks.serving soak --minutes $(or $(MINUTES),30)
 
 clean: ## remove what make made in this folder
-	rm -rf .venv .venv-infra .tools node_modules cdk.out build containers/compiled/*.so .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-infra .venv-features .tools node_modules cdk.out build containers/compiled/*.so .mypy_cache .ruff_cache .pytest_cache

@@ -46,7 +46,7 @@ class LocalAws:
         with log.open("ab") as sink:
             # The server lives as long as the pipe to this process, until `release`: even kill -9 ends it.
             self._process = subprocess.Popen(
-                [*argv, "--until-stdin-closes"],
+                [*argv, "--until-stdin-closes", f"--python={toolchain.FEATURES_PYTHON}"],
                 cwd=toolchain.ROOT,
                 stdin=subprocess.PIPE,
                 stdout=sink,

@@ -13,6 +13,8 @@ from sluice.errors import SluiceError
 ROOT = Path(__file__).resolve().parent.parent
 _CDK = ROOT / "node_modules" / ".bin" / "cdk"
 _INFRA_PYTHON = ROOT / ".venv-infra" / "bin" / "python"
+FEATURES_PYTHON = ROOT / ".venv-features" / "bin" / "python"
+"""Of the environment that has Feast, which cannot be one with ours."""
 
 
 class ToolFailed(SluiceError):

@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,7 +17,10 @@ from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
 from infra.build import ROOT, whole_folder
+from infra.features import feature_plan
 from sluice.errors import SluiceError
+from sluice.features.plan import FeaturePlan
+from sluice.features.source import PLAN
 
 # What may lie beside a project's hooks and is no code: data, notebooks' and editors' leavings.
 _NOT_CODE = (
@@ -34,6 +38,8 @@ _NOT_CODE = (
 )
 # Those that compile a model's plan, or follow it: see containers/compiled.
 _WITH_COMPILER = ("train", "serve")
+# Those that make a training set.
+_WITH_EXAMPLES = ("process", "features")
 # What no container imports, which import-linter holds: a new word on the page is no new image, and no new model.
 _IN_NO_IMAGE = (ROOT / "sluice" / "drafting", ROOT / "sluice" / "reporting")
 _ECR_IMAGE = re.compile(
@@ -47,7 +53,13 @@ class ImageError(SluiceError):
 
 
 class Images(Construct):
-    """`process`, `train` and `serve` as URIs, and the repositories they are pulled from."""
+    """`process`, `train` and `serve` as URIs, and the repositories they are pulled from.
+
+    Attributes:
+        training_set_uri: what makes training sets: `features`, the image with Feast, where the project declares its
+            features in its objects; else `process`.
+        plan: what it declares; None where it does not.
+    """
 
     def __init__(
         self,
@@ -61,7 +73,9 @@ class Images(Construct):
         super().__init__(scope, construct_id)
         self._build_args = {} if require_native else {"NATIVE": ""}
         self.repositories: list[ecr.IRepository] = []
+        self.plan = feature_plan(project_folder)
         self.process_uri = self._own("Process")
+        self.training_set_uri = self._own("Features") if self.plan else self.process_uri
         if model_image is None:
             self.train_uri = self._own("Train")
             self.serve_uri = self._own("Serve")
@@ -71,7 +85,7 @@ class Images(Construct):
         self.project_code = s3_assets.Asset(
             self,
             "ProjectCode",
-            path=str(project_folder),
+            path=str(project_folder if self.plan is None else assemble_code(project_folder, self.plan)),
             exclude=list(_NOT_CODE),
             display_name="project code",
         )
@@ -163,12 +177,33 @@ def assemble_context(name: str, build_dir: Path = ROOT / "build") -> Path:
     return context
 
 
+def assemble_code(project_folder: Path, plan: FeaturePlan, build_dir: Path = ROOT / "build") -> Path:
+    """Copy a project's code into a folder that is named for its content, with the feature plan beside it."""
+    ignored = shutil.ignore_patterns(*_NOT_CODE)
+    text = plan.model_dump_json(indent=2) + "\n"
+    with tempfile.TemporaryDirectory() as scratch:
+        code = Path(scratch) / "code"
+        shutil.copytree(project_folder, code, ignore=ignored)
+        (code / PLAN).write_text(text)
+        digest = hashlib.sha256()
+        for file in sorted(path for path in code.rglob("*") if path.is_file()):
+            digest.update(f"{file.relative_to(code).as_posix()}\0{file.stat().st_size}\0".encode())
+            digest.update(file.read_bytes())
+        target = build_dir / "code" / digest.hexdigest()[:16]
+        if not target.is_dir():
+            with whole_folder(target) as folder:
+                shutil.copytree(code, folder, dirs_exist_ok=True)
+    return target
+
+
 def context_files(name: str) -> list[Path]:
     """List the files of the build context of `containers/<name>`, sorted."""
     container = ROOT / "containers"
     folders = [ROOT / "sluice", container / name]
     if name in _WITH_COMPILER:
         folders.append(container / "compiled")
+    if name in _WITH_EXAMPLES:
+        folders.append(container / "training_set")
     candidates = [*container.glob("*.py"), *(path for folder in folders for path in folder.rglob("*"))]
     return sorted(
         path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from infra import uv
 from infra.build import ROOT
 
-IMAGES = ("process", "train", "serve")
+IMAGES = ("process", "features", "train", "serve")
 # Without the image's name: two images that need the same share the layer.
 _HEADER = """\
 # Written by `python -m infra.requirements` from uv.lock; a test holds the two together.

@@ -34,7 +34,12 @@ def machine_settings(
         "releases_table": data.releases.table_name,
         "topic_arn": data.outcomes.topic_arn,
         "sagemaker_role_arn": sagemaker_role_arn,
-        "images": {"process": images.process_uri, "train": images.train_uri, "serve": images.serve_uri},
+        "images": {
+            "training_set": images.training_set_uri,
+            "process": images.process_uri,
+            "train": images.train_uri,
+            "serve": images.serve_uri,
+        },
         "own_image": project.model.image is not None,
         "code_source": f"{code.s3_bucket_name}/{code.s3_object_key}",
         "places": {

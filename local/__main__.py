@@ -36,6 +36,12 @@ def main() -> int:
         action="store_true",
         help="end with the process that started it, unless it writes a line to stdin",
     )
+    serve.add_argument(
+        "--python",
+        action="append",
+        default=[],
+        help="a further interpreter, for images whose packages this one does not have; repeatable",
+    )
     stop = commands.add_parser("stop", help="stop the server of a state folder")
     for command in (serve, stop):
         command.add_argument(
@@ -55,7 +61,10 @@ def _run(arguments: argparse.Namespace) -> int:
         print("stopped" if running else f"no local AWS is running on {arguments.state_dir}")
     else:
         server.serve(
-            arguments.state_dir, port=arguments.port, until_stdin_closes=arguments.until_stdin_closes
+            arguments.state_dir,
+            port=arguments.port,
+            until_stdin_closes=arguments.until_stdin_closes,
+            pythons=arguments.python,
         )
     return 0
 

@@ -46,7 +46,10 @@ class Image:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a Dockerfile says of an image besides its files; paths are those inside the image."""
+    """What a Dockerfile says of an image besides its files; paths are those inside the image.
+
+    But that of `python`: the interpreter of this machine that has the packages which the image installs.
+    """
 
     entrypoint: list[str]
     command: list[str] = field(default_factory=list)
@@ -55,6 +58,7 @@ class Manifest:
     labels: Mapping[str, str] = field(default_factory=dict)
     base: str = ""
     media_type: str = DOCKER_MANIFEST
+    python: str = sys.executable
 
     @property
     def config_media_type(self) -> str:
@@ -152,7 +156,10 @@ def resolve(state_dir: Path, image_uri: str) -> Image:
     env = {name: inside(value, rootfs) for name, value in manifest.env.items()}
     program, *arguments = manifest.entrypoint
     cwd = rootfs / manifest.workdir.lstrip("/")
-    argv = [_program(program, rootfs, cwd), *(inside(argument, rootfs) for argument in arguments)]
+    argv = [
+        _program(program, rootfs, cwd, manifest.python),
+        *(inside(argument, rootfs) for argument in arguments),
+    ]
     return Image(argv=argv, env=env, cwd=cwd)
 
 
@@ -166,15 +173,15 @@ def _is_held(path: str, rootfs: Path) -> bool:
     return path.startswith("/") and path != "/" and (rootfs / path.lstrip("/")).exists()
 
 
-def _program(name: str, rootfs: Path, cwd: Path) -> str:
+def _program(name: str, rootfs: Path, cwd: Path, python: str) -> str:
     if Path(name).name in ("python", "python3", f"python3.{sys.version_info.minor}"):
-        return sys.executable
+        return python
     if _is_held(name, rootfs):
         return str(rootfs / name.lstrip("/"))
     if "/" in name and (cwd / name).exists():
         return str(cwd / name)
-    # Console scripts of packages that the image installs are those of this interpreter's environment.
-    beside = Path(sys.executable).parent / name
+    # Console scripts of packages that the image installs are those of its interpreter's environment.
+    beside = Path(python).parent / name
     found = str(beside) if beside.exists() else shutil.which(name)
     if found is None:
         raise ImageNotRunnable(

@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -35,13 +36,17 @@ _LOCK_FILE = "server.lock"
 _DOCKER_WRAPPER = """\
 #!/bin/sh
 # What the CDK CLI calls instead of docker (CDK_DOCKER).
-PYTHONPATH={root} SLUICE_LOCAL_STATE={state_dir} exec {python} -m local.docker_shim "$@"
+export PYTHONPATH={root} SLUICE_LOCAL_STATE={state_dir} SLUICE_LOCAL_PYTHONS={pythons}
+exec {python} -m local.docker_shim "$@"
 """
 
 
-def serve(state_dir: Path, *, port: int = 0, until_stdin_closes: bool = False) -> None:
+def serve(
+    state_dir: Path, *, port: int = 0, until_stdin_closes: bool = False, pythons: Sequence[str] = ()
+) -> None:
     """Serve until SIGINT or SIGTERM, or until the parent closes our stdin if asked to; a line there sets us free.
 
+    An image runs on the first of this interpreter and `pythons` that has the packages which the image installs.
     Port 0 lets the kernel choose; `ready.json` in `state_dir` says which, and appears when it answers.
     Raises LocalAwsError when the folder is in use by another server, OSError when the port is.
     """
@@ -66,7 +71,7 @@ def serve(state_dir: Path, *, port: int = 0, until_stdin_closes: bool = False) -
         threading.Thread(target=server.serve_forever, name="http", daemon=True).start()
         for name in EXTENSIONS:
             importlib.import_module(name).install(context)
-        _write_docker_wrapper(context)
+        _write_docker_wrapper(context, pythons)
         _write_ready(context, ready)
         print(f"local AWS: {context.endpoint_url} (state in memory; {ready})", flush=True)
         context.stopping.wait()
@@ -163,11 +168,16 @@ def _try_lock(file: IO[str]) -> bool:
     return True
 
 
-def _write_docker_wrapper(context: Context) -> None:
+def _write_docker_wrapper(context: Context, pythons: Sequence[str]) -> None:
     wrapper = context.state_dir / "bin" / "docker"
     wrapper.parent.mkdir(exist_ok=True)
     root = Path(__file__).resolve().parent.parent
-    places = {"root": str(root), "state_dir": str(context.state_dir), "python": sys.executable}
+    places = {
+        "root": str(root),
+        "state_dir": str(context.state_dir),
+        "python": sys.executable,
+        "pythons": os.pathsep.join(pythons),
+    }
     wrapper.write_text(_DOCKER_WRAPPER.format_map({name: shlex.quote(path) for name, path in places.items()}))
     wrapper.chmod(0o755)
 

@@ -1,4 +1,4 @@
-"""Both ends of a batch transform job: the held-out rows as it is given them, its answers as predictions."""
+"""What a batch transform job answered, as predictions."""
 
 from __future__ import annotations
 
@@ -8,39 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from containers.predictions import Predictions
-from sluice.arrow import Table
 from sluice.contract import ModelContract
-from sluice.errors import EvaluationFailed, TrainingSetFailed
+from sluice.errors import EvaluationFailed
 
-ROWS = "held_out.csv"
-ANSWERS = f"{ROWS}.out"  # SageMaker's name for it
+ANSWERS = "held_out.csv.out"  # SageMaker's name for what it makes of containers.training_set.rows.ROWS
 
 _DOCUMENTED = "docs/project.md, An image of your own, says what it has to answer"
 # What a float32 softmax, written with a few digits, may be off by.
 _SUM_TOLERANCE = 0.01
-
-
-def write_rows(table: Table, contract: ModelContract, file: Path) -> None:
-    """Write the features in contract order as CSV without a header; a null is an empty field.
-
-    Raises:
-        TrainingSetFailed: a category holds a line break, where the job would cut the row in two.
-    """
-    # Only here: reading answers needs no pandas.
-    from containers.frames import features_of
-
-    frame = features_of(table, contract)
-    for feature in contract.features:
-        if feature.kind == "category":
-            broken = int(frame[feature.name].str.contains(r"[\r\n]", na=False).sum())
-            if broken:
-                raise TrainingSetFailed(
-                    f"the feature {feature.name!r} holds a line break in {broken:,} held-out rows",
-                    where="project.toml: features.categorical",
-                    why="a model of your own image is sent CSV that is cut at line ends",
-                    fix="replace line breaks in features.py: build_features",
-                )
-    frame.to_csv(file, header=False, index=False, lineterminator="\n")
 
 
 def read_answers(file: Path, contract: ModelContract, rows: int) -> Predictions:

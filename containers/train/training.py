@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -26,6 +27,7 @@ from containers.train.compiling import compile_beside
 from containers.train.hyperparameters import load_hyperparameters
 from sluice.contract import ModelContract
 from sluice.errors import TrainingFailed
+from sluice.features.source import PLAN
 
 _NEEDED = {
     "binary": ("predict", "predict_proba"),
@@ -156,6 +158,8 @@ def _save(model: Any, contract: ModelContract, project: Path, folder: Path) -> N
         ) from error
     contract.save(folder / "contract.json")
     copy_code(project, folder / "code")
+    if (project / PLAN).is_file():
+        shutil.copyfile(project / PLAN, folder / PLAN)
 
 
 def _say(text: str) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from local.docker_shim import dockerfile, run
 from local.docker_shim.dockerfile import Instruction
 from local.docker_shim.errors import Refused
+from local.docker_shim.interpreters import Interpreter, known
 from local.images import OCI_MANIFEST, ImageStore, Manifest, inside
 
 
@@ -36,6 +37,8 @@ class _Build:
     workdir: str = "/"
     base: str = ""
     stage: str = ""
+    pythons: list[Interpreter] = field(default_factory=lambda: [*known()])
+    """Those that have every package that the stage has asked for so far; the first of them runs it."""
     finished: dict[str, Path] = field(default_factory=dict)
     """The files of the stages before this one, by name and by number."""
 
@@ -49,6 +52,7 @@ class _Build:
             self.rootfs.mkdir()
             self.env, self.labels, self.entrypoint, self.command, self.workdir = {}, {}, [], [], "/"
             self.variables = {"PATH": os.environ["PATH"]}
+            self.pythons = [*known()]
         self.base, self.stage = base, name
 
     def directory(self, path: str) -> Path:
@@ -100,6 +104,7 @@ def _manifest(making: _Build, file: Path, target: str | None, media_type: str) -
         labels=making.labels,
         base=making.base,
         media_type=media_type,
+        python=making.pythons[0].path,
     )
 
 
@@ -119,7 +124,7 @@ def _from(making: _Build, instruction: Instruction) -> None:
     if base in making.finished or (making.base and base == making.stage):
         raise Refused(f"{instruction.where}: a stage that goes on from another is not supported")
     making.begin_stage(base, stage.strip()[3:].strip() if stage.strip().lower().startswith("as ") else "")
-    _say(f"FROM {base}: not pulled; the image starts empty and runs on {sys.executable}")
+    _say(f"FROM {base}: not pulled; the image starts empty and runs on a Python of this machine")
 
 
 def _arg(making: _Build, instruction: Instruction) -> None:
@@ -197,10 +202,12 @@ def _run(making: _Build, instruction: Instruction) -> None:
     command = shlex.join(words) if words else instruction.text
     if module := _own_module(making, command):
         _run_module(making, module, instruction)
-    elif missing := run.check(command, making.directory(making.workdir), instruction.where):
-        _say(
-            f"{instruction.where}: NOT RUN, its effect is missing from the local image: {'; '.join(missing)}"
-        )
+        return
+    checked = run.check(command, making.directory(making.workdir), instruction.where, making.pythons)
+    making.pythons = checked.pythons
+    if checked.missing:
+        effect = "; ".join(checked.missing)
+        _say(f"{instruction.where}: NOT RUN, its effect is missing from the local image: {effect}")
     else:
         _say(f"{instruction.where}: not run; the packages it installs are present: {command}")
 
@@ -220,10 +227,10 @@ def _own_module(making: _Build, command: str) -> list[str]:
 
 
 def _run_module(making: _Build, arguments: list[str], instruction: Instruction) -> None:
-    """Run a module of the image on this interpreter, in the image's own files."""
+    """Run a module of the image on its interpreter, in the image's own files."""
     expanded = [dockerfile.expand(word, making.variables, instruction.where) for word in arguments]
     done = subprocess.run(
-        [sys.executable, *filter(None, expanded)],
+        [making.pythons[0].path, *filter(None, expanded)],
         cwd=making.directory(making.workdir),
         env={**os.environ, **{name: inside(value, making.rootfs) for name, value in making.env.items()}},
         capture_output=True,
@@ -232,7 +239,7 @@ def _run_module(making: _Build, arguments: list[str], instruction: Instruction) 
     )
     if done.returncode:
         raise Refused(f"{instruction.where} ended with {done.returncode}:\n{done.stderr.strip()}")
-    _say(f"{instruction.where}: run on {sys.executable}: {(done.stdout + done.stderr).strip()}")
+    _say(f"{instruction.where}: run on {making.pythons[0].path}: {(done.stdout + done.stderr).strip()}")
 
 
 def _entrypoint(making: _Build, instruction: Instruction) -> None:

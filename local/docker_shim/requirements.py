@@ -1,8 +1,7 @@
-"""Checks, instead of installing them, that the Python packages an image would install are here."""
+"""Checks, instead of installing them, that an environment has the Python packages an image would install."""
 
 from __future__ import annotations
 
-import importlib.metadata
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 
 from local.docker_shim.errors import Refused
+from local.docker_shim.interpreters import Interpreter
 
 _REQUIREMENT_FILE = ("-r", "--requirement")
 _WITH_VALUE = {
@@ -30,8 +30,8 @@ _WITH_VALUE = {
 }
 
 
-def unmet(arguments: list[str], workdir: Path, where: str) -> Iterator[str]:
-    """What `pip install ARGUMENTS` would install that the interpreter running the local AWS does not have.
+def unmet(arguments: list[str], workdir: Path, where: str, python: Interpreter) -> Iterator[str]:
+    """What `pip install ARGUMENTS` would install that the interpreter's environment does not have.
 
     Also what pip itself would refuse: a requirement without a hash where hashes are required. Raises Refused
     for a requirement that cannot be read.
@@ -42,15 +42,15 @@ def unmet(arguments: list[str], workdir: Path, where: str) -> Iterator[str]:
         option, has_value, value = argument.partition("=")
         if option in _REQUIREMENT_FILE:
             path = workdir / (value if has_value else next(waiting, ""))
-            yield from _unmet_in_file(path, where, hashes)
+            yield from _unmet_in_file(path, where, hashes, python)
         elif option in _WITH_VALUE:
             if not has_value:
                 next(waiting, None)
         elif not argument.startswith(("-", ".", "/")):
-            yield from _unmet_requirement(argument, hashed=not hashes)
+            yield from _unmet_requirement(argument, python, hashed=not hashes)
 
 
-def _unmet_in_file(path: Path, where: str, hashes: bool) -> Iterator[str]:
+def _unmet_in_file(path: Path, where: str, hashes: bool, python: Interpreter) -> Iterator[str]:
     if not path.is_file():
         raise Refused(f"{where} installs from {path.name}, which no COPY before it put there")
     text = re.sub(r"\\\n", " ", path.read_text())
@@ -59,14 +59,16 @@ def _unmet_in_file(path: Path, where: str, hashes: bool) -> Iterator[str]:
     hashes = hashes or any("--hash=" in line or line == "--require-hashes" for line in lines)
     for line in lines:
         if line.startswith(_REQUIREMENT_FILE):
-            yield from _unmet_in_file(path.parent / re.split(r"[\s=]+", line, maxsplit=1)[1], where, hashes)
+            yield from _unmet_in_file(
+                path.parent / re.split(r"[\s=]+", line, maxsplit=1)[1], where, hashes, python
+            )
         elif line and not line.startswith("-"):
             requirement, *options = re.split(r"\s--", line)
             hashed = any(option.startswith("hash=") for option in options)
-            yield from _unmet_requirement(requirement, hashed=hashed or not hashes)
+            yield from _unmet_requirement(requirement, python, hashed=hashed or not hashes)
 
 
-def _unmet_requirement(text: str, *, hashed: bool) -> Iterator[str]:
+def _unmet_requirement(text: str, python: Interpreter, *, hashed: bool) -> Iterator[str]:
     try:
         requirement = Requirement(text)
     except InvalidRequirement as error:
@@ -75,10 +77,8 @@ def _unmet_requirement(text: str, *, hashed: bool) -> Iterator[str]:
         return
     if not hashed:
         yield f"{requirement}: has no hash, and pip requires hashes here"
-    try:
-        installed = importlib.metadata.version(requirement.name)
-    except importlib.metadata.PackageNotFoundError:
+    installed = python.version(requirement.name)
+    if installed is None:
         yield f"{requirement}: not installed"
-        return
-    if not requirement.specifier.contains(installed, prereleases=True):
+    elif not requirement.specifier.contains(installed, prereleases=True):
         yield f"{requirement}: {installed} is installed"

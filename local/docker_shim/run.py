@@ -5,28 +5,39 @@ from __future__ import annotations
 import itertools
 import re
 import shlex
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from local.docker_shim import requirements, system_packages
 from local.docker_shim.errors import Refused
+from local.docker_shim.interpreters import Interpreter
 
 _SETTING = re.compile(r"[A-Za-z_]\w*=")
 
 
-def check(command: str, workdir: Path, where: str) -> list[str]:
-    """Checks the packages of every pip and apt-get; returns the commands whose effect will be missing.
+@dataclass(frozen=True)
+class Checked:
+    """What a RUN comes to: the commands whose effect will be missing, the interpreters that have its packages."""
 
-    Raises Refused, naming each package that this machine or its Python does not have as it is asked for.
+    missing: list[str]
+    pythons: list[Interpreter]
+
+
+def check(command: str, workdir: Path, where: str, pythons: Sequence[Interpreter]) -> Checked:
+    """Checks the packages of every pip and apt-get.
+
+    Raises Refused, naming each package that this machine does not have as it is asked for; of Python's those of the
+    first interpreter, where none has them all.
     """
-    python: list[str] = []
+    python: dict[str, list[str]] = {each.path: [] for each in pythons}
     system: list[str] = []
     missing = []
     for words in _commands(command, where):
         installs = _after_pip_install(words)
         if installs is not None:
-            python += requirements.unmet(installs, workdir, where)
+            for each in pythons:
+                python[each.path] += requirements.unmet(installs, workdir, where, each)
             continue
         match words:
             case ["apt-get" | "apt", *arguments]:
@@ -36,17 +47,18 @@ def check(command: str, workdir: Path, where: str) -> list[str]:
             case _:
                 missing.append(shlex.join(words))
     texts = []
-    if python:
+    fit = [each for each in pythons if not python[each.path]]
+    if not fit:
         texts.append(
             f"{where} would install packages that the local environment does not have as required:\n"
-            f"{_lines(python)}\nThe local AWS runs images with {sys.executable} and installs nothing. Install "
-            "them there, or change the requirements."
+            f"{_lines(python[pythons[0].path])}\nThe local AWS runs images with "
+            f"{' or '.join(python)} and installs nothing. Install them there, or change the requirements."
         )
     if system:
         texts.append(f"{where} would install what this machine does not have:\n{_lines(system)}")
     if texts:
         raise Refused("\n".join(texts))
-    return missing
+    return Checked(missing, fit)
 
 
 def _after_pip_install(words: list[str]) -> list[str] | None:

@@ -98,7 +98,8 @@ class Aggregation(_Part):
             )
         if (self.function == "share") != (self.category is not None):
             raise ProjectError(
-                f"{self.function} of {self.column!r}: a category is for share, and needed there"
+                f"{self.function} of {self.column!r}: a category is for share, and needed there",
+                fix='function="share:app", say, is the part of the values that is app',
             )
         if self.function == "count_distinct":
             return "integer"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import subprocess
 import sys
 import types
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import roc_auc_score
 
@@ -16,6 +19,7 @@ from containers.train.compiling import compile_beside
 from sluice.contract import Feature, ModelContract, TargetContract
 from sluice.project import Project
 from sluice.splits import held_out_mask
+from tests.support.local_aws import FEATURES_PYTHON
 
 ROOT = Path(__file__).parents[2]
 CHURN = ROOT / "examples" / "churn"
@@ -38,15 +42,23 @@ def log() -> pd.DataFrame:
     return frame
 
 
-@pytest.fixture(scope="module")
-def features() -> types.ModuleType:
-    return load(CHURN / "features.py")
+def examples(log: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    """The examples of the log, made where they are made: in Feast's environment."""
+    table = pa.Table.from_pandas(log, preserve_index=False)
+    place = table.column_names.index("event_timestamp")
+    moments = table["event_timestamp"].cast(pa.timestamp("us", "UTC"))
+    pq.write_table(table.set_column(place, "event_timestamp", moments), folder / "data.parquet")
+    command = [str(FEATURES_PYTHON), "-m", "tests.support.examples_of", str(CHURN)]
+    command += [str(folder / "data.parquet"), str(folder / "examples.parquet")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return pd.read_parquet(folder / "examples.parquet")
 
 
 @pytest.fixture(scope="module")
-def built(features: types.ModuleType, log: pd.DataFrame) -> pd.DataFrame:
-    frame: pd.DataFrame = features.build_features(log)
-    return frame
+def built(log: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    return examples(log, tmp_path_factory.mktemp("examples"))
 
 
 def held_out_auc(project: Project, folder: Path, rows: pd.DataFrame) -> float:
@@ -106,45 +118,48 @@ class TestFeatures:
         )
         assert not built.duplicated(["customer_id", "event_timestamp"]).any()
 
-    def test_what_comes_after_a_cutoff_changes_none_of_its_features(
-        self, features: types.ModuleType, log: pd.DataFrame, built: pd.DataFrame
+    def test_neither_what_comes_after_a_cutoff_nor_the_order_changes_its_features(
+        self, log: pd.DataFrame, built: pd.DataFrame, tmp_path: Path
     ) -> None:
         cutoff = pd.Timestamp("2024-07-01", tz="UTC")
         # Just enough of the later log for the label's 30 days to be covered: one stranger's purchase.
         stranger = log.tail(1).assign(
             customer_id="C99999", event_timestamp=(cutoff + pd.Timedelta(days=30)).tz_localize(None)
         )
-        known = log[log["event_timestamp"] < cutoff.tz_localize(None)]
-        alone = features.build_features(pd.concat([known, stranger]))
-        alone = alone[alone["event_timestamp"] == cutoff].drop(columns="churned").reset_index(drop=True)
-        whole = built[built["event_timestamp"] == cutoff].drop(columns="churned").reset_index(drop=True)
-        assert len(whole) > 1000
-        pd.testing.assert_frame_equal(alone, whole, check_exact=True)
+        known = log[log["event_timestamp"] <= cutoff.tz_localize(None)]
+        alone = examples(pd.concat([known, stranger]).sample(frac=1, random_state=2), tmp_path)
+        left, right = (
+            each[each["event_timestamp"] == cutoff]
+            .drop(columns="churned")
+            .sort_values("customer_id", ignore_index=True)
+            for each in (alone, built)
+        )
+        assert len(right) > 1000
+        pd.testing.assert_frame_equal(left, right, check_exact=True)
 
     def test_they_are_what_a_plain_count_gives(self, log: pd.DataFrame, built: pd.DataFrame) -> None:
         for _, row in built.sample(25, random_state=1).iterrows():
             mine = log[log["customer_id"] == row["customer_id"]].set_index("event_timestamp").sort_index()
             at = row["event_timestamp"].tz_localize(None)
-            before = mine[mine.index < at]
-            month = before[before.index >= at - pd.Timedelta(days=30)]
-            after = mine[(mine.index >= at) & (mine.index < at + pd.Timedelta(days=30))]
-            assert row["transaction_count_7d"] == (before.index >= at - pd.Timedelta(days=7)).sum()
-            assert row["avg_transaction_30d"] == pytest.approx(month["amount"].mean(), nan_ok=True)
-            assert row["lifetime_value"] == pytest.approx(before["amount"].sum())
-            assert row["days_since_last_purchase"] == pytest.approx(
-                (at - before.index[-1]).total_seconds() / 86_400
-            )
+            before = mine[mine.index <= at]
+            month = before[before.index > at - pd.Timedelta(days=30)]
+            after = mine[(mine.index > at) & (mine.index <= at + pd.Timedelta(days=30))]
+            days = (before.index[-1] - before.index[0]).total_seconds() / 86_400
+            assert row["transaction_count_7d"] == (before.index > at - pd.Timedelta(days=7)).sum()
+            assert row["transaction_count_90d"] == (before.index > at - pd.Timedelta(days=90)).sum()
+            average = math.fsum(month["amount"]) / len(month) if len(month) else math.nan
+            assert row["avg_transaction_30d"] == pytest.approx(average, nan_ok=True, abs=0, rel=0)
+            assert row["lifetime_value"] == math.fsum(before["amount"])
+            assert row["days_since_last_purchase"] == (at - before.index[-1]) / pd.Timedelta(days=1)
+            pace = days / (len(before) - 1) if len(before) > 1 else math.nan
+            assert row["days_between_purchases"] == pytest.approx(pace, nan_ok=True)
+            assert row["app_share"] == (before["channel"] == "app").mean()
             assert row["last_channel"] == before["channel"].iloc[-1]
             assert row["churned"] == ("no" if len(after) else "yes")
 
-    def test_the_order_of_the_log_does_not_matter(
-        self, features: types.ModuleType, log: pd.DataFrame, built: pd.DataFrame
-    ) -> None:
-        pd.testing.assert_frame_equal(features.build_features(log.sample(frac=1, random_state=2)), built)
-
-    def test_a_log_too_short_says_so(self, features: types.ModuleType, log: pd.DataFrame) -> None:
-        with pytest.raises(ValueError, match="too short"):
-            features.build_features(log[log["event_timestamp"] < pd.Timestamp("2024-02-01")])
+    def test_a_log_too_short_says_so(self, log: pd.DataFrame, tmp_path: Path) -> None:
+        with pytest.raises(RuntimeError, match="the log is too short"):
+            examples(log[log["event_timestamp"] < pd.Timestamp("2024-02-01")], tmp_path)
 
     def test_the_model_passes_its_gate(self, built: pd.DataFrame) -> None:
         project = Project.load(CHURN)

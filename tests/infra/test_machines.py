@@ -73,8 +73,9 @@ def test_the_settings_are_those_of_project_environment_and_stacks(prod: Stacks) 
         r"cdk-hnb659fds-assets-<AccountId>-<Region>/[0-9a-f]{64}\.zip", settings.pop("code_source")
     )
     images = settings.pop("images")
-    assert images.keys() == {"process", "train", "serve"}
+    assert images.keys() == {"training_set", "process", "train", "serve"}
     assert len(set(images.values())) == 3
+    assert images["training_set"] == images["process"], "there is nothing of Feast in this project"
     functions = settings.pop("functions")
     assert functions.keys() == {"ValidateDataset", "DecideGate", "ReportOutcome"}
     assert settings.pop("places") == {

@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 from local.docker_shim import dockerfile, run, system_packages
 from local.docker_shim.build import build
 from local.docker_shim.errors import Refused
+from local.docker_shim.interpreters import VARIABLE, known
 from local.images import ImageNotFound, ImageNotRunnable, ImageStore, resolve
 from tests.support.local_aws import ROOT
 
@@ -41,6 +42,13 @@ USER 1000
 ENTRYPOINT ["python", "-m", "app.entry"]
 """
 ENTRY = "import os, sys; print(os.environ['GREETING'], sys.argv[1:], __file__)"
+
+
+def interpreter_with(file: Path, package: str, version: str) -> Path:
+    """What tells of its packages as an interpreter does that is asked for them."""
+    file.write_text(f"#!/bin/sh\necho '{json.dumps({package: version})}'\n")
+    file.chmod(0o755)
+    return file
 
 
 @pytest.fixture
@@ -269,6 +277,30 @@ class TestBuild:
         with pytest.raises(Refused, match=r"never-there>=2: not installed\n\s+pytest==0.1: .* is installed"):
             built(tmp_path, context, text)
 
+    def test_an_image_runs_on_the_first_interpreter_that_has_its_packages(
+        self, tmp_path: Path, context: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        other = interpreter_with(tmp_path / "other", "only-there", "1.5")
+        monkeypatch.setenv(VARIABLE, str(other))
+        start = "FROM x\nCOPY entry.py ./\n"
+        end = '\nENTRYPOINT ["python", "entry.py"]'
+        built(tmp_path, context, f"{start}RUN pip install 'Only_There>=1'{end}")
+        assert resolve(tmp_path / "state", "repository:tag").argv[0] == str(other)
+        built(tmp_path, context, f"{start}RUN pip install pytest{end}")
+        assert resolve(tmp_path / "state", "repository:tag").argv[0] == sys.executable
+        # What is asked for one after the other has to be in one environment.
+        with pytest.raises(Refused, match=r"pytest: not installed"):
+            built(tmp_path, context, f"{start}RUN pip install only-there\nRUN pip install pytest{end}")
+        with pytest.raises(Refused, match=r"only-there>=2: not installed"):
+            built(tmp_path, context, f"{start}RUN pip install 'only-there>=2'{end}")
+
+    def test_an_interpreter_that_does_not_run_is_named(
+        self, tmp_path: Path, context: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv(VARIABLE, str(tmp_path / "gone"))
+        with pytest.raises(Refused, match=f"{tmp_path / 'gone'}, which the local AWS was started with"):
+            built(tmp_path, context, 'FROM x\nENTRYPOINT ["python"]')
+
     def test_run_that_installs_nothing_says_it_was_not_run(
         self, tmp_path: Path, context: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -442,4 +474,6 @@ def test_every_line_of_our_own_images_is_understood(image: str, tmp_path: Path) 
         if each.name == "RUN" and "containers.compiled.build" not in each.text
     ]
     assert lines
-    assert [run.check(each.text, tmp_path, each.where) for each in lines] == [[]] * len(lines)
+    assert [run.check(each.text, tmp_path, each.where, known()).missing for each in lines] == [[]] * len(
+        lines
+    )

@@ -44,7 +44,7 @@ SETTINGS: dict[str, Any] = {
     "releases_table": "releases",
     "topic_arn": f"arn:aws:sns:{REGION}:{ACCOUNT}:outcomes",
     "sagemaker_role_arn": f"arn:aws:iam::{ACCOUNT}:role/sagemaker",
-    "images": {name: f"{_IMAGE}/{name}:1" for name in ("process", "train", "serve")},
+    "images": {name: f"{_IMAGE}/{name}:1" for name in ("training_set", "process", "train", "serve")},
     "own_image": False,
     "code_source": "assets/code.zip",
     "places": {

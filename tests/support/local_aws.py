@@ -20,6 +20,7 @@ import boto3
 from botocore.config import Config
 
 ROOT = Path(__file__).resolve().parents[2]
+FEATURES_PYTHON = ROOT / ".venv-features" / "bin" / "python"
 START_SECONDS = 60.0
 
 
@@ -45,6 +46,7 @@ class LocalAws:
                     "--until-stdin-closes",
                     "--state-dir",
                     str(state_dir),
+                    f"--python={FEATURES_PYTHON}",
                 ],
                 cwd=ROOT,
                 stdin=subprocess.PIPE,

@@ -10,8 +10,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from containers.process import casting, targets
 from containers.process.build_training_set import TrainingSet, build
+from containers.training_set import casting, targets
 from sluice.datasets.row_hashes import row_hashes
 from sluice.errors import OneClassTarget, SluiceError, TrainingSetFailed
 from sluice.project import Target

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from containers.process import casting
+from containers.training_set import casting
 from sluice.contract import ClassLabel, TargetContract
 from sluice.errors import OneClassTarget, TrainingSetFailed
 from sluice.project import Target

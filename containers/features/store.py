@@ -1,0 +1,94 @@
+"""The project's definitions as Feast's objects over given files, in a registry of their own."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from feast import Entity, FeatureStore, FeatureView, Field, FileSource, ValueType
+from feast.repo_config import RepoConfig
+from feast.types import Int64, String
+
+from containers.features.definitions import TYPES, Definitions
+from sluice.features.plan import FeaturePlan, Type
+
+MOMENT = "event_timestamp"
+CREATED = "created_timestamp"
+"""Columns of the files that a view is read from: when its values were so, and when that was written down."""
+
+_OF_TYPE: dict[Type, Any] = {name: each for each, name in TYPES.items()}
+_KEYS = {"string": (ValueType.STRING, String), "integer": (ValueType.INT64, Int64)}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a view's values lie.
+
+    Attributes:
+        file: Parquet: the join keys, MOMENT (UTC), the view's features and, where `is_dated`, CREATED.
+    """
+
+    file: Path
+    is_dated: bool
+
+
+def local_store(
+    plan: FeaturePlan, definitions: Definitions, sources: Mapping[str, Source], scratch: Path
+) -> FeatureStore:
+    """Make a store whose offline side reads these files by duckdb, the one that loses no row (feast#6787).
+
+    Args:
+        plan: what features.py declares.
+        definitions: the objects it does so with.
+        sources: by the view's name.
+        scratch: an empty folder, for the registry.
+    """
+    store = FeatureStore(
+        config=RepoConfig(
+            project="sluice",
+            provider="local",
+            registry=str(scratch / "registry.db"),
+            online_store={"type": "sqlite", "path": str(scratch / "online.db")},
+            offline_store={"type": "duckdb"},
+            entity_key_serialization_version=3,
+        )
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what is experimental, and of what the objects are made of
+        store.apply([*_views(plan, sources), *definitions.on_demand])
+    return store
+
+
+def _views(plan: FeaturePlan, sources: Mapping[str, Source]) -> list[Any]:
+    entities = {
+        key.name: Entity(name=key.name, join_keys=[key.name], value_type=_KEYS[key.type][0])
+        for key in plan.keys
+    }
+    views = []
+    for view in plan.views:
+        source = sources[view.name]
+        views.append(
+            FeatureView(
+                name=view.name,
+                entities=[entities[key.name] for key in view.keys],
+                schema=[
+                    *(Field(name=key.name, dtype=_KEYS[key.type][1]) for key in view.keys),
+                    *(Field(name=value.name, dtype=_OF_TYPE[value.type]) for value in view.features),
+                ],
+                source=FileSource(
+                    name=view.name,
+                    path=str(source.file),
+                    timestamp_field=MOMENT,
+                    created_timestamp_column=CREATED if source.is_dated else "",
+                ),
+                # Those of a view of aggregations are of the very moment that is asked about.
+                ttl=timedelta(microseconds=view.ttl_microseconds or 0)
+                if not view.aggregations
+                else timedelta(0),
+            )
+        )
+    return [*entities.values(), *views]

@@ -1,0 +1,87 @@
+"""The feature plan of a project at synth: compiled in the environment that has Feast, kept by what it was made of."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from infra.build import ROOT, whole_file
+from sluice.errors import ProjectError, SluiceError
+from sluice.features.plan import FeaturePlan
+from sluice.features.source import declares_features
+
+PYTHON = ROOT / ".venv-features" / "bin" / "python"
+
+
+class PlanError(SluiceError):
+    """The plan cannot be made here."""
+
+
+def feature_plan(project_folder: Path, build_dir: Path = ROOT / "build") -> FeaturePlan | None:
+    """Compile the definitions of features.py; None where it declares none in Feast's objects.
+
+    Raises:
+        ProjectError: what features.py defines cannot be used.
+        PlanError: there is no environment with Feast.
+    """
+    if not declares_features(project_folder):
+        return None
+    kept = build_dir / "plans" / f"{_digest(project_folder)}.json"
+    if not kept.is_file():
+        made = _compile(project_folder)
+        with whole_file(kept) as file:
+            file.write_text(made)
+    return FeaturePlan.model_validate_json(kept.read_text())
+
+
+def _digest(project_folder: Path) -> str:
+    """Hash all that a plan depends on: the project's code, and ours that reads it."""
+    digest = hashlib.sha256()
+    for root, file in _sources(project_folder):
+        digest.update(f"{file.relative_to(root).as_posix()}\0{file.stat().st_size}\0".encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _sources(project_folder: Path) -> Iterator[tuple[Path, Path]]:
+    theirs = [project_folder / "project.toml", *project_folder.rglob("*.py")]
+    ours = [
+        *(ROOT / "sluice").glob("*.py"),
+        *(ROOT / "sluice" / "features").glob("*.py"),
+        *(ROOT / "containers" / "features").glob("*.py"),
+        ROOT / "containers" / "features" / "requirements.txt",
+    ]
+    for root, files in ((project_folder, theirs), (ROOT, ours)):
+        yield from ((root, file) for file in sorted(files))
+
+
+def _compile(project_folder: Path) -> str:
+    if shutil.which(str(PYTHON)) is None:
+        raise PlanError(
+            "the environment with Feast is not there",
+            where=str(PYTHON),
+            why="features.py defines its features in Feast's objects",
+            fix="run `make setup`",
+        )
+    done = subprocess.run(
+        [str(PYTHON), "-m", "containers.features", "plan", str(project_folder.resolve())],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise ProjectError(
+            "features.py cannot become a feature plan",
+            where=str(project_folder),
+            why="\n" + done.stderr.strip()[-3000:],
+            fix="docs/features.md says what can be defined",
+        )
+    # What a user's module prints comes before it.
+    made: str = done.stdout.strip().splitlines()[-1]
+    json.loads(made)
+    return made
