@@ -106,13 +106,14 @@ def _retrieved(folder: Path, source: Path, kinds: dict[str, str], labels: list[d
         ),
     )
     store.apply([*entities, activity])
-    asked = moments_table(labels, _KEYS).rename_columns([*_NAMES, "event_timestamp"])
-    asked = asked.append_column("row", pa.array(range(len(labels)))).to_pandas()
+    moments = moments_table(labels, _KEYS).rename_columns([*_NAMES, "event_timestamp"])
+    asked: Any = moments.append_column("row", pa.array(range(len(labels)))).to_pandas()
     asked["event_timestamp"] = asked["event_timestamp"].dt.tz_localize("UTC")
     job = store.get_historical_features(asked, [f"activity:{name}" for name in kinds])
     found = job.to_arrow().sort_by("row")
     assert found.column("row").to_pylist() == list(range(len(labels)))
-    return found.select(list(kinds))
+    features: pa.Table = found.select(list(kinds))
+    return features
 
 
 @pytest.mark.parametrize("seed", range(3))
