@@ -30,7 +30,7 @@ Memory grows with the results and with the longest history of one entity, else w
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -53,6 +53,9 @@ ROWS_AT_ONCE = 1 << 18
 
 Few enough for the arrays of a column to stay near the processor: four times as many take a third longer a row.
 """
+
+_FEW = 1 << 14
+"""Up to so many values of a key, it is faster to leave out the rows of all others than to put them apart."""
 
 _EARLIEST = int(np.iinfo(np.int64).min)
 
@@ -127,8 +130,10 @@ class Engine:
             rows = order[bounds[partition] : bounds[partition + 1]]
             return self._of_moments(events, [key.take(pa.array(rows)) for key in keys], times[rows])
 
-        # Nothing after the last moment is asked for.
-        events = self._events(int(times.max(initial=_EARLIEST)), count)
+        # Nothing after the last moment is asked for, and nothing of entities that are in no row.
+        among = {name: key.unique() for name, key in zip(self._log.keys, keys, strict=True)}
+        few = all(len(values) <= _FEW for values in among.values())
+        events = self._events(int(times.max(initial=_EARLIEST)), count, among if few else None)
         found = list(_in_turn(work, enumerate(events), self._threads))
         back = np.empty(len(order), np.int64)
         back[order] = np.arange(len(order))
@@ -147,7 +152,7 @@ class Engine:
         Yields:
             Tables of the keys and the features, a row an entity, ordered by the keys; each entity is in one table.
         """
-        events = self._events(moment, self._partitions(0))
+        events = self._events(moment, self._partitions(0), None)
         return _in_turn(lambda table: self._of_entities(table, moment), events, self._threads)
 
     def all_as_of(self, moment: int) -> Table:
@@ -158,9 +163,9 @@ class Engine:
     def _partitions(self, moments: int) -> int:
         return min(max(1, -(-(self._log.rows + moments) // self._rows_at_once)), MOST_PARTITIONS)
 
-    def _events(self, until: int, count: int) -> Iterator[Table]:
+    def _events(self, until: int, count: int, among: Mapping[str, Array] | None) -> Iterator[Table]:
         log = self._log
-        return partitioned(log.batches(until), log.keys, log.schema, count, self._scratch)
+        return partitioned(log.batches(until, among), log.keys, log.schema, count, self._scratch)
 
     def _asked(self, moments: Table, moment: str) -> tuple[list[Array], NDArray[np.int64]]:
         keys = []
