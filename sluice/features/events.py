@@ -115,13 +115,14 @@ class EventLog:
                     )
         return cls(tuple(parts), timestamp, tuple(key.name for key in view.keys), types, rows)
 
-    def batches(self, until: int) -> Iterator[pa.RecordBatch]:
+    def batches(self, until: int, among: Mapping[str, Array] | None = None) -> Iterator[pa.RecordBatch]:
         """Read the events at or before a time, in the order of parts and rows.
 
         Rows without a key or a time are none.
 
         Args:
             until: microseconds since 1970 in UTC.
+            among: by join key, the values to look for; other rows are left out. None for all.
 
         Raises:
             UnreadableFile: a part breaks off, or holds what the engine has no room for.
@@ -130,7 +131,7 @@ class EventLog:
             try:
                 with pq.ParquetFile(part) as file:
                     for batch in file.iter_batches(_ROWS_A_BATCH, columns=list(self.types)):
-                        yield self._events(batch, until)
+                        yield self._events(batch, until, among or {})
             except (pa.ArrowInvalid, OSError) as error:
                 raise UnreadableFile(
                     f"{part.name} cannot be read", where=str(part), why=str(error)
@@ -140,12 +141,14 @@ class EventLog:
     def schema(self) -> pa.Schema:
         return pa.schema([(name, STORED[kind]) for name, kind in self.types.items()])
 
-    def _events(self, batch: pa.RecordBatch, until: int) -> pa.RecordBatch:
+    def _events(self, batch: pa.RecordBatch, until: int, among: Mapping[str, Array]) -> pa.RecordBatch:
         columns = [stored(batch.column(name), kind) for name, kind in self.types.items()]
         table = pa.record_batch(columns, schema=self.schema)
         counts = pc.less_equal(table.column(self.timestamp), pa.scalar(until, pa.int64()))
         for key in self.keys:
             counts = pc.and_(counts, pc.is_valid(table.column(key)))
+        for key, values in among.items():
+            counts = pc.and_(counts, pc.is_in(table.column(key), value_set=values))
         # A time that is null is neither before nor after: `filter` leaves it out.
         return table if pc.all(counts, skip_nulls=False).as_py() else table.filter(counts)
 

@@ -92,13 +92,13 @@ class Timeline:
         last = self._first_after(moments, begin, end)
         if window is None:
             return Slices(begin, last)
-        # A window that begins before any time that 64 bits hold has no bound.
-        earliest_bounded = _EARLIEST + window + 1
+        # A window that opens before any time that 64 bits hold has no bound.
+        earliest_bounded = _EARLIEST + window
         if earliest_bounded > _LATEST:
             return Slices(begin, last)
         bounded = moments >= earliest_bounded
-        half = window // 2  # in two steps: a window may be longer than 63 bits
-        opens = np.where(bounded, moments - half - (window - half), 0)
+        half, odd = divmod(window, 2)  # in steps: a window may be longer than 63 bits
+        opens = np.where(bounded, moments - half - half - odd, 0)
         return Slices(np.where(bounded, self._first_after(opens, begin, last), begin), last)
 
     def _first_after(
