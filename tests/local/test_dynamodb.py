@@ -86,8 +86,9 @@ def test_moto_and_the_front_see_the_same_items(dynamo: Dynamo) -> None:
     assert dynamo.call("GetItem", TableName="t", Key=KEY).body == {}
 
 
-def test_a_reset_of_moto_leaves_no_table(dynamo: Dynamo) -> None:
-    dynamodb_backends[ACCOUNT_ID]["eu-west-1"].reset()
+def test_a_reset_by_motos_api_leaves_no_table(dynamo: Dynamo) -> None:
+    reset = {"PATH_INFO": "/moto-api/reset", "HTTP_X_AMZ_TARGET": ""}
+    assert dynamo.send("", b"", reset).body == {"status": "ok"}
     assert dynamo.call("GetItem", TableName="t", Key=KEY).error == (
         *("ResourceNotFoundException", "Requested resource not found"),
     )
