@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -85,8 +86,9 @@ def test_moto_and_the_front_see_the_same_items(dynamo: Dynamo) -> None:
     assert dynamo.call("GetItem", TableName="t", Key=KEY).body == {}
 
 
-def test_a_reset_of_moto_leaves_no_table(dynamo: Dynamo) -> None:
-    dynamodb_backends[ACCOUNT_ID]["eu-west-1"].reset()
+def test_a_reset_by_motos_api_leaves_no_table(dynamo: Dynamo) -> None:
+    reset = {"PATH_INFO": "/moto-api/reset", "HTTP_X_AMZ_TARGET": ""}
+    assert dynamo.send("", b"", reset).body == {"status": "ok"}
     assert dynamo.call("GetItem", TableName="t", Key=KEY).error == (
         *("ResourceNotFoundException", "Requested resource not found"),
     )
@@ -607,10 +609,18 @@ FromThreads = Callable[[Callable[[Dynamo, int], Any]], list[Any]]
 
 
 def test_of_conditional_puts_of_a_key_exactly_one_wins(from_threads: FromThreads) -> None:
+    start = threading.Barrier(8)
+
     def put(dynamo: Dynamo, number: int) -> list[int]:
-        condition = {"ConditionExpression": "attribute_not_exists(pk)"}
-        items = [{"pk": {"S": str(each)}, "by": {"N": str(number)}} for each in range(100)]
-        return [dynamo.call("PutItem", TableName="t", Item=item, **condition).status for item in items]
+        statuses = []
+        for each in range(100):
+            item = {"pk": {"S": str(each)}, "by": {"N": str(number)}}
+            start.wait(30)
+            answer = dynamo.call(
+                "PutItem", TableName="t", Item=item, ConditionExpression="attribute_not_exists(pk)"
+            )
+            statuses.append(answer.status)
+        return statuses
 
     statuses = from_threads(put)
     assert [won.count(200) for won in zip(*statuses, strict=True)] == [1] * 100

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -257,22 +256,3 @@ def test_a_provisioned_table_throttles_until_it_has_recovered(local_aws: LocalAw
     assert answer["ResponseMetadata"]["RetryAttempts"] > 0
     patient.close()
     client.delete_table(TableName=name)
-
-
-def test_a_reset_by_motos_api_empties_the_tables(start_local_aws: Callable[[], LocalAws]) -> None:
-    server = start_local_aws()
-    client = server.client("dynamodb")
-    definition: Any = {
-        "TableName": "t",
-        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
-        "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
-        "BillingMode": "PAY_PER_REQUEST",
-    }
-    client.create_table(**definition)
-    client.put_item(TableName="t", Item={"pk": {"S": "a"}})
-    with urllib.request.urlopen(f"{server.endpoint_url}/moto-api/reset", data=b"", timeout=30) as answer:
-        assert answer.status == 200
-    with pytest.raises(client.exceptions.ResourceNotFoundException):
-        client.get_item(TableName="t", Key={"pk": {"S": "a"}})
-    client.create_table(**definition)
-    assert "Item" not in client.get_item(TableName="t", Key={"pk": {"S": "a"}})

@@ -279,7 +279,15 @@ def test_it_answers_and_leaves_what_moto_would(data: st.DataObject, schema: tupl
     for each in (ours, moto):
         each.create("t", *schema)
     for operation, request in data.draw(st.lists(calls(schema), min_size=1, max_size=8)):
-        answer, expected = ours.call(operation, **request), moto.call(operation, **request)
+        try:
+            expected = moto.call(operation, **request)
+        except (TypeError, AttributeError, KeyError):
+            # Moto breaks down, as in a path through a number: no oracle. What it had written by then is unknown.
+            if operation not in ("GetItem", "BatchGetItem"):
+                return
+            assert ours.call(operation, **request).status == 200
+            continue
+        answer = ours.call(operation, **request)
         assert (answer.status, seen(operation, answer.body)) == (
             expected.status,
             seen(operation, expected.body),

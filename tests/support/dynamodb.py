@@ -98,7 +98,8 @@ class Dynamo:
         answer = Answer(
             int(status[:3]), {name.lower(): str(value) for name, value in sent}, json.loads(content)
         )
-        assert answer.headers["x-amz-crc32"] == str(binascii.crc32(content))
+        if operation:
+            assert answer.headers["x-amz-crc32"] == str(binascii.crc32(content))
         return answer
 
     def table(self, name: str) -> Any:
