@@ -44,7 +44,7 @@ def _found(asked: ValidateDatasetInput, artifacts: Artifacts) -> ValidatedDatase
 
 def _validated(asked: ValidateDatasetInput, artifacts: Artifacts) -> ValidatedDataset:
     append = asked.mode == "append"
-    upload = Upload(str(asked.bucket), str(asked.key), asked.version_id)
+    upload = Upload(str(asked.bucket), str(asked.key), asked.version_id, append=append)
     with tempfile.TemporaryDirectory() as folder:
         result = validate(upload, project(), Path(folder), whole=not append)
         decided(

@@ -25,4 +25,4 @@ def install(_context: Context) -> None:
         with _ONE_AT_A_TIME:
             return put_object(self)
 
-    S3Response.put_object = put  # type: ignore[method-assign]
+    S3Response.put_object = put

@@ -21,15 +21,17 @@ _ATTEMPTS = 5
 class Upload:
     """An object version as `sluice.datasets.reading.Source`. Every read is of the version that was first looked at.
 
-    Nothing is asked of S3 before `open`; then `etag` and `version_id` say which version it is.
+    Nothing is asked of S3 before `open`; then `etag` and `version_id` say which version it is. With `append` it
+    has to lie among the events.
     """
 
-    def __init__(self, bucket: str, key: str, version_id: str | None) -> None:
+    def __init__(self, bucket: str, key: str, version_id: str | None, *, append: bool = False) -> None:
         self.where = naming.uri(bucket, key)
         self.suffix = incoming.suffix(key)
         self.version_id = version_id
         self.etag: str | None = None
         self._object = {"Bucket": bucket, "Key": key}
+        self._append = append
         self._size = 0
 
     @cached_property
@@ -44,7 +46,7 @@ class Upload:
             ObjectNotFound: there is no such object, or it was deleted meanwhile.
             StorageUnavailable: S3 does not answer, which passes; reading raises that, too.
         """
-        incoming.check_place(self._object["Bucket"], self._object["Key"])
+        incoming.check_place(self._object["Bucket"], self._object["Key"], append=self._append)
         if self.etag is None:
             with storage.explained(self.where):
                 self._look()

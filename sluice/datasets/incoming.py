@@ -8,9 +8,6 @@ from sluice import naming
 from sluice.errors import UploadMisplaced
 from sluice.keys import INCOMING_EVENTS, INCOMING_TRAINING, TRAINING_SUFFIXES
 
-EXPECTED = f"{INCOMING_TRAINING}<name>{{{','.join(TRAINING_SUFFIXES)}}}"
-_PLACES = (INCOMING_TRAINING, INCOMING_EVENTS)
-
 
 def suffix(key: str) -> str:
     """The ending that says how the object is read, in lower case; of a key that ends in a slash there is none."""
@@ -19,28 +16,28 @@ def suffix(key: str) -> str:
     return PurePosixPath(key).suffix.lower()
 
 
-def check_place(bucket: str, key: str) -> None:
-    """Check that the pipeline takes an object of this key.
+def check_place(bucket: str, key: str, *, append: bool = False) -> None:
+    """Check that the pipeline takes an object of this key, as the table or to be appended to it.
 
     Raises:
-        UploadMisplaced: it does not; the text says where it should lie.
+        UploadMisplaced: it does not; the text says where it should lie. So nobody makes a day's events the table, or
+            appends a table to itself, by starting the one machine with what is meant for the other.
     """
     where = naming.uri(bucket, key)
-    if not key.startswith(_PLACES):
+    place = INCOMING_EVENTS if append else INCOMING_TRAINING
+    expected = f"{place}<name>{{{','.join(TRAINING_SUFFIXES)}}}"
+    if not key.startswith(place):
+        other = "" if append else f", or under {INCOMING_EVENTS} to append it to the table"
         raise UploadMisplaced(
-            "the upload is not where data is expected",
+            f"the upload is not where {'events are' if append else 'training data is'} expected",
             where=where,
-            why=f"its key does not begin with {INCOMING_TRAINING} or {INCOMING_EVENTS}",
-            fix=f"upload it as {EXPECTED}, or under {INCOMING_EVENTS} to append it to the table",
+            why=f"its key does not begin with {place}",
+            fix=f"upload it as {expected}{other}",
         )
     if suffix(key) not in TRAINING_SUFFIXES:
         raise UploadMisplaced(
             f"the upload is of no format that can be read: {suffix(key) or 'no ending'}",
             where=where,
             why=f"its ending says what it is; known: {', '.join(TRAINING_SUFFIXES)}",
-            fix=f"upload it as {EXPECTED.replace(INCOMING_TRAINING, _place(key))}",
+            fix=f"upload it as {expected}",
         )
-
-
-def _place(key: str) -> str:
-    return next(place for place in _PLACES if key.startswith(place))

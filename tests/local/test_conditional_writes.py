@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
+from moto.s3.responses import S3Response
 
+from local import conditional_writes
 from tests.support.local_aws import LocalAws
 
 WRITERS = 8
@@ -51,6 +54,32 @@ def test_of_those_that_replace_at_once_one_does(s3: Any) -> None:
         seen = s3.put_object(Bucket="conditional", Key="k", Body=b"turn %d" % turn)["ETag"]
         ends = write_at_once(s3, IfMatch=seen)
         assert sorted(ends) == ["PreconditionFailed"] * (WRITERS - 1) + ["written"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "together"),
+    [({"If-Match": "x"}, False), ({"If-None-Match": "*"}, False), ({}, True)],
+    ids=["If-Match", "If-None-Match", "unconditional"],
+)
+def test_no_conditional_write_looks_while_another_one_writes(
+    monkeypatch: pytest.MonkeyPatch, headers: dict[str, str], together: bool
+) -> None:
+    meeting = threading.Barrier(2)
+
+    def put_object(_self: Any) -> bool:
+        try:
+            # Who is alone waits in vain.
+            meeting.wait(timeout=60 if together else 0.5)
+        except threading.BrokenBarrierError:
+            return False
+        return True
+
+    monkeypatch.setattr(S3Response, "put_object", put_object)
+    conditional_writes.install(cast("Any", None))
+    request = SimpleNamespace(headers=headers)
+    with ThreadPoolExecutor(2) as pool:
+        ends = list(pool.map(S3Response.put_object, [cast("Any", request)] * 2))
+    assert ends == [together] * 2
 
 
 def test_what_is_not_there_cannot_be_replaced(s3: Any) -> None:

@@ -23,9 +23,8 @@ from sluice.project import Project
 
 SOURCE = DocumentSource(uri="s3://uploads/a.csv", version_id="v", etag="e", execution="run")
 DAY_ONE = datetime(2026, 1, 1)
-SCHEMA = pa.schema(
-    [pa.field("id", pa.string()), pa.field("at", pa.timestamp("us")), pa.field("value", pa.int64())]
-)
+FIELDS: Any = [("id", pa.string()), ("at", pa.timestamp("us")), ("value", pa.int64())]
+SCHEMA = pa.schema(FIELDS)
 
 
 def a_project(**entity: str) -> Project:

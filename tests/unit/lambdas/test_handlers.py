@@ -87,6 +87,60 @@ def test_a_refused_file_leaves_its_report_and_quarantine_and_no_dataset(
     assert report["source"]["version_id"] == "v1"
 
 
+def with_times(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Let the project tell rows apart by key and time."""
+    text = PROJECT_TOML.replace("[target]", '[entity]\nkey = "id"\ntimestamp = "at"\n[target]', 1)
+    text += '[columns.id]\ntype = "string"\n[columns.at]\ntype = "timestamp"\n'
+    (tmp_path / "project" / "project.toml").write_text(text)
+    settings.project.cache_clear()
+
+
+TABLE = b"id,at,age,y\na,2026-01-01,1,yes\nb,2026-01-01,2,no\n"
+EVENTS = b"id,at,age,y\na,2026-01-02,1,yes\n"
+
+
+def test_events_are_appended_and_found_without_an_upload(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with_times(monkeypatch, tmp_path)
+    uploaded(monkeypatch, TABLE)
+    table = validate_dataset.handler(EVENT, None)
+    monkeypatch.setattr(Upload, "_s3", FakeS3({("incoming/events/b.csv", "v1"): EVENTS}))
+    event = {**EVENT, "key": "incoming/events/b.csv", "execution": "second", "mode": "append"}
+    appended = validate_dataset.handler(event, None)
+    assert appended["dataset_version"] != table["dataset_version"]
+    assert json.loads(bucket.objects["reports/second/validation.json"])["appended"]["parts"] == 2
+
+    asked = {"execution": "third", "bucket": None, "key": None, "version_id": None, "dataset": None}
+    for dataset in (None, "current", appended["dataset_version"]):
+        found = validate_dataset.handler({**asked, "dataset": dataset}, None)
+        assert (found["dataset_version"], found["rows"]) == (appended["dataset_version"], 3)
+        assert found["parts_uri"] == appended["parts_uri"]
+    older = validate_dataset.handler({**asked, "dataset": table["dataset_version"]}, None)
+    assert (older["dataset_version"], older["rows"]) == (table["dataset_version"], 2)
+    assert not [key for key in bucket.objects if key.startswith("reports/third/")]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "words"), [(None, "no dataset to train on yet"), ("0123", "no dataset version '0123'")]
+)
+@pytest.mark.usefixtures("bucket")
+def test_where_there_is_no_dataset_an_execution_without_an_upload_says_so(
+    dataset: str | None, words: str
+) -> None:
+    with pytest.raises(Exception, match=words) as caught:
+        validate_dataset.handler({"execution": "run", "dataset": dataset}, None)
+    assert type(caught.value).__name__ == "NoDataset"
+
+
+@pytest.mark.usefixtures("bucket")
+def test_events_without_an_object_are_told_where_they_go() -> None:
+    event = {"execution": "run", "bucket": None, "key": None, "version_id": None, "mode": "append"}
+    with pytest.raises(Exception, match="names no object") as caught:
+        validate_dataset.handler(event, None)
+    assert "incoming/events/FILE.csv" in json.loads(str(caught.value))["fix"]
+
+
 @pytest.mark.parametrize(
     "given",
     [

@@ -99,6 +99,31 @@ def test_a_misplaced_upload_is_told_where_it_belongs(key: str, text: str) -> Non
     assert "incoming/training/<name>{.csv" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("incoming/training/a.csv", "does not begin with incoming/events/"),
+        ("a.csv", "does not begin with incoming/events/"),
+        ("incoming/events", "does not begin with incoming/events/"),
+        ("incoming/events/a.xlsx", ".xlsx"),
+    ],
+)
+@pytest.mark.usefixtures("s3")
+def test_what_is_to_be_appended_lies_among_the_events(key: str, text: str) -> None:
+    with pytest.raises(UploadMisplaced) as caught:
+        Upload("uploads", key, "v1", append=True).open()
+    assert text in str(caught.value)
+    assert "incoming/events/<name>{.csv" in caught.value.fix
+
+
+@pytest.mark.usefixtures("s3")
+def test_events_are_no_table() -> None:
+    with pytest.raises(UploadMisplaced) as caught:
+        Upload("uploads", "incoming/events/a.csv", "v1").open()
+    assert "does not begin with incoming/training/" in caught.value.why
+    assert "under incoming/events/ to append it" in caught.value.fix
+
+
 def test_nothing_is_asked_of_s3_before_it_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(Upload, "_s3")
 
