@@ -178,10 +178,16 @@ class Gates(_Table):
 
 
 class Serving(_Table):
-    """[serving]: what the endpoint runs on."""
+    """[serving]: what the endpoint runs on.
+
+    Attributes:
+        missing: of an entity whose features the online store has not, or only older than their ttl: its prediction is
+            an error, or what the model makes of nulls.
+    """
 
     instance_type: Annotated[str, StringConstraints(pattern=r"^ml\.")] = "ml.t2.medium"
     instance_count: Annotated[int, Field(ge=1)] = 1
+    missing: Literal["error", "null"] = "error"
 
 
 class Online(_Table):

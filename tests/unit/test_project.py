@@ -58,7 +58,7 @@ def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
             "min_held_out_rows": 50,
             "unjudged_champion": "minimums",
         },
-        "serving": {"instance_type": "ml.t2.medium", "instance_count": 1},
+        "serving": {"instance_type": "ml.t2.medium", "instance_count": 1, "missing": "error"},
     }
     assert project.name == "bank"
     assert project.features.names == ("age", "job")
@@ -173,6 +173,7 @@ LONGEST = "x" * 2_500
             "model.max_runtime_seconds",
         ),
         ("[serving]\ninstance_count = 1", "[serving]\ninstance_count = 0", "serving.instance_count"),
+        ('[serving]\nmissing = "null"', '[serving]\nmissing = "zero"', "serving.missing"),
         (
             f'[model]\nhyperparameters = {{ a = "{LONGEST}" }}',
             f'[model]\nhyperparameters = {{ a = "{LONGEST}x" }}',

@@ -145,6 +145,8 @@ class ById:
         asked = wanted.asked
         rows = self._assembly.rows(asked, wanted.places, found, time.time_ns() // 1000)
         predictions, rows = self._score(rows, asked)
+        if not rows.lacks and predictions is not None:
+            return Told(200, encode(predictions, accepted, self._contract), counts=(asked.rows, 0, 0, 0))
         lacks = Counter(rows.lacks.values())
         counts = (asked.rows - len(rows.lacks), lacks["unknown"], lacks["stale"], lacks["incomplete"])
         return replace(self._told(predictions, rows, asked, accepted), counts=counts)
@@ -152,9 +154,7 @@ class ById:
     def _told(self, predictions: Predictions | None, rows: Rows, asked: Asked, accepted: str) -> Told:
         if rows.errors and (asked.rows == 1 or (accepted != _JSON and accepted not in _LINES)):
             return _refused_as_a_whole(rows, asked.rows)
-        headers = {HEADER: _missing(rows, asked.rows)} if rows.lacks else {}
-        if not rows.lacks and predictions is not None:
-            return Told(200, encode(predictions, accepted, self._contract), headers)
+        headers = {HEADER: _missing(rows, asked.rows)}
         if accepted != _JSON and accepted not in _LINES:
             assert predictions is not None
             return Told(200, encode(predictions, accepted, self._contract), headers)

@@ -79,6 +79,8 @@ class Entities:
             target=contract.target,
             null_values=contract.null_values,
         )
+        is_lone = len(self._keys) == 1 and self._keys[0].type == "string" and not self._fields
+        self._lone_text_key = self._keys[0].name if is_lone else ""
         self._key_names = frozenset(key.name for key in self._keys)
         self._feature_names = frozenset(contract.names)
         self._timestamps = [field.name for field in self._fields if field.type == "timestamp"]
@@ -125,7 +127,10 @@ class Entities:
             RequestError: it is not what its type says, asks for too many, or a value is not what it has to be.
         """
         if media_type == "application/json":
-            columns = self.contract.columns_from_records(self._records(body))
+            records = self._records(body)
+            if self._lone_text_key and (plain := self._plain_ids(records)):
+                return Asked(len(plain), {self._lone_text_key: plain}, {}, {})
+            columns = self.contract.columns_from_records(records)
         else:
             if media_type == "text/csv":
                 # A header is one here, whatever it looks like: else it would be read as an entity's row.
@@ -139,6 +144,23 @@ class Entities:
             keys[key.name] = texts if key.type == "string" else [int(text) for text in texts]
         fields = {field.name: columns[field.name] for field in self._fields}
         return Asked(rows, keys, fields, self._plain(columns) if self._fields_are_given else {})
+
+    def _plain_ids(self, records: list[Any]) -> list[KeyValue]:
+        """Give the ids of records that hold nothing else, where the contract takes them as they stand; else none."""
+        name, nulls = self._lone_text_key, self.contract.null_values
+        ids: list[KeyValue] = []
+        for record in records:
+            found = record.get(name) if type(record) is dict and len(record) == 1 else None
+            if (
+                type(found) is not str
+                or not found.isascii()
+                or found.strip() != found
+                or found in nulls
+                or not found
+            ):
+                return []
+            ids.append(found)
+        return ids
 
     def _records(self, body: bytes) -> list[Any]:
         document = read_json(body, "the body", len(self.contract.features))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -12,7 +12,7 @@ from containers.serve.online.on_demand import Function, Lists, functions_of
 from containers.serve.online.settings import Missing
 from containers.serve.online.store import Place
 from containers.serve.online.views import Row, StoredView
-from sluice.contract import Columns, ModelContract
+from sluice.contract import Columns, Feature, ModelContract
 from sluice.errors import ProjectError, RequestError, SluiceError
 from sluice.features.online_values import event_text
 from sluice.features.plan import FeaturePlan
@@ -58,17 +58,32 @@ class Assembly:
                 why=f"it takes {', '.join(names)}; the contract says {', '.join(contract.names)}",
                 fix="train the model again",
             )
-        self._contract = contract
+        self._names = contract.names
         self._views = views
         self._missing = missing
         self._functions: tuple[Function, ...] = functions_of(plan)
         self._own = {reference for reference in plan.model if ":" not in reference}
+        types = {value.name: value.type for view in plan.views for value in view.features}
+        stored = {name for view in views for name in view.features}
         # What the store and the functions give is looked at like any value of a request; a request's own was already.
-        self._made = ModelContract(
-            features=tuple(feature for feature in contract.features if feature.name not in self._own),
-            target=contract.target,
-            null_values=contract.null_values,
-        )
+        made = [feature for feature in contract.features if feature.name not in self._own]
+        self._made = _of(contract, made)
+        # But of stored doubles and integers that the model takes as numbers there is less to be looked at.
+        self._doubles = [
+            each.name
+            for each in made
+            if each.name in stored and each.kind == each.type == types[each.name] == "number"
+        ]
+        self._integers = [
+            each.name
+            for each in made
+            if each.name in stored
+            and each.kind == "number"
+            and each.type in ("number", "integer")
+            and types[each.name] == "integer"
+        ]
+        quick = {*self._doubles, *self._integers}
+        self._others = _of(contract, [each for each in made if each.name not in quick])
 
     @property
     def needs_frames(self) -> bool:
@@ -93,13 +108,13 @@ class Assembly:
         Raises:
             UnreadableFeatures: an on-demand function failed.
         """
-        lacks, errors, stored = self._stored(asked, places, found, now)
+        lacks, errors, stored, are_finite = self._stored(asked, places, found, now)
         if self._missing == "null":
             errors = {}
         kept = [row for row in range(asked.rows) if row not in errors]
         while kept:
             try:
-                return Rows(self._columns(asked, stored, kept), kept, lacks, errors)
+                return Rows(self._columns(asked, stored, kept, are_finite), kept, lacks, errors)
             except _Refused as refused:
                 for row, why in refused.rows.items():
                     errors[row] = _error(lacks.setdefault(row, "incomplete"), self._told(asked, row), why)
@@ -112,9 +127,13 @@ class Assembly:
         places: Sequence[Sequence[Place]],
         found: Mapping[Place, Row | None],
         now: int,
-    ) -> tuple[dict[int, Lack], dict[int, SluiceError], Lists]:
-        """Give the stored features by name, one a row, null where they are missing, and where they are."""
+    ) -> tuple[dict[int, Lack], dict[int, SluiceError], Lists, bool]:
+        """Give where features are missing and why, the stored ones by name, and whether all numbers are finite.
+
+        There is one value a row, null where it is missing.
+        """
         stored: Lists = {}
+        are_finite = True
         flaws: dict[int, list[tuple[StoredView, Row | None]]] = {}
         for view, of_view in zip(self._views, places, strict=True):
             nulls = [None] * len(view.features)
@@ -124,9 +143,12 @@ class Assembly:
                 row = found[place]
                 if row is None or (oldest is not None and row.event < oldest):
                     values.append(nulls)
+                    are_finite = False
                     flaws.setdefault(number, []).append((view, row))
                 else:
                     values.append(row.values)
+                    if not row.is_finite:
+                        are_finite = False
                     if row.absent:
                         flaws.setdefault(number, []).append((view, row))
             stored |= zip(view.features, map(list, zip(*values, strict=True)), strict=True)
@@ -134,7 +156,7 @@ class Assembly:
         errors: dict[int, SluiceError] = {}
         for number, flawed in flaws.items():
             lacks[number], errors[number] = self._judged(asked, number, flawed, now)
-        return lacks, errors, stored
+        return lacks, errors, stored, are_finite
 
     def _judged(
         self, asked: Asked, row: int, flawed: Sequence[tuple[StoredView, Row | None]], now: int
@@ -158,26 +180,48 @@ class Assembly:
         why = f"those of the view {view.name!r} are of {event_text(found.event)}: {age:,.0f} s old, ttl {ttl:,.0f} s"
         return "stale", _error("stale", entity, why)
 
-    def _columns(self, asked: Asked, stored: Lists, kept: Sequence[int]) -> Columns:
-        is_all = len(kept) == asked.rows
-        given: Callable[[Sequence[Any]], Any] = (
-            (lambda values: values) if is_all else (lambda values: [values[row] for row in kept])
-        )
-        values: Lists = {name: given(column) for name, column in stored.items()}
+    def _columns(self, asked: Asked, stored: Lists, kept: Sequence[int], are_finite: bool) -> Columns:
+        values, plain, fields = stored, asked.plain, asked.fields
+        if len(kept) < asked.rows:
+            values, plain = _of_rows(stored, kept), _of_rows(asked.plain, kept)
+            fields = _of_rows(asked.fields, kept)
         if self._functions:
-            inputs = {name: given(column) for name, column in asked.plain.items()} | values
+            inputs = plain | values
+            values = dict(values)
             for function in self._functions:
                 values |= function.answer(inputs)
+        made = self._quick(values) if are_finite else None
+        if made is None:
+            made = self._checked(values, kept)
+        for name in self._own:
+            made[name] = fields[name]
+        return {name: made[name] for name in self._names}
+
+    def _quick(self, values: Lists) -> Columns | None:
+        """Give what is plainly right as the model takes it; None where it has to be looked at more closely.
+
+        All stored doubles are finite: they are what the contract makes of them.
+        """
+        made: Columns = {name: values[name] for name in self._doubles}
+        for name in self._integers:
+            column = values[name]
+            if {*map(type, column)} != {int}:
+                return None
+            made[name] = list(map(float, column))
+        if self._others.features:
+            try:
+                made |= self._others.columns_from_arrays({name: values[name] for name in self._others.names})
+            except RequestError:
+                return None
+        return made
+
+    def _checked(self, values: Lists, kept: Sequence[int]) -> Columns:
+        if not self._made.features:
+            return {}
         try:
-            made = self._made.columns_from_arrays({name: values[name] for name in self._made.names})
+            return self._made.columns_from_arrays({name: values[name] for name in self._made.names})
         except RequestError:
             raise self._refused(values, kept) from None
-        if not self._own:
-            return made
-        return {
-            name: given(asked.fields[name]) if name in self._own else made[name]
-            for name in self._contract.names
-        }
 
     def _refused(self, values: Lists, kept: Sequence[int]) -> _Refused:
         """Find the rows that the contract does not take."""
@@ -191,6 +235,15 @@ class Assembly:
 
     def _told(self, asked: Asked, row: int) -> str:
         return asked.told(row, tuple(dict.fromkeys(key for view in self._views for key in view.keys)))
+
+
+def _of_rows(columns: Mapping[str, Sequence[Any]], kept: Sequence[int]) -> dict[str, list[Any]]:
+    return {name: [values[row] for row in kept] for name, values in columns.items()}
+
+
+def _of(contract: ModelContract, features: Sequence[Feature]) -> ModelContract:
+    """Give the part of a contract that is about these features."""
+    return ModelContract(features=tuple(features), target=contract.target, null_values=contract.null_values)
 
 
 class _Refused(Exception):

@@ -758,3 +758,14 @@ def test_a_plan_of_another_model_is_refused() -> None:
     plan, _ = nullable_plan()
     with pytest.raises(ProjectError, match="not that of this model"):
         Served(plan)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.text(max_size=4) | st.sampled_from(["C1", " C1", "NA", "", "ü"]), min_size=1, max_size=3))
+def test_an_id_alone_is_read_like_one_among_other_columns(ids: list[str]) -> None:
+    plan, model = nullable_plan()
+    served = Served(plan, scorer_=model)
+    served.put("C1")
+    rows = [{"customer_id": each} for each in ids]
+    one, other = served.ask(rows), call(served.application, lines_of(rows), "application/jsonlines")
+    assert (one.status, one.body) == (other.status, other.body)
