@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sluice.features.windows import Engine
 from sluice.features.plan import Aggregation, Key
+from sluice.features.windows import Engine
 from tests.features.histories import COLUMNS, TIME, History, moments_table, rows_of, table, view
 
 feast = pytest.importorskip("feast", reason="Feast has an environment of its own")

@@ -75,7 +75,7 @@ def test_null_is_feasts() -> None:
         assert decode(theirs.SerializeToString()) is None
     assert encode(None, "number") == Value().SerializeToString()
     assert feast_value_type_to_python_type(Value.FromString(encode(None, "string"))) is None
-    assert decode(Value(null_val=0).SerializeToString()) is None  # type: ignore[arg-type]
+    assert decode(Value(null_val=0).SerializeToString()) is None
 
 
 TIMES = st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))
