@@ -56,7 +56,12 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         held=found.held,
         superseded=superseded,
     )
-    decided("materialized", dataset_version=share.dataset_version, **answer.model_dump())
+    decided(
+        "materialized",
+        execution=share.execution,
+        dataset_version=share.dataset_version,
+        **answer.model_dump(),
+    )
     return answer.model_dump(mode="json")
 
 

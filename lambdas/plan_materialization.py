@@ -32,12 +32,13 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
             raise
         # The schedule comes before the first upload: there is nothing to write, and nothing wrong.
         return MaterializationPlan(dataset_version=None, moment=looked_up, shares=()).model_dump(mode="json")
-    moment = (asked.moment or _as_of(manifest, looked_up)).astimezone(UTC)
+    moment = _utc(asked.moment) if asked.moment else _as_of(manifest, looked_up)
     plan = MaterializationPlan(
         dataset_version=manifest.dataset_version,
         moment=moment,
         shares=tuple(
             ShareToWrite(
+                execution=asked.execution,
                 dataset_version=manifest.dataset_version,
                 view=view.name,
                 number=share.number,
@@ -59,9 +60,14 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     return plan.model_dump(mode="json")
 
 
+def _utc(moment: datetime) -> datetime:
+    """Read a moment without a zone as one in UTC, as manifests and people write them."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
 def _as_of(manifest: Manifest, now: datetime) -> datetime:
     """Say as of when features are: never after now, whatever a log says of the future."""
-    last = [part.last_event for part in manifest.parts if part.last_event is not None]
+    last = [_utc(part.last_event) for part in manifest.parts if part.last_event is not None]
     if project().online.as_of == "now" or not last:
         return now
     return min(max(last), now)

@@ -25,6 +25,7 @@ class PlanMaterializationInput(Payload):
 class ShareToWrite(Payload):
     """The entities of a view that one call writes: share `number` of `count`."""
 
+    execution: str
     dataset_version: str
     view: str
     number: int
