@@ -42,6 +42,7 @@ def machine_settings(
             "train": images.train_uri,
             "serve": images.serve_uri,
         },
+        "missing_features": project.serving.missing,
         "own_image": project.model.image is not None,
         "code_source": f"{code.s3_bucket_name}/{code.s3_object_key}",
         "places": {
