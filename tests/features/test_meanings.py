@@ -183,7 +183,7 @@ def test_the_least_and_the_greatest_of_zeros_is_plus_zero_and_all_are_one_value(
 
 
 @pytest.mark.parametrize("ordered", [-(2**63) + 1, -(2**62) - 1, -(2**53) - 1, 2**62])
-@pytest.mark.parametrize("moment", [2**62 + 7, 2**53 + 3, 0])
+@pytest.mark.parametrize("moment", [2**63 - 1, 2**62 + 7, 2**53 + 3, 0])
 def test_days_are_rounded_once_however_far_apart(tmp_path: Path, ordered: int, moment: int) -> None:
     times = {
         "at": pa.array([-5], pa.timestamp("us")),
