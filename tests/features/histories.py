@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -173,6 +174,59 @@ def view(keys: tuple[Key, ...], aggregations: Sequence[Aggregation]) -> View:
 def moments_of(keys: tuple[Key, ...]) -> st.SearchStrategy[list[Row]]:
     row = {key.name: _mostly(_key(key)) for key in keys} | {"moment": times}
     return st.lists(st.fixed_dictionaries(row), max_size=10)
+
+
+BUSY_KEYS = (Key(name="customer", type="string"), Key(name="card", type="integer"))
+_MARCH = 1_772_323_200_000_000
+
+
+def busy_history(draw: random.Random, *, nulls: bool) -> History:
+    """Make up few entities of many events, whose values often come again: 40 half days from 1 March 2026 on."""
+
+    def one(values: list[Any]) -> Any:
+        return None if nulls and draw.random() < 0.2 else draw.choice(values)
+
+    def row() -> Row:
+        return {
+            "customer": draw.choice(["C1", "C2", "C3"]),
+            "card": draw.choice([1, 2**53 + 1]),
+            TIME: _MARCH + draw.randrange(40) * _DAY // 2,
+            "amount": one([0.1, 0.2, 0.3, 0.0, -0.0, 1e16, 5e-324, draw.uniform(-5, 5)]),
+            "pieces": one([1, -7, 2**53 + 1, -(2**62)]),
+            "paid": one([True, False]),
+            "channel": one(["web", "shop", ""]),
+            "ordered": one([_MARCH, _MARCH + 1]),
+        }
+
+    return History(BUSY_KEYS, [[row() for _ in range(60)] for _ in range(3)])
+
+
+def busy_labels(draw: random.Random) -> list[Row]:
+    rows = [
+        {
+            "customer": draw.choice(["C1", "C2", "C3", "nobody"]),
+            "card": draw.choice([1, 2**53 + 1]),
+            "moment": _MARCH + draw.randrange(-4, 60) * _DAY // 2,
+        }
+        for _ in range(150)
+    ]
+    return rows + rows[:20]  # some labels are there twice
+
+
+def every_aggregation() -> list[Aggregation]:
+    """Give every function of every column that it fits, over three days, ten days and for ever."""
+    return [
+        Aggregation(
+            name=f"{function}_{column or 'events'}_{days or 'ever'}",
+            function=function,
+            column=column,
+            category=_CATEGORIES[column][0] if function == "share" else None,
+            window_microseconds=days and days * _DAY,
+        )
+        for function, columns in _FITS.items()
+        for column in columns
+        for days in (3, 10, None)
+    ]
 
 
 def moments_table(rows: Sequence[Row], keys: tuple[Key, ...]) -> pa.Table:

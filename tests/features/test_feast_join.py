@@ -11,18 +11,25 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sluice.features.plan import Aggregation, Key
 from sluice.features.windows import Engine
-from tests.features.histories import COLUMNS, TIME, History, moments_table, rows_of, table, view
+from sluice.features.plan import Aggregation
+from tests.features.histories import (
+    BUSY_KEYS,
+    COLUMNS,
+    TIME,
+    busy_history,
+    busy_labels,
+    moments_table,
+    rows_of,
+    table,
+    view,
+)
 
 feast = pytest.importorskip("feast", reason="Feast has an environment of its own")
 # Feast's dependencies warn of their own future.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 _DAY = 86_400_000_000
-_MARCH = 1_772_323_200_000_000
-_KEYS = (Key(name="customer", type="string"), Key(name="card", type="integer"))
-_NAMES = [key.name for key in _KEYS]
 _ASKED = [
     Aggregation(name="events_7d", function="count", window_microseconds=7 * _DAY),
     Aggregation(name="spent_30d", function="sum", column="amount", window_microseconds=30 * _DAY),
@@ -47,37 +54,6 @@ _FEAST = {
 }
 
 
-def _history(draw: random.Random, *, nulls: bool) -> History:
-    def one(values: list[Any]) -> Any:
-        return None if nulls and draw.random() < 0.2 else draw.choice(values)
-
-    def row() -> dict[str, Any]:
-        return {
-            "customer": draw.choice(["C1", "C2", "C3"]),
-            "card": draw.choice([1, 2**53 + 1]),
-            TIME: _MARCH + draw.randrange(40) * _DAY // 2,
-            "amount": one([0.1, 0.2, 0.3, -0.0, 1e16, 5e-324, draw.uniform(-5, 5)]),
-            "pieces": one([1, 2**53 + 1, -(2**62)]),
-            "paid": one([True, False]),
-            "channel": one(["web", "shop", ""]),
-            "ordered": one([_MARCH, _MARCH + 1]),
-        }
-
-    return History(_KEYS, [[row() for _ in range(60)] for _ in range(3)])
-
-
-def _labels(draw: random.Random) -> list[dict[str, Any]]:
-    rows = [
-        {
-            "customer": draw.choice(["C1", "C2", "C3", "nobody"]),
-            "card": draw.choice([1, 2**53 + 1]),
-            "moment": _MARCH + draw.randrange(-4, 60) * _DAY // 2,
-        }
-        for _ in range(150)
-    ]
-    return rows + rows[:20]  # some labels are there twice
-
-
 def _retrieved(folder: Path, source: Path, kinds: dict[str, str], labels: list[dict[str, Any]]) -> pa.Table:
     """Ask Feast for features of a Parquet file at the labels' moments; the rows in the labels' order."""
     from feast.repo_config import RepoConfig
@@ -94,7 +70,7 @@ def _retrieved(folder: Path, source: Path, kinds: dict[str, str], labels: list[d
     )
     types = {"string": feast.ValueType.STRING, "integer": feast.ValueType.INT64}
     entities = [
-        feast.Entity(name=key.name, join_keys=[key.name], value_type=types[key.type]) for key in _KEYS
+        feast.Entity(name=key.name, join_keys=[key.name], value_type=types[key.type]) for key in BUSY_KEYS
     ]
     activity = feast.FeatureView(
         name="activity",
@@ -106,7 +82,9 @@ def _retrieved(folder: Path, source: Path, kinds: dict[str, str], labels: list[d
         ),
     )
     store.apply([*entities, activity])
-    moments = moments_table(labels, _KEYS).rename_columns([*_NAMES, "event_timestamp"])
+    moments = moments_table(labels, BUSY_KEYS).rename_columns(
+        [*(key.name for key in BUSY_KEYS), "event_timestamp"]
+    )
     asked: Any = moments.append_column("row", pa.array(range(len(labels)))).to_pandas()
     asked["event_timestamp"] = asked["event_timestamp"].dt.tz_localize("UTC")
     job = store.get_historical_features(asked, [f"activity:{name}" for name in kinds])
@@ -119,9 +97,9 @@ def _retrieved(folder: Path, source: Path, kinds: dict[str, str], labels: list[d
 @pytest.mark.parametrize("seed", range(3))
 def test_feast_joins_to_each_label_what_the_engine_computed_for_it(tmp_path: Path, seed: int) -> None:
     draw = random.Random(seed)
-    history, labels = _history(draw, nulls=True), _labels(draw)
-    engine = Engine(history.write(tmp_path), view(_KEYS, _ASKED), TIME, scratch=tmp_path)
-    computed = engine.at_moments(moments_table(labels, _KEYS), "moment")
+    history, labels = busy_history(draw, nulls=True), busy_labels(draw)
+    engine = Engine(history.write(tmp_path), view(BUSY_KEYS, _ASKED), TIME, scratch=tmp_path)
+    computed = engine.at_moments(moments_table(labels, BUSY_KEYS), "moment")
     source = tmp_path / "features.parquet"
     pq.write_table(computed.append_column("created", computed.column("moment")), source)
 
@@ -134,11 +112,11 @@ def test_feast_joins_to_each_label_what_the_engine_computed_for_it(tmp_path: Pat
 def test_the_last_values_are_those_that_feast_finds_in_the_log_itself(tmp_path: Path, seed: int) -> None:
     # Feast takes whole rows, the latest, and of equal times the latest created: without nulls, that is `last`.
     draw = random.Random(seed)
-    history, labels = _history(draw, nulls=False), _labels(draw)
+    history, labels = busy_history(draw, nulls=False), busy_labels(draw)
     columns = [name for name in COLUMNS if name != TIME]
     last = [Aggregation(name=name, function="last", column=name) for name in columns]
-    engine = Engine(history.write(tmp_path), view(_KEYS, last), TIME, scratch=tmp_path)
-    computed = engine.at_moments(moments_table(labels, _KEYS), "moment").select(columns)
+    engine = Engine(history.write(tmp_path), view(BUSY_KEYS, last), TIME, scratch=tmp_path)
+    computed = engine.at_moments(moments_table(labels, BUSY_KEYS), "moment").select(columns)
 
     log = table([row for part in history.parts for row in part], history.types)
     names = ["moment" if name == TIME else name for name in log.column_names]

@@ -165,6 +165,38 @@ def test_an_amount_that_comes_and_goes_leaves_no_dust(tmp_path: Path) -> None:
     assert _one(tmp_path, rows, _of("sum", "amount", days=10), at=10.5) == 0.1 + 0.2
 
 
+@pytest.mark.parametrize("amounts", [[-0.0], [0.0, -0.0], [-0.0, 0.0], [-0.0, 0.0, -0.0, 0.0]])
+def test_the_least_and_the_greatest_of_zeros_is_plus_zero_and_all_are_one_value(
+    tmp_path: Path, amounts: list[float]
+) -> None:
+    rows = [_event(day, amount=amount) for day, amount in enumerate(amounts)]
+    asked = (
+        _of("min", "amount"),
+        _of("max", "amount"),
+        _of("count_distinct", "amount"),
+        _of("last", "amount"),
+    )
+    [found] = _features(tmp_path, [rows], _moments(9), *asked)
+    assert [math.copysign(1, found[name]) for name in ("min", "max")] == [1, 1]
+    assert found["count_distinct"] == 1
+    assert math.copysign(1, found["last"]) == math.copysign(1, amounts[-1])
+
+
+@pytest.mark.parametrize("ordered", [-(2**63) + 1, -(2**62) - 1, -(2**53) - 1, 2**62])
+@pytest.mark.parametrize("moment", [2**63 - 1, 2**62 + 7, 2**53 + 3, 0])
+def test_days_are_rounded_once_however_far_apart(tmp_path: Path, ordered: int, moment: int) -> None:
+    times = {
+        "at": pa.array([-5], pa.timestamp("us")),
+        "ordered": pa.array([ordered], pa.int64()).cast(pa.timestamp("us")),
+    }
+    path = tmp_path / "part.parquet"
+    pq.write_table(pa.table({"customer": pa.array(["C1"]), **times}), path)
+    engine = Engine([path], view(_KEY, [_of("days_since_last", "ordered")]), "at", scratch=tmp_path)
+    moments = pa.array([moment], pa.int64()).cast(pa.timestamp("us"))
+    found = engine.at_moments(pa.table({"customer": pa.array(["C1"]), "moment": moments}), "moment")
+    assert found["days_since_last"].to_pylist() == [(moment - ordered) / 86_400_000_000]
+
+
 @pytest.mark.parametrize(
     ("amounts", "total", "deviation"),
     [

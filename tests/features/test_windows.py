@@ -6,26 +6,32 @@ import random
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sluice.features.windows import Engine
 from tests.features import brute_force
 from tests.features.histories import (
+    BUSY_KEYS,
     TIME,
     History,
     bits,
+    busy_history,
+    busy_labels,
+    every_aggregation,
     histories,
     moments_of,
     moments_table,
     rows_of,
     times,
+    view,
     views,
     write,
 )
 
 _generated = settings(
-    deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 """A busy machine writes files slowly, which says nothing of the engine."""
 
@@ -53,6 +59,21 @@ def test_a_row_of_labels_gets_what_its_events_up_to_then_give(data: st.DataObjec
         known = brute_force.known_at(history.parts, history.key_names, TIME, row["moment"])
         expected.append(row | brute_force.features(known.get(entity, []), view, TIME, row["moment"]))
     assert rows_of(found) == [{name: bits(value) for name, value in row.items()} for row in expected]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_long_histories_of_few_values_give_what_their_events_give(tmp_path: Path, seed: int) -> None:
+    draw = random.Random(seed)
+    history, labels = busy_history(draw, nulls=True), busy_labels(draw)
+    asked = view(BUSY_KEYS, every_aggregation())
+    rows_at_once = draw.choice([50, 100, 1000])
+    engine = Engine(history.write(tmp_path), asked, TIME, scratch=tmp_path, rows_at_once=rows_at_once)
+    found = rows_of(engine.at_moments(moments_table(labels, BUSY_KEYS), "moment"))
+    for row, label in zip(found, labels, strict=True):
+        known = brute_force.known_at(history.parts, history.key_names, TIME, label["moment"])
+        events = known.get((label["customer"], label["card"]), [])
+        expected = label | brute_force.features(events, asked, TIME, label["moment"])
+        assert row == {name: bits(value) for name, value in expected.items()}
 
 
 @_generated
