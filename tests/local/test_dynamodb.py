@@ -654,6 +654,29 @@ def test_tables_are_walked_over_while_they_are_written(from_threads: FromThreads
     from_threads(work)
 
 
+@pytest.mark.usefixtures("from_threads")
+def test_a_function_that_a_stream_calls_may_use_the_tables() -> None:
+    """Moto calls it in the midst of the write."""
+    dynamo = Dynamo("eu-west-1", fast=True, patches=False)
+    dynamo.create("streamed", StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"})
+    table = dynamo.table("streamed")
+    table.lambda_event_source_mappings = {"arn": "a mapping"}
+    seen: list[int] = []
+
+    def function(*_items: Any) -> None:
+        other = threading.Thread(
+            target=lambda: seen.append(dynamo.call("GetItem", TableName="t", Key=KEY).status), daemon=True
+        )
+        other.start()
+        other.join(10)
+
+    table.stream_shard.add = function
+    put = {"Put": {"TableName": "streamed", "Item": {"pk": {"S": "b"}}}}
+    assert dynamo.call("PutItem", TableName="streamed", Item=KEY).status == 200
+    assert dynamo.call("TransactWriteItems", TransactItems=[put]).status == 200
+    assert seen == [200, 200]
+
+
 # --- requests
 
 
