@@ -705,6 +705,15 @@ def test_the_region_is_that_of_who_asks(dynamo: Dynamo) -> None:
     assert other.send("GetItem", b'{"TableName": "t", "Key": {"pk": {"S": "a"}}}', agent).status == 200
 
 
+@pytest.mark.parametrize("access_key", ["test", "A" * 20])
+def test_any_access_key_will_do(dynamo: Dynamo, access_key: str) -> None:
+    before = dynamo.passed_on
+    scope = f"{access_key}/20260101/eu-west-1/dynamodb/aws4_request"
+    signed = {"HTTP_AUTHORIZATION": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"}
+    assert dynamo.send("GetItem", b'{"TableName": "t", "Key": {"pk": {"S": "a"}}}', signed).status == 200
+    assert dynamo.passed_on == before
+
+
 def test_answers_have_the_headers_that_sdks_check(dynamo: Dynamo) -> None:
     answer = dynamo.call("GetItem", TableName="t", Key=KEY)
     assert answer.headers["content-type"] == "application/x-amz-json-1.0"
