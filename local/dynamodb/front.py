@@ -33,7 +33,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "DynamoDB_20120810.Scan": moto_actions.action("scan", moto_actions.SCAN),
 }
 CONTENT_TYPE = "application/x-amz-json-1.0"
-_SCOPE = re.compile(r"AWS4-HMAC-SHA256 Credential=([A-Z0-9]{20})/\d+/([a-z0-9-]+)/dynamodb/aws4_request,")
+_SCOPE = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/\s]+)/\d+/([a-z0-9-]+)/dynamodb/aws4_request,")
 
 
 class Front:

@@ -54,10 +54,19 @@ def install() -> None:
 def _locked(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def locked(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if _calls_functions(self):
+            return method(self, *args, **kwargs)
         with LOCK:
             return method(self, *args, **kwargs)
 
     return locked
+
+
+def _calls_functions(owner: Any) -> bool:
+    """Whether a write may call a stream's Lambda functions: moto waits for them, and they may want the lock."""
+    if not isinstance(owner, DynamoDBBackend):
+        return False
+    return any(table.lambda_event_source_mappings for table in list(owner.tables.values()))
 
 
 def _writing(write: Callable[..., Any]) -> Callable[..., Any]:
@@ -66,8 +75,7 @@ def _writing(write: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(write)
     def locked(self: Any, table_name: str, attributes: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         table = self.get_table(table_name)
-        if table.lambda_event_source_mappings:
-            # Moto calls the functions of its stream before it returns, and they may want the lock.
+        if _calls_functions(self):
             return write(self, table_name, attributes, *args, **kwargs)
         with LOCK:
             if not THROUGHPUT.allows(table, "Write"):

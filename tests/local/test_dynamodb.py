@@ -654,6 +654,29 @@ def test_tables_are_walked_over_while_they_are_written(from_threads: FromThreads
     from_threads(work)
 
 
+@pytest.mark.usefixtures("from_threads")
+def test_a_function_that_a_stream_calls_may_use_the_tables() -> None:
+    """Moto calls it in the midst of the write."""
+    dynamo = Dynamo("eu-west-1", fast=True, patches=False)
+    dynamo.create("streamed", StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"})
+    table = dynamo.table("streamed")
+    table.lambda_event_source_mappings = {"arn": "a mapping"}
+    seen: list[int] = []
+
+    def function(*_items: Any) -> None:
+        other = threading.Thread(
+            target=lambda: seen.append(dynamo.call("GetItem", TableName="t", Key=KEY).status), daemon=True
+        )
+        other.start()
+        other.join(10)
+
+    table.stream_shard.add = function
+    put = {"Put": {"TableName": "streamed", "Item": {"pk": {"S": "b"}}}}
+    assert dynamo.call("PutItem", TableName="streamed", Item=KEY).status == 200
+    assert dynamo.call("TransactWriteItems", TransactItems=[put]).status == 200
+    assert seen == [200, 200]
+
+
 # --- requests
 
 
@@ -680,6 +703,15 @@ def test_the_region_is_that_of_who_asks(dynamo: Dynamo) -> None:
     assert other.call("GetItem", TableName="t", Key=KEY).error[0] == "ResourceNotFoundException"
     agent = {"HTTP_USER_AGENT": "Boto3/1.40 md/Botocore#1 region/eu-west-1"}
     assert other.send("GetItem", b'{"TableName": "t", "Key": {"pk": {"S": "a"}}}', agent).status == 200
+
+
+@pytest.mark.parametrize("access_key", ["test", "A" * 20])
+def test_any_access_key_will_do(dynamo: Dynamo, access_key: str) -> None:
+    before = dynamo.passed_on
+    scope = f"{access_key}/20260101/eu-west-1/dynamodb/aws4_request"
+    signed = {"HTTP_AUTHORIZATION": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"}
+    assert dynamo.send("GetItem", b'{"TableName": "t", "Key": {"pk": {"S": "a"}}}', signed).status == 200
+    assert dynamo.passed_on == before
 
 
 def test_answers_have_the_headers_that_sdks_check(dynamo: Dynamo) -> None:
