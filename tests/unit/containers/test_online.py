@@ -252,6 +252,31 @@ def test_one_entity_may_stand_alone(served: Served, document: Any) -> None:
     assert served.ask(document).body == served.expected(full()).body
 
 
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (rb'{"\u0063ustomer_id": "C1", "amount": 4, "region": "north"}', "application/json"),
+        (rb'{"\u0065ntities": {"customer_id": "C1", "amount": 4, "region": "north"}}', "application/json"),
+        (rb'{"region": "north", "amount": 4, "customer\u005fid": "C1"}', "application/jsonlines"),
+    ],
+)
+def test_a_key_may_be_escaped(served: Served, body: bytes, content_type: str) -> None:
+    served.put("C1")
+    assert call(served.application, body, content_type).body == served.expected(full()).body
+
+
+def test_a_key_may_be_called_anything() -> None:
+    for name in ("Kunden-Nr. / Größe", 'a "quoted" one', "größe"):
+        plan, model = nullable_plan()
+        key = Key(name=name, type="string")
+        views = tuple(view.model_copy(update={"keys": (key,)}) for view in plan.views)
+        served = Served(plan.model_copy(update={"views": views}), scorer_=model)
+        served.put("C1")
+        for document in ({name: "C1"}, {"entities": [{name: "C1"}]}):
+            assert served.ask(document).json == {"predictions": [{"value": 0.0}]}
+        assert call(served.application, csv_of([{name: "C1"}]), "text/csv").status == 200
+
+
 def test_a_body_without_a_type_is_looked_at(served: Served) -> None:
     served.put("C1")
     for body in (json.dumps(entity("C1")).encode(), csv_of([entity("C1")])):
