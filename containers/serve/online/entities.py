@@ -32,7 +32,8 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9_. -]+")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True)
+# Not frozen: one is made for each request, and to freeze it costs more than all else of its making.
+@dataclass(slots=True)
 class Asked:
     """What a request asks for, n rows.
 
