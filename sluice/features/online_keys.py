@@ -33,6 +33,8 @@ class EntityIds:
         self._head = struct.pack("<I", len(keys)) + b"".join(
             struct.pack("<II", _STRING, len(name)) + name for name in names
         )
+        self._is_one_text = len(keys) == 1 and keys[0].type == "string"
+        self._head_of_text = self._head + struct.pack("<I", _STRING)
 
     def serialized(self, values: Sequence[KeyValue]) -> bytes:
         """Write a key.
@@ -40,14 +42,19 @@ class EntityIds:
         Args:
             values: a text or an int64 by each join key's type, in the order of `keys`.
         """
+        if self._is_one_text:
+            (text,) = values
+            assert isinstance(text, str)
+            raw = text.encode()
+            return self._head_of_text + len(raw).to_bytes(4, "little") + raw
         parts = [self._head]
         for place, is_text in self._places:
             value = values[place]
             if is_text:
                 assert isinstance(value, str)
-                text = value.encode()
-                parts.append(struct.pack("<II", _STRING, len(text)))
-                parts.append(text)
+                raw = value.encode()
+                parts.append(struct.pack("<II", _STRING, len(raw)))
+                parts.append(raw)
             else:
                 parts.append(struct.pack("<IIq", _INT64, 8, value))
         return b"".join(parts)

@@ -132,6 +132,8 @@ def _varint(number: int) -> bytes:
 
 
 def _whole_varint(raw: bytes) -> int:
+    if len(raw) == 2 and raw[1] < 0x80:  # as most are
+        return raw[1]
     number, end = _varint_at(raw, 1)
     if end != len(raw):
         raise ValueError(f"{len(raw) - end} bytes behind a number")

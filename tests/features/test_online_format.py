@@ -86,7 +86,9 @@ def test_timestamps_are_feasts_whole_seconds(when: datetime) -> None:
     microseconds = (when - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
     (theirs,) = python_values_to_proto_values([when], ValueType.UNIX_TIMESTAMP)
     assert encode(microseconds, "timestamp") == theirs.SerializeToString()
-    read = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=decode(theirs.SerializeToString()))  # type: ignore[arg-type]
+    found = decode(theirs.SerializeToString())
+    assert isinstance(found, int)
+    read = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=found)
     assert read == feast_value_type_to_python_type(theirs)
 
 

@@ -42,7 +42,8 @@ _LINES = frozenset({"application/jsonlines", "application/x-jsonlines", "applica
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+# Not frozen: one is made for each request, and to freeze it costs more than all else of its making.
+@dataclass(slots=True)
 class Told:
     """An answer but for its type.
 
@@ -56,7 +57,7 @@ class Told:
     counts: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Wanted:
     """A request, and where the features of its entities lie.
 

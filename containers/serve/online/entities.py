@@ -28,10 +28,12 @@ NPY = "application/x-npy"
 _LINES = frozenset({"application/jsonlines", "application/x-jsonlines", "application/x-ndjson"})
 _ENVELOPE = "entities"
 _ASKS = re.compile(rb'[ \t\n\r]*+\{[ \t\n\r]*+"entities"[ \t\n\r]*+:')
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_. -]+")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True)
+# Not frozen: one is made for each request, and to freeze it costs more than all else of its making.
+@dataclass(slots=True)
 class Asked:
     """What a request asks for, n rows.
 
@@ -81,6 +83,9 @@ class Entities:
         )
         is_lone = len(self._keys) == 1 and self._keys[0].type == "string" and not self._fields
         self._lone_text_key = self._keys[0].name if is_lone else ""
+        words = [_ENVELOPE, *(key.name for key in self._keys)]
+        is_plain = all(map(_PLAIN_NAME.fullmatch, words))
+        self._words = [f'"{word}"'.encode() for word in words] if is_plain else []
         self._key_names = frozenset(key.name for key in self._keys)
         self._feature_names = frozenset(contract.names)
         self._timestamps = [field.name for field in self._fields if field.type == "timestamp"]
@@ -103,15 +108,22 @@ class Entities:
         if media_type == "application/json":
             if _ASKS.match(body) and _ENVELOPE not in self._feature_names:
                 return True
+            if not self._may_name(body):
+                return False
             names = first_names(body)
             if _ENVELOPE in names and _ENVELOPE not in self._feature_names:
                 return not body.lstrip().startswith(b"[")
             return self._are_of_entities(names)
         if media_type in _LINES:
-            return self._are_of_entities(first_names(body))
+            return self._may_name(body) and self._are_of_entities(first_names(body))
         if media_type == "text/csv":
             return self._are_of_entities(_header(body))
         return media_type == PARQUET and self._are_of_entities(names_of(body))
+
+    def _may_name(self, body: bytes) -> bool:
+        """Tell whether a JSON text can have a key of ours: to look for the word costs less than to read an object."""
+        # Another way to write a letter of it is an escape.
+        return not self._words or b"\\u" in body or any(word in body for word in self._words)
 
     def _are_of_entities(self, names: Sequence[str]) -> bool:
         if not names:

@@ -27,7 +27,8 @@ _ERRORS: dict[Lack, type[SluiceError]] = {
 }
 
 
-@dataclass(frozen=True)
+# Not frozen: one is made for each request, and to freeze it costs more than all else of its making.
+@dataclass(slots=True)
 class Rows:
     """What is to be scored, and what is to be said of the rest.
 
@@ -195,7 +196,7 @@ class Assembly:
             made = self._checked(values, kept)
         for name in self._own:
             made[name] = fields[name]
-        return {name: made[name] for name in self._names}
+        return made if tuple(made) == self._names else {name: made[name] for name in self._names}
 
     def _quick(self, values: Lists) -> Columns | None:
         """Give what is plainly right as the model takes it; None where it has to be looked at more closely.

@@ -25,7 +25,8 @@ _DOUBLE_TEXT = 12
 """Characters of base64 that a double is written in: its nine bytes need no padding."""
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: one is made for each entity, and to freeze it costs more than all else of its making.
+@dataclass(slots=True)
 class Row:
     """What the store holds of an entity.
 

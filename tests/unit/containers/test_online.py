@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import csv
 import io
 import json
@@ -249,6 +250,31 @@ def test_every_way_to_ask_is_answered_like_the_full_rows(served: Served, way: st
 def test_one_entity_may_stand_alone(served: Served, document: Any) -> None:
     served.put("C1")
     assert served.ask(document).body == served.expected(full()).body
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (rb'{"\u0063ustomer_id": "C1", "amount": 4, "region": "north"}', "application/json"),
+        (rb'{"\u0065ntities": {"customer_id": "C1", "amount": 4, "region": "north"}}', "application/json"),
+        (rb'{"region": "north", "amount": 4, "customer\u005fid": "C1"}', "application/jsonlines"),
+    ],
+)
+def test_a_key_may_be_escaped(served: Served, body: bytes, content_type: str) -> None:
+    served.put("C1")
+    assert call(served.application, body, content_type).body == served.expected(full()).body
+
+
+def test_a_key_may_be_called_anything() -> None:
+    for name in ("Kunden-Nr. / Größe", 'a "quoted" one', "größe"):
+        plan, model = nullable_plan()
+        key = Key(name=name, type="string")
+        views = tuple(view.model_copy(update={"keys": (key,)}) for view in plan.views)
+        served = Served(plan.model_copy(update={"views": views}), scorer_=model)
+        served.put("C1")
+        for document in ({name: "C1"}, {"entities": [{name: "C1"}]}):
+            assert served.ask(document).json == {"predictions": [{"value": 0.0}]}
+        assert call(served.application, csv_of([{name: "C1"}]), "text/csv").status == 200
 
 
 def test_a_body_without_a_type_is_looked_at(served: Served) -> None:
@@ -601,6 +627,7 @@ def nullable_plan() -> tuple[FeaturePlan, Scorer]:
             Feature(name="colour", kind="category", type="string", nullable=True),
         ),
         target=TargetContract(name="y", problem="regression"),
+        null_values=("", "NA"),
     )
 
     class Nulls:
@@ -769,3 +796,37 @@ def test_an_id_alone_is_read_like_one_among_other_columns(ids: list[str]) -> Non
     rows = [{"customer_id": each} for each in ids]
     one, other = served.ask(rows), call(served.application, lines_of(rows), "application/jsonlines")
     assert (one.status, one.body) == (other.status, other.body)
+
+
+@pytest.mark.parametrize(
+    ("spent", "nulls"), [(1.5, 0.0), (None, 1.0), (math.nan, 1.0), (1.7e308, 0.0), (-0.0, 0.0)]
+)
+def test_a_stored_double_is_null_where_it_is_none_and_else_itself(spent: float | None, nulls: float) -> None:
+    plan, model = nullable_plan()
+    served = Served(plan, scorer_=model)
+    served.put("C1", spent=spent)
+    served.put("C2", spent=1.7e308)  # with which a sum is infinite
+    for rows in (["C1"], ["C1", "C2"], ["C2", "C1"]):
+        found = served.ask([{"customer_id": each} for each in rows]).json["predictions"]
+        assert found == [{"value": nulls if each == "C1" else 0.0} for each in rows]
+
+
+def test_an_infinite_double_is_no_feature() -> None:
+    plan, model = nullable_plan()
+    served = Served(plan, scorer_=model)
+    served.put("C1")
+    served.put("C2", spent=math.inf)
+    first, second = served.ask([{"customer_id": "C1"}, {"customer_id": "C2"}]).json["predictions"]
+    assert first == {"value": 0.0}
+    assert (second["error"], "column 'spent'" in second["message"]) == ("IncompleteFeatures", True)
+
+
+@pytest.mark.parametrize("raw", [b"\x12\x031.5", b"\x12\x071234567", b"\x38\x01"])
+def test_a_stored_value_of_another_type_than_the_plans_is_not_taken_for_a_number(raw: bytes) -> None:
+    plan, model = nullable_plan()
+    served = Served(plan, scorer_=model)
+    served.put("C1")
+    (item,) = served.dynamo.tables["shop.activity"].values()
+    item["values"]["M"]["spent"]["B"] = base64.b64encode(raw).decode()
+    response = served.ask({"customer_id": "C1"})
+    assert (response.status, response.json["error"]) == (409, "IncompleteFeatures")

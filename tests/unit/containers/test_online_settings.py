@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ def test_the_store_is_the_regions_own() -> None:
         ({"AWS_ENDPOINT_URL": "http://[::1]:4566"}, "http://[::1]:4566"),
     ],
 )
-def test_the_endpoint_is_found_as_the_sdks_do(given: Mapping[str, str], endpoint: str) -> None:
+def test_the_endpoint_is_found_as_the_sdks_do(given: dict[str, str], endpoint: str) -> None:
     found = OnlineSettings.of(STORE | given)
     assert found is not None
     assert found.endpoint == Endpoint.of(endpoint)
@@ -95,7 +95,7 @@ def test_the_default_region_is_one() -> None:
         ),
     ],
 )
-def test_what_cannot_be_used_is_told_at_the_start(given: Mapping[str, str], message: str) -> None:
+def test_what_cannot_be_used_is_told_at_the_start(given: dict[str, str], message: str) -> None:
     with pytest.raises(SettingError, match="the online store cannot be read") as failure:
         Settings.of(STORE | given)
     assert message in failure.value.why
