@@ -21,7 +21,9 @@ _AS_OF = "as_of"
 _WRITERS = 16
 # Of ours the later counts, whatever it says of the time of the values: it saw the whole dataset as it was.
 # Feast's own writers leave no such mark; over theirs only newer values go.
-_IS_LATER = "attribute_not_exists(entity_id) OR as_of <= :as_of OR (attribute_not_exists(as_of) AND event_ts <= :event)"
+_OVER_OURS = "as_of <= :as_of"
+_OVER_FEASTS = "attribute_not_exists(as_of) AND event_ts <= :event"
+_IS_LATER = f"attribute_not_exists(entity_id) OR {_OVER_OURS} OR ({_OVER_FEASTS})"
 _BUSY = frozenset(
     {
         "ProvisionedThroughputExceededException",

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sluice.features.windows import Engine
 from sluice.features.plan import Aggregation
+from sluice.features.windows import Engine
 from tests.features.histories import (
     BUSY_KEYS,
     COLUMNS,
