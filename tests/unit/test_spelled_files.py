@@ -10,7 +10,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from containers.process.build_training_set import TrainingSet, build
+from containers.process.build_training_set import build
+from containers.training_set.examples import TrainingSet
 from sluice.datasets.reading import LocalFile
 from sluice.datasets.validation import ValidationResult, validate
 from sluice.drafting.draft import Draft, draft_project

@@ -227,6 +227,7 @@ class Known:
         return self.waits
 
     def start_next(self) -> None: ...
+    def read_on(self) -> None: ...
 
     def parse_on(self) -> bool:
         return False

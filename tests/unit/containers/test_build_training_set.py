@@ -10,8 +10,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from containers.process.build_training_set import TrainingSet, build
+from containers.process.build_training_set import build
 from containers.training_set import casting, targets
+from containers.training_set.examples import TrainingSet
 from sluice.datasets.row_hashes import row_hashes
 from sluice.errors import OneClassTarget, SluiceError, TrainingSetFailed
 from sluice.project import Target
