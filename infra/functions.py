@@ -36,7 +36,16 @@ class FunctionSpec:
     looks_at_endpoint: bool = False
     tells_of_endings: bool = False
     materializes: bool = False
+    measures_skew: bool = False
     scratch_mb: int = 512
+
+    @property
+    def is_state(self) -> bool:
+        return not (self.tells_of_endings or self.measures_skew)
+
+    @property
+    def needs_features(self) -> bool:
+        return self.materializes or self.measures_skew
 
     @property
     def module(self) -> str:
@@ -48,6 +57,8 @@ class FunctionSpec:
         """The group of pyproject.toml that says what its bundle holds."""
         return self.module.replace("_", "-")
 
+
+SKEW_NAMESPACE = "Sluice/Features"
 
 FUNCTIONS = (
     # Streams a file of any size: minutes and scratch space at Lambda's limits, and 3,008 MB because that is
@@ -95,6 +106,15 @@ FUNCTIONS = (
         writes=(keys.materialized("*", "*"),),
         materializes=True,
     ),
+    # As much as it takes to recompute: the parts, and what is put apart of them.
+    FunctionSpec(
+        "MeasureSkew",
+        memory_mb=3008,
+        timeout_seconds=900,
+        scratch_mb=10240,
+        reads=(keys.manifest("*"), keys.dataset("*"), keys.current()),
+        measures_skew=True,
+    ),
     FunctionSpec(
         "ReportEnding",
         memory_mb=512,
@@ -126,11 +146,11 @@ class Functions(Construct):
         self.all: dict[str, lambda_.Function] = {}
         self.versions: dict[str, lambda_.Version] = {}
         for spec in FUNCTIONS:
-            if spec.materializes and not data.features:
+            if spec.needs_features and not data.features:
                 continue
             function = self._function(spec, config, data, endpoint_name)
             self.all[spec.name] = function
-            if not spec.tells_of_endings:
+            if spec.is_state:
                 self.versions[spec.name] = function.current_version
 
     @property
@@ -170,13 +190,24 @@ class Functions(Construct):
                     Grant(("sns:Publish",), (data.outcomes.topic_arn,)),
                 ],
             )
-        if spec.materializes:
+        if spec.needs_features:
             told_where = {
                 "ONLINE_STORE": naming.online_store(data.project, config.environment),
                 "FEATURE_PLAN": f"project/{PLAN}",
             }
             tables = tuple(table.table_arn for table in data.features)
-            allow(role, [Grant(("dynamodb:PutItem", "dynamodb:DeleteItem"), tables)])
+            if spec.materializes:
+                allow(role, [Grant(("dynamodb:PutItem", "dynamodb:DeleteItem"), tables)])
+            else:
+                # PutMetricData knows no resources, but namespaces.
+                ours = {"StringEquals": {"cloudwatch:namespace": SKEW_NAMESPACE}}
+                allow(
+                    role,
+                    [
+                        Grant(("dynamodb:BatchGetItem",), tables),
+                        Grant(("cloudwatch:PutMetricData",), ("*",), ours),
+                    ],
+                )
         zip_file = bundle.build(
             config.project, group=spec.dependency_group if config.profile.lambda_wheels else None
         )

@@ -178,6 +178,13 @@ class Machines(Construct):
                 schedule=events.Schedule.rate(cdk.Duration.minutes(refresh_minutes)),
                 targets=[target],
             )
+        events.Rule(
+            self,
+            "SkewDue",
+            description="The online store is held against the dataset",
+            schedule=events.Schedule.rate(cdk.Duration.hours(6)),
+            targets=[targets.LambdaFunction(functions.all["MeasureSkew"], retry_attempts=3)],
+        )
         return machine
 
     def _training(self, data: DataStack, functions: Functions, images: Images) -> list[Grant]:

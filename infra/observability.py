@@ -13,7 +13,11 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from infra.functions import SKEW_NAMESPACE
+
 _FIVE_MINUTES = cdk.Duration.minutes(5)
+# One entity of the largest sample: any skew at all.
+_TOLERATED_SKEW = 1e-5
 
 
 class Observability(Construct):
@@ -31,6 +35,7 @@ class Observability(Construct):
         undelivered: sqs.Queue,
         untold: sqs.Queue,
         endpoint_name: str,
+        online_store: str,
     ) -> None:
         super().__init__(scope, construct_id)
         self._action = actions.SnsAction(alarm_topic)
@@ -67,15 +72,30 @@ class Observability(Construct):
                 ),
                 description.format(f"the queue {queue.node.id}"),
             )
+        if online_store:
+            self._alarm(
+                "SkewFound",
+                cloudwatch.Metric(
+                    namespace=SKEW_NAMESPACE,
+                    metric_name="SkewRate",
+                    dimensions_map={"OnlineStore": online_store},
+                    statistic="Maximum",
+                    period=_FIVE_MINUTES,
+                ),
+                "The online store holds other features than the dataset says: `sluice skew` prints which.",
+                threshold=_TOLERATED_SKEW,
+            )
         self._dashboard(machines, functions, endpoint_name, training_log_group)
 
-    def _alarm(self, name: str, metric: cloudwatch.IMetric, description: str) -> None:
+    def _alarm(
+        self, name: str, metric: cloudwatch.IMetric, description: str, *, threshold: float = 1
+    ) -> None:
         alarm = cloudwatch.Alarm(
             self,
             name,
             metric=metric,
             alarm_description=description,
-            threshold=1,
+            threshold=threshold,
             evaluation_periods=1,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
             # No executions, no data points: that is quiet, not broken.

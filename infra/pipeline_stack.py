@@ -78,6 +78,7 @@ class PipelineStack(cdk.Stack):
             undelivered=self.machines.undelivered,
             untold=self.machines.untold,
             endpoint_name=endpoint_name,
+            online_store=naming.online_store(project.name, config.environment) if data.features else "",
         )
         for name, value in {
             "Project": project.name,
@@ -91,7 +92,10 @@ class PipelineStack(cdk.Stack):
             "IntakeArn": self.machines.intake.state_machine_arn,
             "EventsArn": self.machines.events.state_machine_arn,
             **(
-                {"MaterializationArn": self.machines.materialization.state_machine_arn}
+                {
+                    "MaterializationArn": self.machines.materialization.state_machine_arn,
+                    "MeasureSkewFunction": self.functions.all["MeasureSkew"].function_name,
+                }
                 if self.machines.materialization
                 else {}
             ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import uuid
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from lambdas.adapters.artifacts import S3Artifacts
 from lambdas.adapters.log import decided
 from lambdas.adapters.online_store import OnlineTable
+from lambdas.adapters.parts import fetched
 from lambdas.adapters.settings import feature_plan, materialization_settings, project, settings
 from lambdas.adapters.wire import on_the_wire
 from sluice import keys, naming
@@ -68,12 +68,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
 def _changes(share: ShareToWrite, view: View, artifacts: Artifacts, ledger: Ledger) -> Changes:
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        files = []
-        for number, part in enumerate(current.find(share.dataset_version, artifacts).parts):
-            file = scratch / f"{number}.parquet"
-            with artifacts.open(keys.dataset(part.name)) as source, file.open("wb") as sink:
-                shutil.copyfileobj(source, sink, 8 * 1024 * 1024)
-            files.append(file)
+        files = fetched(current.find(share.dataset_version, artifacts), artifacts, scratch)
         found = entities(
             view, files, project().entity.timestamp, share.moment, Share(share.number, share.count), scratch
         )

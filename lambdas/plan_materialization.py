@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from lambdas.adapters.artifacts import S3Artifacts
@@ -12,11 +12,8 @@ from lambdas.adapters.wire import on_the_wire
 from sluice.datasets import current
 from sluice.errors import NoDataset
 from sluice.features.materialization import shares_of
-from sluice.payloads.documents import Manifest
+from sluice.features.moments import as_of, microseconds, utc
 from sluice.payloads.materialization import MaterializationPlan, PlanMaterializationInput, ShareToWrite
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 @on_the_wire
@@ -32,7 +29,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
             raise
         # The schedule comes before the first upload: there is nothing to write, and nothing wrong.
         return MaterializationPlan(dataset_version=None, moment=looked_up, shares=()).model_dump(mode="json")
-    moment = _utc(asked.moment) if asked.moment else _as_of(manifest, looked_up)
+    moment = utc(asked.moment) if asked.moment else as_of(manifest, project().online, looked_up)
     plan = MaterializationPlan(
         dataset_version=manifest.dataset_version,
         moment=moment,
@@ -43,8 +40,8 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
                 view=view.name,
                 number=share.number,
                 count=share.count,
-                moment=(moment - _EPOCH) // _MICROSECOND,
-                as_of=(looked_up - _EPOCH) // _MICROSECOND,
+                moment=microseconds(moment),
+                as_of=microseconds(looked_up),
             )
             for view in feature_plan().views
             for share in shares_of(manifest.rows)
@@ -58,16 +55,3 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         shares=len(plan.shares),
     )
     return plan.model_dump(mode="json")
-
-
-def _utc(moment: datetime) -> datetime:
-    """Read a moment without a zone as one in UTC, as manifests and people write them."""
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-def _as_of(manifest: Manifest, now: datetime) -> datetime:
-    """Say as of when features are: never after now, whatever a log says of the future."""
-    last = [_utc(part.last_event) for part in manifest.parts if part.last_event is not None]
-    if project().online.as_of == "now" or not last:
-        return now
-    return min(max(last), now)

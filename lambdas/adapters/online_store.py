@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import random
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sluice.errors import OnlineTableMissing, StorageUnavailable
 from sluice.features.materialization import Entity
-from sluice.features.online_values import event_text
+from sluice.features.online_values import event_microseconds, event_text
+from sluice.features.skew import Item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -19,6 +23,8 @@ EXPIRES = "expires_at"
 
 _AS_OF = "as_of"
 _WRITERS = 16
+_MOST_KEYS = 100  # of a BatchGetItem
+_ATTEMPTS = 8
 # Of ours the later counts, whatever it says of the time of the values: it saw the whole dataset as it was.
 # Feast's own writers leave no such mark; over theirs only newer values go.
 _OVER_OURS = "as_of <= :as_of"
@@ -70,6 +76,31 @@ class OnlineTable:
         """Delete items whose values are not of after `moment`; give how many are gone. Raises as `put`."""
         return self._all(lambda id_: self._delete(id_, moment), ids)
 
+    def read(self, ids: Sequence[str]) -> dict[str, Item]:
+        """Read items, consistently; of an id that is not there nothing is given. Raises as `put`."""
+        found: dict[str, Item] = {}
+        for start in range(0, len(ids), _MOST_KEYS):
+            left: Any = [{"entity_id": {"S": id_}} for id_ in ids[start : start + _MOST_KEYS]]
+            for attempt in range(_ATTEMPTS):
+                asked: Any = {self._name: {"Keys": left, "ConsistentRead": True}}
+                with self._told():
+                    answer = self._dynamodb.batch_get_item(RequestItems=asked)
+                for item in answer["Responses"].get(self._name, []):
+                    values = {name: value["B"] for name, value in item["values"]["M"].items()}
+                    found[item["entity_id"]["S"]] = Item(event_microseconds(item["event_ts"]["S"]), values)
+                unprocessed: Any = answer["UnprocessedKeys"]
+                left = unprocessed.get(self._name, {}).get("Keys")
+                if not left:
+                    break
+                time.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311 - no secret
+            else:
+                raise StorageUnavailable(
+                    f"the table {self._name} is too busy to be read",
+                    where="DynamoDB",
+                    why=f"of {len(left)} keys it sent nothing in {_ATTEMPTS} attempts",
+                )
+        return found
+
     def _all(self, write: Any, given: Iterable[Any]) -> int:
         with ThreadPoolExecutor(_WRITERS) as pool:
             return sum(pool.map(write, given))
@@ -89,22 +120,30 @@ class OnlineTable:
         return self._conditional("delete_item", Key={"entity_id": {"S": id_}}, event=moment)
 
     def _conditional(self, operation: str, *, event: int, **arguments: Any) -> bool:
+        with self._told():
+            try:
+                getattr(self._dynamodb, operation)(
+                    TableName=self._name,
+                    ConditionExpression=_IS_LATER,
+                    ExpressionAttributeValues={
+                        ":as_of": {"N": str(self._as_of)},
+                        ":event": {"S": event_text(event)},
+                    },
+                    **arguments,
+                )
+            except self._dynamodb.exceptions.ConditionalCheckFailedException:
+                return False
+        return True
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Say in words what is wrong with the table."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            getattr(self._dynamodb, operation)(
-                TableName=self._name,
-                ConditionExpression=_IS_LATER,
-                ExpressionAttributeValues={
-                    ":as_of": {"N": str(self._as_of)},
-                    ":event": {"S": event_text(event)},
-                },
-                **arguments,
-            )
+            yield
         except ClientError as error:
             code = error.response["Error"]["Code"]
-            if code == "ConditionalCheckFailedException":
-                return False
             if code == "ResourceNotFoundException":
                 raise OnlineTableMissing(
                     f"the table {self._name} is not there",
@@ -114,11 +153,10 @@ class OnlineTable:
                 ) from error
             if code in _BUSY:
                 raise StorageUnavailable(
-                    f"the table {self._name} is too busy to be written", where="DynamoDB", why=str(error)
+                    f"the table {self._name} is too busy", where="DynamoDB", why=str(error)
                 ) from error
             raise
         except BotoCoreError as error:
             raise StorageUnavailable(
                 f"the table {self._name} cannot be reached", where="DynamoDB", why=str(error)
             ) from error
-        return True

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from sluice.arrow import Table
 from sluice.features.latest import latest_rows
-from sluice.features.online_keys import EntityIds
+from sluice.features.online_keys import EntityIds, KeyValue
 from sluice.features.online_values import StoredValue, encode
 from sluice.features.partitions import Share
 from sluice.features.plan import View
@@ -91,17 +91,19 @@ def entities(
     else:
         tables = [latest_rows(files, view, timestamp, moment, share, time=_TIME)]
     ids = EntityIds(view.keys)
-    names = [each.name for each in view.features]
-    types = [each.type for each in view.features]
     for table in tables:
-        keys = zip(*(table.column(key.name).to_pylist() for key in view.keys), strict=True)
         times = table.column(_TIME).to_pylist() if _TIME in table.column_names else [moment] * table.num_rows
-        columns = [
-            [encode(value, type_) for value in _plain(table, name)]
-            for name, type_ in zip(names, types, strict=True)
-        ]
-        for key, time, *values in zip(keys, times, *columns, strict=True):
-            yield Entity(ids.of(key), time, dict(zip(names, values, strict=True)))
+        for (key, values), time in zip(encoded(view, table), times, strict=True):
+            yield Entity(ids.of(key), time, values)
+
+
+def encoded(view: View, table: Table) -> Iterator[tuple[tuple[KeyValue, ...], dict[str, bytes]]]:
+    """Give of each row of the view's keys and features the key, and the values in Feast's bytes."""
+    names = [each.name for each in view.features]
+    keys = zip(*(table.column(key.name).to_pylist() for key in view.keys), strict=True)
+    columns = [[encode(value, each.type) for value in _plain(table, each.name)] for each in view.features]
+    for key, *values in zip(keys, *columns, strict=True):
+        yield key, dict(zip(names, values, strict=True))
 
 
 def _plain(table: Table, name: str) -> list[StoredValue]:

@@ -44,6 +44,44 @@ class MaterializationPlan(Payload):
     shares: tuple[ShareToWrite, ...]
 
 
+class MeasureSkewInput(Payload):
+    """What MeasureSkew is asked: so many entities of each view, chosen by the seed, else by the clock."""
+
+    sample: int = Field(default=2_000, ge=1, le=100_000)
+    seed: int | None = None
+
+
+class FoundDifference(Payload):
+    """A feature of an entity that is another in the store, both as people read them."""
+
+    entity: str
+    feature: str
+    stored: str
+    recomputed: str
+
+
+class ViewSkew(Payload):
+    """What was found of a view: `features` counts entities by the feature that differs, `shown` has the first."""
+
+    view: str
+    sampled: int
+    missing: int
+    missing_shown: list[str]
+    differing: int
+    features: dict[str, int]
+    shown: list[FoundDifference]
+
+
+class MeasuredSkew(Payload):
+    """What MeasureSkew answers: nothing was looked at where there is no dataset yet."""
+
+    dataset_version: str | None
+    rate: float = Field(
+        description="the part of the sampled entities that are missing or differ, of all views"
+    )
+    views: list[ViewSkew]
+
+
 class MaterializedShare(Payload):
     """What MaterializeView answers.
 
