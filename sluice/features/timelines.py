@@ -53,8 +53,7 @@ class Timeline:
         rows: the row of the table that each event is.
         entities: each event's entity, ascending.
         times: each event's time, microseconds since 1970 in UTC.
-        starts: the position at which each entity's events begin, by its number; then twice where the last one ends,
-            so that there is an entity more, with no event.
+        starts: the position at which each entity's events begin, by its number, and at last where they end.
     """
 
     rows: NDArray[np.int64]
@@ -76,7 +75,7 @@ class Timeline:
         counts = np.ones(len(rows), np.bool_)
         counts[:-1] = (entities[1:] != entities[:-1]) | (times[1:] != times[:-1])
         rows, entities, times = rows[counts], entities[counts], times[counts]
-        starts = np.searchsorted(entities, np.arange(known + 2))
+        starts = np.searchsorted(entities, np.arange(known + 1))
         return cls(rows, entities, times, starts)
 
     def windows(self, entities: NDArray[np.int64], moments: NDArray[np.int64], window: int | None) -> Slices:
