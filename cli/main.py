@@ -11,7 +11,7 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
-from cli import commands, failures, init, preflight, stack
+from cli import commands, failures, init, preflight, skew, stack
 from sluice.outcomes import Outcome
 
 _EXAMPLES = """\
@@ -21,6 +21,7 @@ examples:
   sluice preflight mybank                          may this AWS account start the instances?
   sluice upload bank.csv --wait                    S3 put → EventBridge → Step Functions, state by state
   sluice predict --file rows.csv                   through InvokeEndpoint, CSV out
+  sluice skew                                      does the online store hold what the dataset says?
   sluice down                                      stop the local AWS
   sluice empty --stack sluice-bank-dev --yes       delete what executions made, before `cdk destroy --all`
   sluice run mybank --data bank.csv --json         all of it once, unattended
@@ -91,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     init.add_parser(subparsers)
     preflight.add_parser(subparsers)
+    skew.add_parser(subparsers)
 
     up = _add(
         subparsers,
