@@ -109,10 +109,6 @@ EXPECTED: dict[str, dict[str, Task]] = {
         "ReportOutcome": Task(_LAMBDA, {UNFORESEEN: "NotifyOutcome"}),
         "NotifyOutcome": Task(_SNS, {UNFORESEEN: "Failed"}),
     },
-    "materialization": {
-        "PlanMaterialization": Task(_LAMBDA, {UNFORESEEN: "Failed"}),
-        "MaterializeView": Task(_LAMBDA, {UNFORESEEN: "ShareFailed"}),
-    },
     "deployment": {
         "AcquireLock": Task({HELD: 120, **_DYNAMODB}, {HELD: "Failed", UNFORESEEN: "Failed"}),
         "CreateModel": Task(_SAGEMAKER, _REFUSED),

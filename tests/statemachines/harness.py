@@ -45,8 +45,6 @@ SETTINGS: dict[str, Any] = {
     "topic_arn": f"arn:aws:sns:{REGION}:{ACCOUNT}:outcomes",
     "sagemaker_role_arn": f"arn:aws:iam::{ACCOUNT}:role/sagemaker",
     "images": {name: f"{_IMAGE}/{name}:1" for name in ("training_set", "process", "train", "serve")},
-    "online_store": "bank_dev",
-    "missing_features": "null",
     "own_image": False,
     "code_source": "assets/code.zip",
     "places": {
@@ -77,14 +75,7 @@ SETTINGS: dict[str, Any] = {
     "events_prefix": "incoming/events/",
     "log_retention_days": 30,
     "functions": {
-        name: f"{_FUNCTION}:{name}:7"
-        for name in (
-            "ValidateDataset",
-            "DecideGate",
-            "ReportOutcome",
-            "PlanMaterialization",
-            "MaterializeView",
-        )
+        name: f"{_FUNCTION}:{name}:7" for name in ("ValidateDataset", "DecideGate", "ReportOutcome")
     },
     "machines": {
         name: f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{name}"
@@ -151,10 +142,8 @@ def definition(machine: str, *, own_image: bool = False) -> str:
 
 @functools.cache
 def states(machine: str) -> dict[str, Any]:
-    """A machine's states by name, those of its Maps too."""
     parsed: dict[str, Any] = json.loads(definition(machine))["States"]
-    inner = [state["ItemProcessor"]["States"] for state in parsed.values() if state["Type"] == "Map"]
-    return {name: state for each in (parsed, *inner) for name, state in each.items()}
+    return parsed
 
 
 def payload(value: Any) -> dict[str, Any]:

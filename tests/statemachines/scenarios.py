@@ -135,21 +135,6 @@ TRAINING: dict[str, list[Any]] = {
 EVENTS: dict[str, list[Any]] = {
     name: TRAINING[name] for name in ("ValidateDataset", "ReportOutcome", "NotifyOutcome")
 }
-SHARE = {
-    "execution": "x",
-    "dataset_version": DATASET["dataset_version"],
-    "view": "activity",
-    "number": 0,
-    "count": 1,
-}
-MATERIALIZATION: dict[str, list[Any]] = {
-    "PlanMaterialization": [
-        payload({"dataset_version": "0123456789abcdef", "moment": "2026-03-01T00:00:00Z", "shares": [SHARE]})
-    ],
-    "MaterializeView": [
-        payload({"view": "activity", "written": 3, "removed": 1, "held": 90, "superseded": 2})
-    ],
-}
 CHAMPION = {
     "Item": {
         "endpoint_name": {"S": ENDPOINT_NAME},
@@ -208,14 +193,6 @@ SCENARIOS = [
         "refused",
         EVENTS_SOURCE,
         {**EVENTS, "ValidateDataset": [Failure("DataRejected")], "ReportOutcome": [payload(FAILED_REPORT)]},
-        "Failed",
-    ),
-    Scenario("materialization", "written", {}, MATERIALIZATION, "Finished"),
-    Scenario(
-        "materialization",
-        "not-written",
-        {},
-        {**MATERIALIZATION, "MaterializeView": [Failure("OnlineTableMissing")]},
         "Failed",
     ),
     _training("first-model", "Finished"),
