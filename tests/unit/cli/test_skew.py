@@ -11,7 +11,7 @@ import pytest
 from cli import main, skew, stack
 from sluice.errors import OnlineTableMissing, to_wire
 
-FOUND = {
+FOUND: dict[str, Any] = {
     "dataset_version": "0123456789abcdef",
     "rate": 0.0015,
     "views": [
@@ -28,7 +28,7 @@ FOUND = {
         }
     ],
 }
-CLEAN = {
+CLEAN: dict[str, Any] = {
     "dataset_version": "0123456789abcdef",
     "rate": 0.0,
     "views": [
