@@ -179,9 +179,7 @@ def changes(
     absent = [id_ for id_ in ledger if id_ not in after]
     gone = [id_ for id_ in absent if ledger[id_].digest != GONE]
     gone_before = [
-        id_
-        for id_ in absent
-        if ledger[id_].digest == GONE and looked_up - ledger[id_].event < LONGEST_WRITER
+        id_ for id_ in absent if ledger[id_].digest == GONE and looked_up - ledger[id_].event < LONGEST_WRITER
     ]
     count = len(after)
     before |= {id_: Held(ledger[id_].event, None) for id_ in (*gone, *gone_before)}
@@ -226,5 +224,7 @@ def write_ledger(ledger: Ledger, table_id: str, writer: str) -> bytes:
         }
     )
     sink = BytesIO()
-    pq.write_table(table.replace_schema_metadata({"table": table_id, "writer": writer}), sink, compression="zstd")
+    pq.write_table(
+        table.replace_schema_metadata({"table": table_id, "writer": writer}), sink, compression="zstd"
+    )
     return sink.getvalue()

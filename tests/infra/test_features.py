@@ -1,4 +1,4 @@
-"""A project with features: its plan, its tables, what writes and checks them; and a project without has none of it."""
+"""A project with features: its plan, its tables, what writes and checks them. Without features there is none."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from sluice import keys
 from sluice.errors import ProjectError
 from tests.infra.synthesized import SHOP_FEATURES, Stacks, Synthesized, plain, synthesize, write_shop
 from tests.infra.test_permissions import (
-    ACCOUNT,
     ARTIFACTS,
     LOGS,
     MACHINE_LOGS,
@@ -83,7 +82,9 @@ def test_these_roles_are_all_that_a_project_with_features_has_more(shop: Stacks,
 
 
 def test_nobody_may_delete_a_table_or_make_one(shop: Stacks) -> None:
-    policies = [policy["Properties"]["PolicyDocument"] for policy in shop.pipeline.of_type("AWS::IAM::Policy")]
+    policies = [
+        policy["Properties"]["PolicyDocument"] for policy in shop.pipeline.of_type("AWS::IAM::Policy")
+    ]
     allowed = {
         action
         for policy in policies
@@ -186,7 +187,11 @@ def test_it_starts_on_a_schedule(shop: Stacks) -> None:
 def test_a_schedule_can_be_left_out(tmp_path: Path) -> None:
     write_shop(tmp_path / "shop", settings="\n[online]\nrefresh_minutes = 0\n")
     stacks = synthesize(tmp_path / "out", project=str(tmp_path / "shop"), environment="local")
-    rules = {name for name, each in stacks.pipeline.template["Resources"].items() if each["Type"] == "AWS::Events::Rule"}
+    rules = {
+        name
+        for name, each in stacks.pipeline.template["Resources"].items()
+        if each["Type"] == "AWS::Events::Rule"
+    }
     assert not [name for name in rules if "Refresh" in name]
     assert [name for name in rules if "TableMoved" in name]
 

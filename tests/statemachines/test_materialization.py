@@ -33,7 +33,9 @@ def test_the_plan_is_asked_for_what_was_typed_and_by_itself_for_what_there_is(
     [asked] = materialize(harness, typed).calls_of("PlanMaterialization")
 
     assert asked["FunctionName"] == SETTINGS["functions"]["PlanMaterialization"]
-    assert PlanMaterializationInput.model_validate(asked["Payload"]) == PlanMaterializationInput.model_validate(
+    assert PlanMaterializationInput.model_validate(
+        asked["Payload"]
+    ) == PlanMaterializationInput.model_validate(
         {"execution": EXECUTION_NAME, "dataset": dataset, "moment": moment}
     )
 

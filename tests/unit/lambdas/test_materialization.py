@@ -482,7 +482,7 @@ def test_the_last_event_of_all_parts_counts_and_without_a_zone_is_in_utc(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     of_last_event(tmp_path)
-    naive = datetime(2026, 1, 2)  # noqa: DTZ001 - manifests write such
+    naive = datetime(2026, 1, 2)
     answer = plan(monkeypatch, manifest(START, naive, None))
     [share] = answer["shares"]
     assert share["moment"] == 1_767_312_000_000_000
