@@ -116,7 +116,7 @@ def upload(arguments: argparse.Namespace) -> int:
 def materialize(arguments: argparse.Namespace) -> int:
     """Write features to the online store now; with --wait, follow it.
 
-    It happens by itself when a training or an events upload has ended, and on a schedule. What the store holds already
+    It happens by itself when a training or an events upload has ended, and on a schedule. What is there already
     is not written again.
     """
     as_of = None if arguments.moment is None else materialization.moment(arguments.moment)

@@ -252,7 +252,7 @@ class Asked:
                 "the endpoint cannot read the online store",
                 where=self.served.endpoint,
                 why=_in_one_line(message),
-                fix="try again in a moment; a table that is gone has to be made again, then `sluice materialize --wait`",
+                fix="try again in a moment; docs/features.md says how a table that is gone is made anew",
             )
         if status in _REFUSED:
             return _RefusedRows(message)
