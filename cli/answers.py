@@ -23,8 +23,8 @@ class _Writer(Protocol):
     def close(self) -> None: ...
 
 
-def check(output: Path, file: Path) -> None:
-    """Check, before anything is asked, that predictions of `file` can be written to `output`.
+def check(output: Path, file: Path | None) -> None:
+    """Check, before anything is asked, that predictions, of `file` if of one, can be written to `output`.
 
     Raises:
         SluiceError: its name says no format, or it cannot be there.
@@ -41,7 +41,7 @@ def check(output: Path, file: Path) -> None:
         raise SluiceError(
             "there is no such folder", where=f"--output {output}", fix=f"make it: mkdir -p {output.parent}"
         )
-    if output.exists() and output.samefile(file):
+    if file is not None and output.exists() and output.samefile(file):
         raise SluiceError(
             "the predictions would replace the file they are made from",
             where=f"--output {output}",

@@ -1,4 +1,4 @@
-"""The commands that work on a stack: up, down, upload, predict, run, demo."""
+"""The commands that work on a stack: up, down, upload, materialize, predict, run, demo."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from cli import answers, emptying, executions, failures, prediction, stack
+from cli import answers, emptying, executions, failures, materialization, prediction, stack
 from cli.local_aws import LocalAws
 from cli.progress import counted, say, step
 from cli.serving import Served
@@ -22,6 +22,7 @@ from cli.toolchain import ROOT
 from sluice import keys, naming
 from sluice.errors import SluiceError
 from sluice.outcomes import Outcome
+from sluice.splits import KEY_COLUMN
 
 
 def up(arguments: argparse.Namespace) -> int:
@@ -112,24 +113,57 @@ def upload(arguments: argparse.Namespace) -> int:
     return Outcome(summary["outcome"]).exit_status
 
 
-def predict(arguments: argparse.Namespace) -> int:
-    """Predict each row of a file: CSV in any delimiter, Parquet, JSON or JSON Lines, each of them gzipped or not.
+def materialize(arguments: argparse.Namespace) -> int:
+    """Write features to the online store now; with --wait, follow it.
 
-    The columns the model takes are sent, others are left out. A row that is refused is told by its number, and
-    its prediction is left empty; the exit status is 1 then. Predictions are CSV, or what --output names.
+    It happens by itself when a training or an events upload has ended, and on a schedule. What is there already
+    is not written again.
     """
-    failures.readable_file(arguments.file, "--file", "name a CSV, Parquet, JSON or JSON Lines file")
+    as_of = None if arguments.moment is None else materialization.moment(arguments.moment)
+    target = stack.current(arguments.stack)
+    arn = materialization.start(target, dataset=arguments.dataset, as_of=as_of)
+    say(f"  → {arn}")
+    if not arguments.wait:
+        return 0
+    summary = materialization.follow(target, arn)
+    if arguments.json:
+        print(json.dumps(summary, indent=2, default=str))
+    else:
+        say(f"\n{summary['outcome']}")
+        materialization.tell(summary)
+    return 0 if summary["outcome"] == materialization.MATERIALIZED else 1
+
+
+def predict(arguments: argparse.Namespace) -> int:
+    """Predict entities by id, or the rows of a file: CSV in any delimiter, Parquet, JSON, JSON Lines, gzipped or not.
+
+    By id, the endpoint reads the features from the online store; what a request brings itself is given by --with. A
+    file whose columns are exactly the join keys and those fields asks by id, too. Any other file holds full rows: the
+    columns the model takes are sent, others are left out. What is refused is told, and its prediction is left empty;
+    the exit status is 1 then. Predictions are CSV, or what --output names.
+    """
+    if arguments.file is not None:
+        failures.readable_file(arguments.file, "--file", "name a CSV, Parquet, JSON or JSON Lines file")
+        if arguments.given:
+            raise SluiceError(
+                "--with goes with --id", where="--with", fix="give the field as a column of the file"
+            )
     output = None if arguments.output == Path("-") else arguments.output
     if output is not None:
         answers.check(output, arguments.file)
     served = Served.by(stack.current(arguments.stack))
-    served.describe()
+    if arguments.file is None:
+        records = served.by_id().records(arguments.id, arguments.given)
+        made = prediction.predict_ids(served, records)
+    else:
+        served.describe()
+        made = prediction.predict_file(served, arguments.file)
     refused = 0
-    with closing(prediction.predict_file(served, arguments.file)) as predictions:
+    with closing(made) as predictions:
 
         def seen() -> Iterator[prediction.Answer]:
             nonlocal refused
-            for answer in prediction.tell(predictions):
+            for answer in prediction.tell(predictions, names=arguments.id):
                 refused += answer.prediction is None
                 yield answer
 
@@ -212,7 +246,54 @@ def _train_and_predict(deployed: stack.Stack, data: Path, reports: Path) -> dict
         for line in map(json.dumps, summary["predictions"]):
             say(f"      {line}")
     _keep_reports(deployed, summary, reports)
+    if summary["outcome"] == Outcome.DEPLOYED and materialization.OUTPUT in deployed.outputs:
+        _predict_by_id(deployed, summary)
     return summary
+
+
+def _predict_by_id(deployed: stack.Stack, summary: dict[str, Any]) -> None:
+    """Wait for the features that the training's end has written, and ask the endpoint by the held-out rows' ids."""
+    done = materialization.follow(deployed, materialization.after(deployed, summary["execution_arn"]))
+    summary["materialization"] = done
+    materialization.tell(done)
+    if done["outcome"] != materialization.MATERIALIZED:
+        raise materialization.NotMaterialized(
+            "the features were not written to the online store",
+            where=done["execution_arn"],
+            why=f"{done['error']}: {done['cause']}",
+            fix="mend what it says, and `sluice materialize --wait`",
+        )
+    served = Served.by(deployed)
+    entities = served.entities
+    if entities is None or entities.fields or len(entities.keys) != 1:
+        say("  predict by id with what only a request knows: `sluice predict --help`")
+        return
+    (key,) = entities.keys
+    with step(f"predictions by {key.name}"):
+        ids = _held_out_ids(deployed, summary)
+        told = []
+        for answer in prediction.predict_ids(served, entities.records(ids, [])):
+            found = answer.prediction or {"problem": answer.problem}
+            told.append({key.name: ids[answer.number - 1], **found})
+        summary["predictions_by_id"] = told
+    for line in map(json.dumps, summary["predictions_by_id"]):
+        say(f"      {line}")
+
+
+def _held_out_ids(deployed: stack.Stack, summary: dict[str, Any], most: int = 3) -> list[str]:
+    """Give the entities of the first held-out rows, each once."""
+    import pyarrow.parquet as pq
+
+    column = pq.read_table(_held_out(deployed, summary), columns=[KEY_COLUMN])[KEY_COLUMN]
+    return [str(each) for each in column.unique().to_pylist()[:most]]
+
+
+def _held_out(deployed: stack.Stack, summary: dict[str, Any]) -> io.BytesIO:
+    execution = summary["execution_arn"].rsplit(":", 1)[-1]
+    answer = deployed.client("s3").get_object(
+        Bucket=deployed.output("ArtifactsBucketName"), Key=keys.held_out(execution)
+    )
+    return io.BytesIO(answer["Body"].read())
 
 
 def _keep_reports(deployed: stack.Stack, summary: dict[str, Any], folder: Path) -> None:
@@ -231,12 +312,8 @@ def _predict_held_out(deployed: stack.Stack, summary: dict[str, Any], rows: int 
     """Send the first held-out rows of the execution to the endpoint."""
     import pyarrow.parquet as pq
 
-    execution = summary["execution_arn"].rsplit(":", 1)[-1]
     served = Served.by(deployed)
-    answer = deployed.client("s3").get_object(
-        Bucket=deployed.output("ArtifactsBucketName"), Key=keys.held_out(execution)
-    )
-    held_out = io.BytesIO(answer["Body"].read())
+    held_out = _held_out(deployed, summary)
     columns = pq.read_table(held_out, columns=list(served.contract.names)).slice(0, rows).to_pydict()
     return prediction.Asked(served).predictions(served.contract.records(columns))
 

@@ -90,8 +90,18 @@ def follow(stack: Stack, arn: str) -> dict[str, Any]:
     Raises:
         NotStarted: no such execution within two minutes.
     """
+    status, progress = watch(stack, arn)
+    return _summary(arn, status, progress)
+
+
+def watch(stack: Stack, arn: str) -> tuple[dict[str, Any], Progress]:
+    """Wait for the end of an execution, telling each state on stderr; give its description and what it went through.
+
+    Raises:
+        NotStarted: no such execution within two minutes.
+    """
     sfn = stack.client("stepfunctions")
-    pause = _POLL_SECONDS if stack.aws_env else _POLL_SECONDS_ON_AWS
+    pause = poll_seconds(stack)
     _await_start(sfn, arn, pause)
     progress = Progress()
     while True:
@@ -100,8 +110,13 @@ def follow(stack: Stack, arn: str) -> dict[str, Any]:
             progress.seen = event["id"]
             _record(progress, event)
         if status["status"] != "RUNNING":
-            return _summary(arn, status, progress)
+            return status, progress
         time.sleep(pause)
+
+
+def poll_seconds(stack: Stack) -> float:
+    """How long to wait between two looks."""
+    return _POLL_SECONDS if stack.aws_env else _POLL_SECONDS_ON_AWS
 
 
 def _await_start(sfn: Any, arn: str, pause: float) -> None:

@@ -21,6 +21,7 @@ examples:
   sluice preflight mybank                          may this AWS account start the instances?
   sluice upload bank.csv --wait                    S3 put → EventBridge → Step Functions, state by state
   sluice predict --file rows.csv                   through InvokeEndpoint, CSV out
+  sluice predict --id C00001                       by id, where features.py declares features
   sluice skew                                      does the online store hold what the dataset says?
   sluice down                                      stop the local AWS
   sluice empty --stack sluice-bank-dev --yes       delete what executions made, before `cdk destroy --all`
@@ -144,20 +145,57 @@ def _parser() -> argparse.ArgumentParser:
     upload.add_argument("--wait", action="store_true", help="follow the execution to its end")
     _stack_and_json(upload)
 
+    materialize = _add(
+        subparsers,
+        "materialize",
+        commands.materialize,
+        "write features to the online store now",
+        "sluice materialize --wait",
+        "sluice materialize --wait --moment 2026-03-01T00:00:00Z",
+    )
+    materialize.add_argument(
+        "--wait", action="store_true", help="follow it to its end; status 1 if it failed"
+    )
+    materialize.add_argument(
+        "--moment", metavar="TIME", help="features as of then, in UTC (default: what [online] as_of says)"
+    )
+    materialize.add_argument(
+        "--dataset", metavar="VERSION", help="of this version (default: the current one)"
+    )
+    _stack_and_json(materialize)
+
     predict = _add(
         subparsers,
         "predict",
         commands.predict,
-        "predict the rows of a file",
+        "predict entities by id, or the rows of a file",
+        "sluice predict --id C00001 --id C00002",
+        "sluice predict --id customer_id=C1,shop=7 --with amount=3.0",
+        "sluice predict --file ids.csv",
         "sluice predict --file rows.csv",
         "sluice predict --file rows.parquet --output predictions.parquet",
         "sluice predict --file rows.jsonl.gz --stack sluice-bank-prod --output predictions.csv",
     )
-    predict.add_argument(
+    what = predict.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "--id",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="an entity, as often as you like; with several join keys KEY=ID,KEY=ID",
+    )
+    what.add_argument(
         "--file",
         type=Path,
-        required=True,
         help="CSV with a header, Parquet, JSON or JSON Lines; gzipped, too",
+    )
+    predict.add_argument(
+        "--with",
+        dest="given",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="a field that a request by --id brings itself; without a value it is null",
     )
     predict.add_argument(
         "--output",

@@ -24,6 +24,7 @@ from sluice.errors import RequestError, SluiceError
 MOST_BYTES = 6_291_456
 MOST_ROWS = 500
 _REFUSED = (400, 422)
+_MISSING = (404, 409)
 _UNSUPPORTED = 415
 _ENOUGH_REFUSED = 20
 _OF_ONE = re.compile(r"^row 1(, |: )")
@@ -40,10 +41,14 @@ class Answer:
     number: int
     prediction: dict[str, Any] | None
     problem: str = ""
+    is_missing: bool = False
+    """It was asked by id, and the online store has no features of it, or none to be used."""
 
 
 def predict_file(served: Served, file: Path) -> Generator[Answer, None, None]:
     """Yield an answer for each row of a file, in its order.
+
+    A file whose columns are exactly those of a request by id is one; every other one holds full rows.
 
     Raises:
         SluiceError: no rows can be had from the file, or a column is missing.
@@ -51,18 +56,45 @@ def predict_file(served: Served, file: Path) -> Generator[Answer, None, None]:
     """
     asked = Asked(served)
     refused = 0
+    contract = _contract_of(served, file)
     # Closed, whatever comes: the file, and what was unpacked of it.
-    with closing(read_rows(file, served.contract, lambda names: served.missing(names, file))) as rows:
+    with closing(read_rows(file, contract, lambda names: served.missing(names, file))) as rows:
         for answer in (answer for request in in_requests(rows) for answer in asked.answers(request)):
-            refused += answer.prediction is None
+            # That entities are unknown is no mistake of the file.
+            refused += answer.prediction is None and not answer.is_missing
             if refused >= _ENOUGH_REFUSED and 2 * refused > answer.number:
                 raise Refused(
                     f"{refused:,} of the first {answer.number:,} rows were refused",
                     where=f"{file}, row {answer.number:,}",
                     why=answer.problem,
-                    fix=f"look at the file: the model takes {_listed(served.contract.names)}",
+                    fix=f"look at the file: the model takes {_listed(contract.names)}",
                 )
             yield answer
+
+
+def predict_ids(served: Served, records: Sequence[Record]) -> Generator[Answer, None, None]:
+    """Yield an answer for each record of join keys and request fields, in order."""
+    asked = Asked(served)
+    rows = (Row(number, record) for number, record in enumerate(records, start=1))
+    yield from (answer for request in in_requests(rows) for answer in asked.answers(request))
+
+
+def _contract_of(served: Served, file: Path) -> ModelContract:
+    """Give the contract that the rows of a file follow: the model's, or that of requests by id."""
+    entities = served.entities
+    if entities is None:
+        return served.contract
+    try:
+        names: list[str] = []
+        with closing(read_rows(file, entities.contract, _OtherColumns, names.extend)) as rows:
+            next(rows, None)
+    except _OtherColumns:
+        return served.contract
+    return entities.contract if entities.are_columns(names) else served.contract
+
+
+class _OtherColumns(Exception):
+    """A file does not hold the columns that were looked for."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +178,14 @@ class Asked:
             return
         try:
             found = self._invoke(rows)
+        except _MissingFeatures as missing:
+            if len(rows) == 1:
+                yield _without(rows[0].row.number, missing.document)
+                return
+            half = len(rows) // 2
+            yield from self._predictions(rows[:half])
+            yield from self._predictions(rows[half:])
+            return
         except _RefusedRows as refusal:
             if len(rows) == 1:
                 yield Answer(rows[0].row.number, None, _OF_ONE.sub("", str(refusal)))
@@ -161,7 +201,10 @@ class Asked:
                 fix="look into the model's container: it has to answer one a row",
             )
         for each, prediction in zip(rows, found, strict=True):
-            yield Answer(each.row.number, prediction)
+            if "error" in prediction and "message" in prediction:
+                yield _without(each.row.number, prediction)
+            else:
+                yield Answer(each.row.number, prediction)
 
     def _invoke(self, rows: Sequence[Written]) -> list[dict[str, Any]]:
         if not self._as_csv:
@@ -199,7 +242,18 @@ class Asked:
     def _refusal(self, error: ClientError) -> Exception:
         response: Any = error.response
         status = int(response.get("OriginalStatusCode", 0))
-        message = _message(response.get("OriginalMessage", str(error)))
+        text = response.get("OriginalMessage", str(error))
+        message = _message(text)
+        document = _document(text)
+        if status in _MISSING and document.get("error") in _TO_DO:
+            return _MissingFeatures(document)
+        if document.get("error") == _UNAVAILABLE:
+            return Refused(
+                "the endpoint cannot read the online store",
+                where=self.served.endpoint,
+                why=_in_one_line(message),
+                fix="try again in a moment; docs/features.md says how a table that is gone is made anew",
+            )
         if status in _REFUSED:
             return _RefusedRows(message)
         if status == _UNSUPPORTED:
@@ -220,14 +274,48 @@ class _Unsupported(Exception):
     """The endpoint does not read this type."""
 
 
-def _message(text: str) -> str:
-    """Give the container's message alone, where it comes as Sluice's JSON."""
+class _MissingFeatures(Exception):
+    """A request of one entity, whose features are not there."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.document = document
+        super().__init__()
+
+
+_UNAVAILABLE = "FeatureStoreUnavailable"
+_TO_DO = {
+    "UnknownEntity": "upload its events, and `sluice materialize --wait`, or mend the id",
+    "StaleFeatures": "write them again: `sluice materialize --wait`",
+    "IncompleteFeatures": "write them again: `sluice materialize --wait`, or send full rows",
+}
+"""By the container's error: what somebody at this command line does about it."""
+
+
+def _without(number: int, document: dict[str, Any]) -> Answer:
+    """Say of an entity without a prediction, in one sentence, what is missing and what to do."""
+    lines = str(document["message"]).splitlines()
+    why = [line.split(None, 1)[-1] for line in lines[1:] if line.startswith("  why ")]
+    told = lines[0] + (f" ({why[0]})" if why else "")
+    to_do = _TO_DO.get(str(document["error"]), "")
+    return Answer(number, None, f"{told}: {to_do}" if to_do else told, is_missing=True)
+
+
+def _in_one_line(message: str) -> str:
+    return "; ".join(" ".join(line.split()) for line in message.splitlines())
+
+
+def _document(text: str) -> dict[str, Any]:
+    """Give the container's answer where it comes as Sluice's JSON, else nothing."""
     try:
         document = json.loads(text)
     except ValueError:
-        return text
-    found = document.get("message") if isinstance(document, dict) else None
-    return found if isinstance(found, str) else text
+        return {}
+    return document if isinstance(document, dict) and isinstance(document.get("message"), str) else {}
+
+
+def _message(text: str) -> str:
+    """Give the container's message alone, where it comes as Sluice's JSON."""
+    return str(_document(text).get("message", text))
 
 
 def _as_csv(records: Sequence[Record], contract: ModelContract) -> bytes:
@@ -247,19 +335,26 @@ def _as_csv(records: Sequence[Record], contract: ModelContract) -> bytes:
     return buffer.getvalue().encode()
 
 
-def tell(answers: Iterable[Answer], most: int = _ENOUGH_REFUSED) -> Iterator[Answer]:
-    """Pass answers on, and tell the first rows without a prediction by their numbers, and how many there are."""
+def tell(
+    answers: Iterable[Answer], most: int = _ENOUGH_REFUSED, names: Sequence[str] = ()
+) -> Iterator[Answer]:
+    """Pass answers on, and tell the first rows without a prediction by their numbers, and how many there are.
+
+    Rows with `names`, as --id gives them, are told by those.
+    """
     rows = refused = 0
     for answer in answers:
         rows += 1
         if answer.prediction is None:
             refused += 1
             if refused <= most:
-                say(f"  row {answer.number:,}: {answer.problem}")
+                name = names[answer.number - 1] if names else f"row {answer.number:,}"
+                say(f"  {name}: {answer.problem}")
         yield answer
     if refused:
         more = f" (the first {most} are told above)" if refused > most else ""
-        say(f"{refused:,} of {rows:,} rows were refused{more}; their predictions are left empty")
+        what = "ids have no prediction" if names else "rows were refused"
+        say(f"{refused:,} of {rows:,} {what}{more}; their predictions are left empty")
 
 
 def _listed(names: Sequence[str], most: int = 40) -> str:

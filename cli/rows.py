@@ -44,7 +44,9 @@ class Row:
     problem: str = ""
 
 
-def read_rows(file: Path, contract: ModelContract, missing: Refuse) -> Generator[Row, None, None]:
+def read_rows(
+    file: Path, contract: ModelContract, missing: Refuse, seen: Callable[[Sequence[str]], None] | None = None
+) -> Generator[Row, None, None]:
     """Yield the rows of a CSV, Parquet, JSON or JSON Lines file, each with the model's features and no others.
 
     Cells of a CSV or Parquet file are read as those of an upload are: nulls, spelled numbers, words for true and
@@ -55,14 +57,16 @@ def read_rows(file: Path, contract: ModelContract, missing: Refuse) -> Generator
         file: there is one.
         contract: the model's.
         missing: makes the error for features that the file does not hold, of its column names.
+        seen: is given the column names before the first row; by default those that are left out are told.
 
     Raises:
         DataError: nothing can be had from the file.
     """
     source = _Given.of(file)
+    seen = seen or (lambda names: _tell_left_out(names, _by_normal_name(contract)))
     if source.is_json:
-        return _only_features(source, contract, missing)
-    return _table_rows(source, contract, missing)
+        return _only_features(source, contract, missing, seen)
+    return _table_rows(source, contract, missing, seen)
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,9 @@ class _AnyColumns:
     columns: None = None
 
 
-def _table_rows(source: _Given, contract: ModelContract, missing: Refuse) -> Generator[Row, None, None]:
+def _table_rows(
+    source: _Given, contract: ModelContract, missing: Refuse, seen: Callable[[Sequence[str]], None]
+) -> Generator[Row, None, None]:
     known = _by_normal_name(contract)
     delimiter = "," if source.suffix == ".parquet" else _delimiter(source.head(), known)
     layout = _AnyColumns(Data(delimiter=delimiter, null_values=contract.null_values))
@@ -133,7 +139,7 @@ def _table_rows(source: _Given, contract: ModelContract, missing: Refuse) -> Gen
                 if len(places) < len(known):
                     raise missing(names)
                 if not number:
-                    _tell_left_out(names, known)
+                    seen(names)
                 for record in _typed(contract, {name: batch.column(i) for name, i in places.items()}):
                     yield from (misfits := list(_misfits(ragged, number + 1)))
                     number += len(misfits) + 1
@@ -290,7 +296,9 @@ def _documents(content: bytes, source: _Given) -> list[Any]:
     return document
 
 
-def _only_features(source: _Given, contract: ModelContract, missing: Refuse) -> Generator[Row, None, None]:
+def _only_features(
+    source: _Given, contract: ModelContract, missing: Refuse, seen: Callable[[Sequence[str]], None]
+) -> Generator[Row, None, None]:
     known = _by_normal_name(contract)
     names = list(contract.names)
     with closing(_json_rows(source)) as documents:
@@ -311,7 +319,7 @@ def _only_features(source: _Given, contract: ModelContract, missing: Refuse) -> 
                 if absent and number == 1:
                     raise missing(list(document))
                 if number == 1:
-                    _tell_left_out(list(document), known)
+                    seen(list(document))
                 told = f"it has no {', '.join(map(repr, absent))}" if absent else ""
                 yield Row(number, None if absent else record, told)
 

@@ -1,4 +1,4 @@
-"""What an endpoint serves: the contract of the model in service, and which of its features the project derives."""
+"""What an endpoint serves: the contract of the model in service, and how its features come about."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from cli.entities import Entities
 from cli.progress import say
 from cli.stack import Stack
 from sluice import keys, naming
 from sluice.column_names import normal
 from sluice.contract import ModelContract
 from sluice.errors import SluiceError
+from sluice.features import source
+from sluice.features.plan import FeaturePlan
 
 
 class NotServed(SluiceError):
@@ -36,6 +39,8 @@ class Served:
     """Whether the project the model was trained with has a features.py."""
     described: frozenset[str] = frozenset()
     """The columns that this project's uploads have."""
+    entities: Entities | None = None
+    """What it is asked by id with; None for a model whose features are in no online store."""
 
     @classmethod
     def by(cls, stack: Stack) -> Served:
@@ -47,8 +52,24 @@ class Served:
         endpoint = stack.output("EndpointName")
         bucket, model = naming.split_uri(_model_uri(stack, endpoint))
         contract = ModelContract.model_validate_json(_contract(stack, bucket, model))
-        derives, described = _project(stack, bucket, model)
-        return cls(endpoint, stack.client("sagemaker-runtime"), contract, derives, described)
+        derives, described, plan = _project(stack, bucket, model)
+        runtime = stack.client("sagemaker-runtime")
+        return cls(endpoint, runtime, contract, derives, described, Entities.of(plan, contract))
+
+    def by_id(self) -> Entities:
+        """Give what the endpoint is asked by id with.
+
+        Raises:
+            NotServed: it cannot be.
+        """
+        if self.entities is None:
+            raise NotServed(
+                "this model cannot be asked by id",
+                where=self.endpoint,
+                why="its features are in no online store: features.py declares none in Feast's objects",
+                fix="send full rows: `sluice predict --file FILE`; docs/features.md says how features are declared",
+            )
+        return self.entities
 
     @property
     def derived(self) -> list[str]:
@@ -57,7 +78,7 @@ class Served:
 
     def describe(self) -> None:
         """Say, where features are derived, what is sent and what is not made here."""
-        if not self.derives:
+        if not self.derives or self.entities is not None:
             return
         listed = ", ".join(self.contract.names)
         say(f"  the model takes {listed}")
@@ -68,6 +89,8 @@ class Served:
 
     def missing(self, names: Sequence[str], file: Path) -> SluiceError:
         """Make the error for a file with the columns `names`, which lacks features."""
+        if self.entities is not None:
+            return self.entities.neither(names, self.contract, file)
         held = set(map(normal, names))
         absent = [name for name in self.contract.names if normal(name) not in held]
         derived = [name for name in absent if name in self.derived]
@@ -146,8 +169,8 @@ def _contract(stack: Stack, bucket: str, model: str) -> bytes:
     return found
 
 
-def _project(stack: Stack, bucket: str, model: str) -> tuple[bool, frozenset[str]]:
-    """Look into the code the model was trained with: is there a features.py, and which columns has an upload?"""
+def _project(stack: Stack, bucket: str, model: str) -> tuple[bool, frozenset[str], FeaturePlan | None]:
+    """Look into the code the model was trained with: is there a features.py, what has an upload, which plan?"""
     job = keys.training_job(model)
     channels = stack.client("sagemaker").describe_training_job(TrainingJobName=job)["InputDataConfig"]
     (code,) = (each for each in channels if each["ChannelName"] == "code")
@@ -155,4 +178,6 @@ def _project(stack: Stack, bucket: str, model: str) -> tuple[bool, frozenset[str
     content = stack.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         tables = tomllib.loads(archive.read("project.toml").decode())
-        return "features.py" in archive.namelist(), frozenset(map(normal, tables["columns"]))
+        names = archive.namelist()
+        plan = FeaturePlan.model_validate_json(archive.read(source.PLAN)) if source.PLAN in names else None
+        return "features.py" in names, frozenset(map(normal, tables["columns"])), plan
