@@ -149,7 +149,13 @@ PLANNED = {
     "moment": "2026-01-01T00:00:00Z",
     "shares": [SHARE],
 }
-MATERIALIZED = {"view": "transactions", "written": 3, "removed": 1, "held": 6, "superseded": 0}
+MATERIALIZED: dict[str, Any] = {
+    "view": "transactions",
+    "written": 3,
+    "removed": 1,
+    "held": 6,
+    "superseded": 0,
+}
 MATERIALIZATION: dict[str, list[Any]] = {
     "PlanMaterialization": [payload(PLANNED)],
     "MaterializeView": [payload(MATERIALIZED)],

@@ -36,16 +36,15 @@ ROWS = st.lists(
     ),
     max_size=12,
 )
-SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),
-        ("shop", pa.int64()),
-        ("at", pa.timestamp("us")),
-        ("city", pa.string()),
-        ("visits", pa.int64()),
-        ("since", pa.timestamp("us")),
-    ]
-)
+_FIELDS: list[tuple[str, pa.DataType]] = [
+    ("id", pa.string()),
+    ("shop", pa.int64()),
+    ("at", pa.timestamp("us")),
+    ("city", pa.string()),
+    ("visits", pa.int64()),
+    ("since", pa.timestamp("us")),
+]
+SCHEMA = pa.schema(_FIELDS)
 
 
 def written(parts: list[list[Any]], folder: Path) -> list[Path]:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from lambdas import materialize_view, plan_materialization
 from lambdas.adapters import settings
 from lambdas.adapters.online_store import OnlineTable
+from sluice.datasets import current
 from sluice.errors import OnlineTableMissing, StorageUnavailable
 from sluice.features.materialization import Entity
 from sluice.features.partitions import Share
@@ -208,7 +209,7 @@ def world_of(monkeypatch: pytest.MonkeyPatch) -> World:
 
     monkeypatch.setattr(materialize_view, "S3Artifacts", lambda _name: bucket)
     monkeypatch.setattr(materialize_view, "OnlineTable", lambda _name, *, as_of, **_: Table(world, as_of))
-    monkeypatch.setattr(materialize_view.current, "find", lambda version, _artifacts: json.loads(version))
+    monkeypatch.setattr(current, "find", lambda version, _artifacts: json.loads(version))
     monkeypatch.setattr(materialize_view, "fetched", lambda manifest, *_: manifest)
     monkeypatch.setattr(materialize_view, "entities", entities)
     return world
