@@ -30,8 +30,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "skew",
         help="hold the online store against the dataset, for sampled entities",
         description="Sample entities of the dataset, recompute their features, and compare them with the online"
-        " store, bit for bit. Publishes the rate as the metric SkewRate, which an alarm watches. Ends with 5 where anything"
-        " differs.",
+        " store, bit for bit. Publishes the rate as the metric SkewRate, which an alarm watches."
+        " Ends with 5 where anything differs.",
         epilog="examples:\n"
         "  sluice skew\n"
         "  sluice skew --sample 10000 --json\n"

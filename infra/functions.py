@@ -35,6 +35,7 @@ class FunctionSpec:
     reads_uploads: bool = False
     looks_at_endpoint: bool = False
     tells_of_endings: bool = False
+    plans_materialization: bool = False
     materializes: bool = False
     measures_skew: bool = False
     scratch_mb: int = 512
@@ -45,7 +46,7 @@ class FunctionSpec:
 
     @property
     def needs_features(self) -> bool:
-        return self.materializes or self.measures_skew
+        return self.plans_materialization or self.materializes or self.measures_skew
 
     @property
     def module(self) -> str:
@@ -94,7 +95,7 @@ FUNCTIONS = (
         memory_mb=512,
         timeout_seconds=30,
         reads=(keys.manifest("*"), keys.current()),
-        materializes=True,
+        plans_materialization=True,
     ),
     # Like ValidateDataset: minutes, and room for a dataset's parts and for what is put apart of them.
     FunctionSpec(
@@ -197,8 +198,9 @@ class Functions(Construct):
             }
             tables = tuple(table.table_arn for table in data.features)
             if spec.materializes:
-                allow(role, [Grant(("dynamodb:PutItem", "dynamodb:DeleteItem"), tables)])
-            else:
+                written = ("dynamodb:DescribeTable", "dynamodb:PutItem", "dynamodb:DeleteItem")
+                allow(role, [Grant(written, tables)])
+            elif spec.measures_skew:
                 # PutMetricData knows no resources, but namespaces.
                 ours = {"StringEquals": {"cloudwatch:namespace": SKEW_NAMESPACE}}
                 allow(

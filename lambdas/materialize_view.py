@@ -36,19 +36,23 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     artifacts = S3Artifacts(settings().artifacts_bucket)
     key = keys.materialized(view.name, f"{share.number}-of-{share.count}")
     seen = artifacts.read_tagged(key)
-    found = _changes(share, view, artifacts, read_ledger(None if seen is None else seen.body))
+    table = OnlineTable(
+        naming.online_table(materialization_settings().online_store, view.name),
+        as_of=share.as_of,
+        ttl_microseconds=view.ttl_microseconds,
+    )
+    table_id = table.id()
+    found = _changes(share, view, artifacts, read_ledger(None if seen is None else seen.body, table_id))
     superseded = 0
-    if found.written or found.gone:
-        tag = _write(artifacts, key, found.before, None if seen is None else seen.tag)
-        table = OnlineTable(
-            naming.online_table(materialization_settings().online_store, view.name),
-            as_of=share.as_of,
-            ttl_microseconds=view.ttl_microseconds,
-        )
+    if found.written or found.gone or found.gone_before:
+        tag = None if seen is None else seen.tag
+        tag = _write(artifacts, key, write_ledger(found.before, table_id, uuid.uuid4().hex), tag)
         superseded = len(found.written) - table.put(found.written)
         superseded += len(found.gone) - table.delete(found.gone, share.moment)
+        late = len(found.gone_before) - table.delete(found.gone_before, share.moment)
         # What a later writer has written is not known here, and is written again by the next call that has to.
-        _write(artifacts, key, found.before if superseded else found.after, tag)
+        after = found.before if superseded or late else found.after
+        _write(artifacts, key, write_ledger(after, table_id, uuid.uuid4().hex), tag)
     answer = MaterializedShare(
         view=view.name,
         written=len(found.written),
@@ -72,16 +76,15 @@ def _changes(share: ShareToWrite, view: View, artifacts: Artifacts, ledger: Ledg
         found = entities(
             view, files, project().entity.timestamp, share.moment, Share(share.number, share.count), scratch
         )
-        return changes(found, ledger, view.ttl_microseconds, share.moment)
+        return changes(found, ledger, view.ttl_microseconds, share.moment, share.as_of)
 
 
-def _write(artifacts: Artifacts, key: str, ledger: Ledger, tag: str | None) -> str:
+def _write(artifacts: Artifacts, key: str, body: bytes, tag: str | None) -> str:
     """Write the ledger where nobody has since it was read; give the tag of what is written now.
 
     Raises:
         StorageUnavailable: somebody has; this call is tried again.
     """
-    body = write_ledger(ledger, uuid.uuid4().hex)
     kind = "application/vnd.apache.parquet"
     if tag is None:
         artifacts.create(key, body, kind)

@@ -67,5 +67,5 @@ def substitutions(machine_text: str) -> set[str]:
 
 
 def names() -> list[str]:
-    """Give the names of all machines: deployment, events, intake, training."""
+    """Give the names of all machines: deployment, events, intake, materialization, training."""
     return sorted(file.name.removesuffix(".asl.yaml") for file in MACHINES.glob("*.asl.yaml"))

@@ -63,6 +63,13 @@ class OnlineTable:
         config = Config(max_pool_connections=_WRITERS, retries={"mode": "standard", "total_max_attempts": 10})
         return boto3.client("dynamodb", config=config)
 
+    def id(self) -> str:
+        """Give what tells the table from one of the same name that was there before. Raises as `put`."""
+        with self._told():
+            described = self._dynamodb.describe_table(TableName=self._name)
+        # moto knows no TableId.
+        return described["Table"]["CreationDateTime"].isoformat()
+
     def put(self, entities: Iterable[Entity]) -> int:
         """Put items; give how many were written. The others' items are of a later writer, and stay.
 

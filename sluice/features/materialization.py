@@ -51,10 +51,25 @@ class Entity:
 
 @dataclass(frozen=True)
 class Held:
-    """What was last written of an entity; without a digest it may be anything."""
+    """What was last written of an entity; without a digest it may be anything, GONE where it was deleted.
+
+    Attributes:
+        event: when its values were so; of one that was deleted when the dataset was looked up for that.
+    """
 
     event: int
     digest: bytes | None
+
+
+GONE = bytes(_DIGEST_BYTES)
+"""Stands in the place of a digest where an item was deleted.
+
+A delete leaves nothing in the table that keeps an earlier writer out, one that was on its way meanwhile. So it is
+repeated as long as there may be such a writer.
+"""
+
+LONGEST_WRITER = 5 * 3600 * 1_000_000
+"""The longest a writer may go on after its dataset was looked up: the machine's time, and a call's; microseconds."""
 
 
 Ledger = dict[str, Held]
@@ -121,22 +136,33 @@ class Changes:
     Attributes:
         written: entities whose values are other than those it holds, or too old for the view's ttl.
         gone: ids of entities that the dataset has no more.
+        gone_before: ids that were deleted already, and may have been written since by a call that was late.
         held: how many are as they are to be.
         before, after: the ledger while it is being written (of what changes nothing is known), and then.
     """
 
     written: list[Entity]
     gone: list[str]
+    gone_before: list[str]
     held: int
     before: Ledger
     after: Ledger
 
 
-def changes(found: Iterable[Entity], ledger: Ledger, ttl_microseconds: int | None, moment: int) -> Changes:
+def changes(
+    found: Iterable[Entity], ledger: Ledger, ttl_microseconds: int | None, moment: int, looked_up: int
+) -> Changes:
     """Hold what was found against the ledger.
 
     Values that did not change are written again when half of the ttl has passed since they were written, or a reader
     would take them for stale.
+
+    Args:
+        found: the entities as they are to be.
+        ledger: what the store holds.
+        ttl_microseconds: of the view.
+        moment: as of when the entities are; microseconds since 1970 in UTC.
+        looked_up: when the dataset was; of two writers the later counts.
     """
     written: list[Entity] = []
     before: Ledger = {}
@@ -150,9 +176,16 @@ def changes(found: Iterable[Entity], ledger: Ledger, ttl_microseconds: int | Non
         written.append(entity)
         before[entity.id] = Held(entity.event, None)
         after[entity.id] = Held(entity.event, digest)
-    gone = [id_ for id_ in ledger if id_ not in after]
-    before |= {id_: Held(ledger[id_].event, None) for id_ in gone}
-    return Changes(written, gone, len(after) - len(written), before, after)
+    absent = [id_ for id_ in ledger if id_ not in after]
+    gone = [id_ for id_ in absent if ledger[id_].digest != GONE]
+    gone_before = [
+        id_ for id_ in absent if ledger[id_].digest == GONE and looked_up - ledger[id_].event < LONGEST_WRITER
+    ]
+    count = len(after)
+    before |= {id_: Held(ledger[id_].event, None) for id_ in (*gone, *gone_before)}
+    after |= {id_: Held(looked_up, GONE) for id_ in gone}
+    after |= {id_: ledger[id_] for id_ in gone_before}
+    return Changes(written, gone, gone_before, count - len(written), before, after)
 
 
 def _is_fresh(held: Held, entity: Entity, ttl: int | None, moment: int) -> bool:
@@ -162,20 +195,25 @@ def _is_fresh(held: Held, entity: Entity, ttl: int | None, moment: int) -> bool:
     return entity.event == moment and (ttl is None or entity.event - held.event <= ttl // 2)
 
 
-def read_ledger(body: bytes | None) -> Ledger:
-    """Read what `write_ledger` wrote; nothing is held where there is none."""
+def read_ledger(body: bytes | None, table_id: str) -> Ledger:
+    """Read what `write_ledger` wrote; nothing is held where there is none.
+
+    Of another table than the one it was written of it tells which entities there may be, and not what they are.
+    """
     if body is None:
         return {}
     table = pq.read_table(BytesIO(body))
     rows = zip(*(table.column(name).to_pylist() for name in ("id", "event", "digest")), strict=True)
-    return {id_: Held(event, digest) for id_, event, digest in rows}
+    same = (table.schema.metadata or {}).get(b"table") == table_id.encode()
+    return {id_: Held(event, digest if same else None) for id_, event, digest in rows}
 
 
-def write_ledger(ledger: Ledger, writer: str) -> bytes:
+def write_ledger(ledger: Ledger, table_id: str, writer: str) -> bytes:
     """Write a ledger as Parquet: id, event (microseconds) and digest.
 
     Args:
         ledger: what the store holds.
+        table_id: of the table; one that was deleted and made again has another.
         writer: makes the bytes other than those of anybody else, and with them S3's tag.
     """
     table = pa.table(
@@ -186,5 +224,7 @@ def write_ledger(ledger: Ledger, writer: str) -> bytes:
         }
     )
     sink = BytesIO()
-    pq.write_table(table.replace_schema_metadata({"writer": writer}), sink, compression="zstd")
+    pq.write_table(
+        table.replace_schema_metadata({"table": table_id, "writer": writer}), sink, compression="zstd"
+    )
     return sink.getvalue()

@@ -1,4 +1,4 @@
-"""The bank's stacks, synthesized once for each environment."""
+"""The bank's stacks and, of a project with features, the shop's, synthesized once for each environment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from infra import bundle
 from infra.asl import load
 from infra.functions import FUNCTIONS
-from tests.infra.synthesized import Stacks, synthesize, write_project
+from tests.infra.synthesized import Stacks, synthesize, write_project, write_shop
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +35,24 @@ def synthesized(project_folder: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture(scope="session")
+def shop_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("shop")
+    write_shop(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shop(shop_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Stacks:
+    """The shop in prod."""
+    return synthesize(tmp_path_factory.mktemp("shop-prod"), project=str(shop_folder), environment="prod")
+
+
+@pytest.fixture(scope="session")
+def shop_local(shop_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Stacks:
+    return synthesize(tmp_path_factory.mktemp("shop-local"), project=str(shop_folder), environment="local")
+
+
+@pytest.fixture(scope="session")
 def for_aws(project_folder: Path) -> dict[str, Path]:
     """Each function's bundle with its wheels. The first one after a change of the lock needs a package index."""
     return {spec.name: bundle.build(project_folder, group=spec.dependency_group) for spec in FUNCTIONS}
@@ -52,5 +70,5 @@ def prod(synthesized: Callable[[str], Stacks]) -> Stacks:
 
 @pytest.fixture(scope="session")
 def machines() -> dict[str, dict[str, Any]]:
-    """The ASL by construct id: Intake, Events, Training, Deployment."""
+    """The ASL by construct id: Intake, Events, Training, Deployment, Materialization."""
     return {name.capitalize(): load.load(load.MACHINES / f"{name}.asl.yaml") for name in load.names()}

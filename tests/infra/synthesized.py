@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,52 @@ numeric = ["age"]
 
 [model]
 hyperparameters = { max_iter = 20, loss = "log \\"loss\\"", early_stopping = true }
+"""
+
+SHOP = """\
+[project]
+name = "corner-shop"
+
+[entity]
+key = "customer_id"
+timestamp = "at"
+
+[target]
+column = "y"
+problem = "binary"
+positive = "yes"
+
+[columns.customer_id]
+type = "string"
+[columns.at]
+type = "timestamp"
+[columns.amount]
+type = "number"
+
+[features]
+numeric = ["spent_30d"]
+"""
+SHOP_FEATURES = """\
+from datetime import timedelta
+
+from feast import BatchFeatureView, Entity, Field, FileSource, ValueType
+from feast.aggregation import Aggregation
+from feast.types import Float64
+
+customer = Entity(name="customer", join_keys=["customer_id"], value_type=ValueType.STRING)
+events = FileSource(name="events", path="dataset.parquet", timestamp_field="at")
+activity = BatchFeatureView(
+    name="activity",
+    entities=[customer],
+    source=events,
+    schema=[Field(name="spent_30d", dtype=Float64)],
+    aggregations=[
+        Aggregation(column="amount", function="sum", time_window=timedelta(days=30), name="spent_30d")
+    ],
+)
+
+
+def build_labels(table): ...
 """
 
 
@@ -96,6 +143,14 @@ class Stacks:
         return self.data, self.pipeline
 
 
+def states(machine: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each state of a machine with its name, those of its maps' iterations among them."""
+    for name, state in machine["States"].items():
+        yield name, state
+        if "ItemProcessor" in state:
+            yield from states(state["ItemProcessor"])
+
+
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
@@ -131,6 +186,14 @@ def write_project(folder: Path, text: str = PROJECT) -> None:
     folder.mkdir(exist_ok=True)
     (folder / "project.toml").write_text(text)
     (folder / "train.py").write_text("def build_model(hyperparameters): ...\n")
+
+
+def write_shop(folder: Path, features: str = SHOP_FEATURES, settings: str = "") -> None:
+    """A project that declares a view in Feast's objects."""
+    folder.mkdir(exist_ok=True)
+    (folder / "project.toml").write_text(SHOP + settings)
+    (folder / "train.py").write_text("def build_model(hyperparameters): ...\n")
+    (folder / "features.py").write_text(features)
 
 
 def with_image(image: str) -> str:

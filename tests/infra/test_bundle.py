@@ -25,7 +25,7 @@ def names(path: Path) -> set[str]:
 
 @pytest.fixture
 def validation(for_aws: dict[str, Path]) -> Path:
-    """The one bundle that holds pyarrow."""
+    """A bundle that holds pyarrow."""
     return for_aws["ValidateDataset"]
 
 
@@ -53,6 +53,9 @@ def test_each_holds_our_code_the_project_and_its_own_wheels(
         "ValidateDataset": (True, False),
         "DecideGate": (False, False),
         "ReportOutcome": (False, True),
+        "PlanMaterialization": (True, False),
+        "MaterializeView": (True, False),
+        "MeasureSkew": (True, False),
         "ReportEnding": (False, True),
     }
 

@@ -9,14 +9,18 @@ from tests.infra.synthesized import Stacks, plain
 
 STATES = ["ValidateDataset", "DecideGate", "ReportOutcome"]
 NAMES = [*STATES, "ReportEnding"]
+OF_FEATURES = ["PlanMaterialization", "MaterializeView", "MeasureSkew"]
 
 
 def test_these_are_the_functions() -> None:
-    assert [spec.name for spec in FUNCTIONS] == NAMES
+    assert [spec.name for spec in FUNCTIONS] == [*STATES, *OF_FEATURES, "ReportEnding"]
     assert [spec.dependency_group for spec in FUNCTIONS] == [
         "validate-dataset",
         "decide-gate",
         "report-outcome",
+        "plan-materialization",
+        "materialize-view",
+        "measure-skew",
         "report-ending",
     ]
 

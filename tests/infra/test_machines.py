@@ -14,7 +14,7 @@ from infra.build import ROOT
 from infra.machines import DefinitionError, definition
 from infra.settings import literal
 from sluice import keys
-from tests.infra.synthesized import Stacks, plain
+from tests.infra.synthesized import Stacks, plain, states
 
 MACHINES = ["Intake", "Events", "Training", "Deployment"]
 
@@ -22,24 +22,27 @@ MACHINES = ["Intake", "Events", "Training", "Deployment"]
 def lambda_states(machine: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {
         name: state
-        for name, state in machine["States"].items()
+        for name, state in states(machine)
         if str(state.get("Resource")).endswith(":lambda:invoke")
     }
 
 
-def test_a_handler_has_one_name_everywhere(prod: Stacks, machines: dict[str, dict[str, Any]]) -> None:
+def test_a_handler_has_one_name_everywhere(shop: Stacks, machines: dict[str, dict[str, Any]]) -> None:
     named = set()
     for machine in machines.values():
         for name, state in lambda_states(machine).items():
             module = re.sub("(?<!^)(?=[A-Z])", "_", name).lower()
             assert state["Arguments"]["FunctionName"] == f"{{% $settings.functions.{name} %}}"
             assert (ROOT / "lambdas" / f"{module}.py").is_file()
-            assert prod.pipeline.properties(f"Functions/{name}")["Handler"] == f"lambdas.{module}.handler"
+            assert shop.pipeline.properties(f"Functions/{name}")["Handler"] == f"lambdas.{module}.handler"
             named.add(module)
-    (target,) = prod.pipeline.properties("Machines/TrainingEnded")["Targets"]
-    assert plain(target["Arn"]) == "<FunctionsReportEnding>"
-    assert prod.pipeline.properties("Functions/ReportEnding")["Handler"] == "lambdas.report_ending.handler"
-    assert named | {"report_ending"} == {
+    for rule, name in (("TrainingEnded", "ReportEnding"), ("SkewDue", "MeasureSkew")):
+        (target,) = shop.pipeline.properties(f"Machines/{rule}")["Targets"]
+        assert plain(target["Arn"]) == f"<Functions{name}>"
+        module = re.sub("(?<!^)(?=[A-Z])", "_", name).lower()
+        assert shop.pipeline.properties(f"Functions/{name}")["Handler"] == f"lambdas.{module}.handler"
+        named.add(module)
+    assert named == {
         path.stem
         for path in (ROOT / "lambdas").glob("*.py")
         if re.search(r"^(def handler\(|handler\s*[:=])", path.read_text(), re.MULTILINE)
@@ -83,6 +86,8 @@ def test_the_settings_are_those_of_project_environment_and_stacks(prod: Stacks) 
     }
     assert settings == {
         "project": "bank",
+        "online_store": "",
+        "missing_features": "error",
         "environment": "prod",
         "endpoint_name": "sluice-bank-prod",
         "job_prefix": "bank-prod-",

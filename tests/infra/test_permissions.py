@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.infra.synthesized import Stacks, plain
+from tests.infra.synthesized import Stacks, plain, states
 
 MACHINES = ["Intake", "Events", "Training", "Deployment"]
 ACCOUNT = "<Region>:<AccountId>"
@@ -310,7 +310,7 @@ def test_jobs_of_other_projects_and_environments_are_not_ours(prod: Stacks, name
 
 def tasks(machine: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each task's resource, and its arguments."""
-    for state in machine["States"].values():
+    for _, state in states(machine):
         if state["Type"] == "Task":
             yield state["Resource"].removeprefix("arn:${Partition}:states:::"), state["Arguments"]
 

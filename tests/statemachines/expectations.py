@@ -80,6 +80,10 @@ EXPECTED: dict[str, dict[str, Task]] = {
         "ReportOutcome": Task(_LAMBDA, {UNFORESEEN: "NotifyOutcome"}),
         "NotifyOutcome": Task(_SNS, {UNFORESEEN: "Failed"}),
     },
+    "materialization": {
+        "PlanMaterialization": Task(_LAMBDA, {UNFORESEEN: "Failed"}),
+        "MaterializeView": Task(_LAMBDA, {UNFORESEEN: "ShareFailed"}),
+    },
     "training": {
         "KeepCode": Task(_S3, _REPORT),
         "ValidateDataset": Task(_LAMBDA, _REPORT),

@@ -37,6 +37,7 @@ _IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 # Written down here, and not made by infra/settings.py: what the machines are given is part of what is tested.
 SETTINGS: dict[str, Any] = {
     "project": "bank",
+    "online_store": "bank_dev",
     "environment": "dev",
     "endpoint_name": "sluice-bank-dev",
     "job_prefix": "bank-dev-",
@@ -45,6 +46,7 @@ SETTINGS: dict[str, Any] = {
     "topic_arn": f"arn:aws:sns:{REGION}:{ACCOUNT}:outcomes",
     "sagemaker_role_arn": f"arn:aws:iam::{ACCOUNT}:role/sagemaker",
     "images": {name: f"{_IMAGE}/{name}:1" for name in ("training_set", "process", "train", "serve")},
+    "missing_features": "error",
     "own_image": False,
     "code_source": "assets/code.zip",
     "places": {
@@ -75,7 +77,14 @@ SETTINGS: dict[str, Any] = {
     "events_prefix": "incoming/events/",
     "log_retention_days": 30,
     "functions": {
-        name: f"{_FUNCTION}:{name}:7" for name in ("ValidateDataset", "DecideGate", "ReportOutcome")
+        name: f"{_FUNCTION}:{name}:7"
+        for name in (
+            "ValidateDataset",
+            "DecideGate",
+            "ReportOutcome",
+            "PlanMaterialization",
+            "MaterializeView",
+        )
     },
     "machines": {
         name: f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{name}"
@@ -142,8 +151,14 @@ def definition(machine: str, *, own_image: bool = False) -> str:
 
 @functools.cache
 def states(machine: str) -> dict[str, Any]:
-    parsed: dict[str, Any] = json.loads(definition(machine))["States"]
-    return parsed
+    """All states of a machine by name, those of its maps' iterations among them."""
+    return dict(_flat(json.loads(definition(machine))["States"]))
+
+
+def _flat(found: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, state in found.items():
+        yield name, state
+        yield from _flat(state.get("ItemProcessor", {}).get("States", {}))
 
 
 def payload(value: Any) -> dict[str, Any]:

@@ -135,6 +135,25 @@ TRAINING: dict[str, list[Any]] = {
 EVENTS: dict[str, list[Any]] = {
     name: TRAINING[name] for name in ("ValidateDataset", "ReportOutcome", "NotifyOutcome")
 }
+SHARE = {
+    "execution": "bank-csv-0123456789abcdef",
+    "dataset_version": "0123456789abcdef",
+    "view": "transactions",
+    "number": 0,
+    "count": 1,
+    "moment": 1767225600000000,
+    "as_of": 1767225600000001,
+}
+PLANNED = {
+    "dataset_version": "0123456789abcdef",
+    "moment": "2026-01-01T00:00:00Z",
+    "shares": [SHARE],
+}
+MATERIALIZED = {"view": "transactions", "written": 3, "removed": 1, "held": 6, "superseded": 0}
+MATERIALIZATION: dict[str, list[Any]] = {
+    "PlanMaterialization": [payload(PLANNED)],
+    "MaterializeView": [payload(MATERIALIZED)],
+}
 CHAMPION = {
     "Item": {
         "endpoint_name": {"S": ENDPOINT_NAME},
@@ -194,6 +213,21 @@ SCENARIOS = [
         EVENTS_SOURCE,
         {**EVENTS, "ValidateDataset": [Failure("DataRejected")], "ReportOutcome": [payload(FAILED_REPORT)]},
         "Failed",
+    ),
+    Scenario("materialization", "one-share", {}, MATERIALIZATION, "Finished"),
+    Scenario(
+        "materialization",
+        "a-share-fails",
+        {},
+        {**MATERIALIZATION, "MaterializeView": [Failure("OnlineTableMissing", "the table is not there")]},
+        "Failed",
+    ),
+    Scenario(
+        "materialization",
+        "no-dataset-yet",
+        {},
+        {"PlanMaterialization": [payload({**PLANNED, "dataset_version": None, "shares": []})]},
+        "Finished",
     ),
     _training("first-model", "Finished"),
     Scenario("training", "of-the-current-dataset", {}, TRAINING, "Finished"),

@@ -76,6 +76,8 @@ def test_a_first_deployment_creates_the_endpoint_and_records_the_release(harness
     assert model["PrimaryContainer"]["Environment"] == {
         "SLUICE_ENDPOINT": "sluice-bank-dev",
         "SLUICE_VARIANT": "AllTraffic",
+        "SLUICE_ONLINE_STORE": "bank_dev",
+        "SLUICE_MISSING_FEATURES": "error",
     }
     [release] = result.calls_of("RecordRelease")
     released_at = release["Item"].pop("released_at")["S"]

@@ -1,0 +1,79 @@
+"""materialization: the plan's shares are written each by itself, and what was written is added up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sluice.payloads.materialization import PlanMaterializationInput, ShareToWrite
+from tests.statemachines.harness import EXECUTION_NAME, SETTINGS, Failure, Harness, Run, payload
+from tests.statemachines.scenarios import MATERIALIZATION, MATERIALIZED, PLANNED, SHARE
+
+
+def materialize(harness: Harness, typed: Any = None, **outcomes: list[Any]) -> Run:
+    return harness.run("materialization", typed or {}, {**MATERIALIZATION, **outcomes})
+
+
+def planned(*shares: dict[str, Any]) -> list[Any]:
+    return [payload({**PLANNED, "shares": list(shares)})]
+
+
+@pytest.mark.parametrize(
+    ("typed", "dataset", "moment"),
+    [
+        ({}, None, None),
+        ({"dataset": "0123456789abcdef"}, "0123456789abcdef", None),
+        ({"moment": "2026-01-01T00:00:00Z", "dataset": None}, None, "2026-01-01T00:00:00Z"),
+    ],
+)
+def test_the_plan_is_asked_for_what_was_typed_and_by_itself_for_what_there_is(
+    harness: Harness, typed: dict[str, Any], dataset: str | None, moment: str | None
+) -> None:
+    [asked] = materialize(harness, typed).calls_of("PlanMaterialization")
+
+    assert asked["FunctionName"] == SETTINGS["functions"]["PlanMaterialization"]
+    assert PlanMaterializationInput.model_validate(
+        asked["Payload"]
+    ) == PlanMaterializationInput.model_validate(
+        {"execution": EXECUTION_NAME, "dataset": dataset, "moment": moment}
+    )
+
+
+def test_each_share_is_written_by_one_call_and_the_sums_are_told(harness: Harness) -> None:
+    shares = [{**SHARE, "number": number, "count": 3} for number in range(3)]
+
+    result = materialize(harness, PlanMaterialization=planned(*shares))
+
+    assert result.succeeded, result.cause
+    asked = result.calls_of("MaterializeView")
+    assert {each["FunctionName"] for each in asked} == {SETTINGS["functions"]["MaterializeView"]}
+    given = sorted((each["Payload"] for each in asked), key=lambda each: each["number"])
+    assert given == shares
+    for each in given:
+        ShareToWrite.model_validate(each)
+    assert result.output == {
+        "dataset_version": PLANNED["dataset_version"],
+        "moment": PLANNED["moment"],
+        **{name: 3 * MATERIALIZED[name] for name in ("written", "removed", "held", "superseded")},
+    }
+
+
+def test_where_there_is_no_dataset_nothing_is_written_and_nothing_is_wrong(harness: Harness) -> None:
+    nothing = [payload({**PLANNED, "dataset_version": None, "shares": []})]
+
+    result = materialize(harness, PlanMaterialization=nothing)
+
+    assert result.succeeded, result.cause
+    assert not result.calls_of("MaterializeView")
+    assert result.output["dataset_version"] is None
+    assert [result.output[name] for name in ("written", "removed", "held", "superseded")] == [0] * 4
+
+
+@pytest.mark.parametrize("state", ["PlanMaterialization", "MaterializeView"])
+def test_what_fails_fails_the_execution_in_its_own_words(harness: Harness, state: str) -> None:
+    result = materialize(harness, **{state: [Failure("OnlineTableMissing", "deploy both stacks")]})
+
+    assert not result.succeeded
+    assert result.error == "OnlineTableMissing"
+    assert "deploy both stacks" in str(result.cause)

@@ -1,0 +1,513 @@
+"""The materialization's handlers: whatever crashes, comes between or is replaced, the ledger says nothing false."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from lambdas import materialize_view, plan_materialization
+from lambdas.adapters import settings
+from lambdas.adapters.online_store import OnlineTable
+from sluice.errors import OnlineTableMissing, StorageUnavailable
+from sluice.features.materialization import Entity
+from sluice.features.partitions import Share
+from sluice.features.plan import Aggregation, FeaturePlan, Key, Value, View
+from sluice.payloads.documents import Current, DocumentSource, Manifest, Part
+from tests.support.bucket import Bucket
+
+VIEW = View(
+    name="activity",
+    keys=(Key(name="id", type="string"),),
+    features=(Value(name="spent", type="number"),),
+    aggregations=(Aggregation(name="spent", function="sum", column="amount"),),
+)
+PLAN = FeaturePlan(timestamp="at", views=(VIEW,), model=("activity:spent",))
+PROJECT = """\
+[project]
+name = "shop"
+[entity]
+key = "id"
+timestamp = "at"
+[target]
+column = "y"
+problem = "binary"
+positive = "yes"
+[columns.id]
+type = "string"
+[columns.at]
+type = "timestamp"
+[columns.amount]
+type = "number"
+[features]
+numeric = ["spent"]
+"""
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Crash(Exception):
+    """The process ends here."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An item; without `as_of` it is of Feast's own writer."""
+
+    event: int
+    value: bytes
+    as_of: int | None
+
+
+@dataclass
+class World:
+    """The bucket, a table that honours the condition, and what happens at each step of a run."""
+
+    bucket: Bucket = field(default_factory=Bucket)
+    items: dict[str, Stored] = field(default_factory=dict)
+    dataset: dict[str, int] = field(default_factory=dict)
+    table: int = 0
+    now: int = 1_000_000
+    at_step: dict[int, Callable[[], None]] = field(default_factory=dict)
+    step: int = 0
+
+    def tick(self) -> None:
+        self.step += 1
+        if happens := self.at_step.pop(self.step, None):
+            happens()
+
+    def replace_table(self) -> None:
+        self.table += 1
+        self.items.clear()
+
+    def run(self, at_step: dict[int, Callable[[], None]] | None = None) -> dict[str, Any] | None:
+        """Materialize the dataset as it is now; None where the run crashed. Another may be under way."""
+        self.now += 1
+        outer = self.at_step, self.step
+        self.at_step, self.step = dict(at_step or {}), 0
+        looked_up, dataset = self.now, dict(self.dataset)
+        try:
+            return self._tried(looked_up, dataset)
+        except Crash:
+            return None
+        finally:
+            self.at_step, self.step = outer
+
+    def _tried(self, looked_up: int, dataset: dict[str, int]) -> dict[str, Any]:
+        share = {
+            "execution": "run",
+            "dataset_version": json.dumps(dataset),
+            "view": "activity",
+            "number": 0,
+            "count": 1,
+            "moment": looked_up,
+            "as_of": looked_up,
+        }
+        for _ in range(4):
+            try:
+                return materialize_view.handler(share, None)
+            except Exception as error:
+                # As the machine does; the wire gives errors other types of the same name.
+                if type(error).__name__ != "StorageUnavailable":
+                    raise
+        raise Crash
+
+
+@dataclass
+class Table:
+    """Items in memory: put and deleted as the condition says, each a step."""
+
+    world: World
+    as_of: int
+
+    def id(self) -> str:
+        return str(self.world.table)
+
+    def put(self, entities: list[Entity]) -> int:
+        return sum(self._put(each) for each in entities)
+
+    def _put(self, entity: Entity) -> bool:
+        self.world.tick()
+        if not self._may(entity.id, entity.event):
+            return False
+        self.world.items[entity.id] = Stored(entity.event, entity.values["spent"], self.as_of)
+        return True
+
+    def delete(self, ids: list[str], moment: int) -> int:
+        return sum(self._delete(each, moment) for each in ids)
+
+    def _delete(self, id_: str, moment: int) -> bool:
+        self.world.tick()
+        if not self._may(id_, moment):
+            return False
+        self.world.items.pop(id_, None)
+        return True
+
+    def _may(self, id_: str, event: int) -> bool:
+        there = self.world.items.get(id_)
+        if there is None:
+            return True
+        return there.event <= event if there.as_of is None else there.as_of <= self.as_of
+
+
+class StepBucket(Bucket):
+    """A bucket whose every write is a step, before and after."""
+
+    world: World
+
+    def _put(self, key: str, body: bytes) -> None:
+        self.world.tick()
+        super()._put(key, body)
+        self.world.tick()
+
+
+@pytest.fixture
+def deployed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """The environment of the functions."""
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "project.toml").write_text(PROJECT)
+    (tmp_path / "project" / "features.json").write_text(PLAN.model_dump_json())
+    for name, value in {
+        "LAMBDA_TASK_ROOT": str(tmp_path),
+        "PROJECT_FILE": "project/project.toml",
+        "ARTIFACTS_BUCKET": "artifacts",
+        "ONLINE_STORE": "shop_dev",
+        "FEATURE_PLAN": "project/features.json",
+    }.items():
+        monkeypatch.setenv(name, value)
+    caches = (
+        settings.settings,
+        settings.project,
+        settings.materialization_settings,
+        settings.feature_plan,
+    )
+    for cache in caches:
+        cache.cache_clear()
+    yield
+    for cache in caches:
+        cache.cache_clear()
+
+
+def world_of(monkeypatch: pytest.MonkeyPatch) -> World:
+    """Let the handler run on a world: `dataset_version` is the dataset itself, as JSON."""
+    world = World()
+    bucket = StepBucket()
+    bucket.world, world.bucket = world, bucket
+
+    def entities(*given: Any) -> Iterator[Entity]:
+        dataset, moment = given[1], given[3]
+        for id_, value in dataset.items():
+            yield Entity(id_, moment, {"spent": b"%d" % value})
+
+    monkeypatch.setattr(materialize_view, "S3Artifacts", lambda _name: bucket)
+    monkeypatch.setattr(materialize_view, "OnlineTable", lambda _name, *, as_of, **_: Table(world, as_of))
+    monkeypatch.setattr(materialize_view.current, "find", lambda version, _artifacts: json.loads(version))
+    monkeypatch.setattr(materialize_view, "fetched", lambda manifest, *_: manifest)
+    monkeypatch.setattr(materialize_view, "entities", entities)
+    return world
+
+
+@pytest.fixture
+def world(deployed: None, monkeypatch: pytest.MonkeyPatch) -> World:
+    return world_of(monkeypatch)
+
+
+def values(world: World) -> dict[str, int]:
+    return {id_: int(item.value) for id_, item in world.items.items()}
+
+
+DATASETS = st.dictionaries(st.sampled_from("abc"), st.integers(0, 1), max_size=3)
+MEANWHILE = st.one_of(
+    st.just("crash"),
+    st.just("replace"),
+    st.tuples(st.just("run"), DATASETS),
+    st.tuples(st.just("run, and crash"), DATASETS),
+)
+RUNS = st.lists(
+    st.tuples(
+        st.one_of(st.just("run"), st.just("replace"), st.just("feast")),
+        DATASETS,
+        st.dictionaries(st.integers(1, 12), MEANWHILE, max_size=2),
+    ),
+    max_size=6,
+)
+
+
+def meanwhile(world: World, what: Any) -> Callable[[], None]:
+    def happens() -> None:
+        if what == "crash":
+            raise Crash
+        if what == "replace":
+            world.replace_table()
+            return
+        kind, world.dataset = what
+        world.run({4: meanwhile(world, "crash")} if "crash" in kind else None)
+
+    return happens
+
+
+@pytest.mark.usefixtures("deployed")
+@given(runs=RUNS, last=DATASETS)
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_after_a_run_by_itself_the_store_is_as_the_dataset_says_whatever_was_before(
+    runs: list[tuple[str, dict[str, int], dict[int, Any]]], last: dict[str, int]
+) -> None:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        world = world_of(monkeypatch)
+        for kind, dataset, steps in runs:
+            if kind == "replace":
+                world.replace_table()
+            elif kind == "feast":
+                # Feast writes what is new to it: entities of which nothing was materialized.
+                for id_ in dataset.keys() - world.items.keys() - world.dataset.keys():
+                    world.items[id_] = Stored(world.now, b"7", None)
+                    world.dataset[id_] = 7
+            else:
+                world.dataset = dataset
+                world.run({step: meanwhile(world, what) for step, what in steps.items()})
+        world.dataset = last
+        foreign = {id_ for id_, item in world.items.items() if item.as_of is None} - last.keys()
+
+        answer = world.run()
+
+        assert answer is not None
+        assert answer["superseded"] == 0
+        # What nobody of ours wrote, and the dataset never had, is not ours to delete.
+        assert {id_: value for id_, value in values(world).items() if id_ not in foreign} == last
+        again = world.run()
+        assert again is not None
+        assert (again["written"], again["removed"], again["held"]) == (0, 0, len(last))
+
+
+def test_a_late_put_of_what_was_deleted_meanwhile_is_deleted_by_the_next_run(world: World) -> None:
+    world.dataset = {"a": 1, "b": 1}
+
+    def without_b() -> None:
+        world.dataset = {"a": 2}
+        assert world.run() is not None
+
+    def end() -> None:
+        raise Crash
+
+    # 1, 2: the ledger is struck; 3: before a; 4: before b; 5: before the ledger is completed.
+    world.run({4: without_b, 5: end})
+    assert values(world) == {"a": 2, "b": 1}
+
+    assert world.run() is not None
+    assert values(world) == {"a": 2}
+
+
+def test_a_delete_is_not_repeated_for_ever(world: World) -> None:
+    world.dataset = {"a": 1}
+    world.run()
+    world.dataset = {}
+    world.run()
+    steps: list[int] = []
+    for wait in (1, 6 * 3600 * 1_000_000):
+        world.now += wait
+        world.run({step: lambda: steps.append(1) for step in range(1, 20)})
+        world.items["marker"] = Stored(0, b"", 0)
+    deleted_again = len(steps)
+    assert deleted_again == 5, "two steps for each of two writes of the ledger, and one delete"
+
+
+def test_what_a_later_writer_wrote_stays_and_is_counted(world: World) -> None:
+    world.dataset = {"a": 1, "b": 1}
+    world.items["a"] = Stored(5, b"9", as_of=world.now + 100)
+
+    answer = world.run()
+
+    assert answer is not None
+    assert (answer["written"], answer["superseded"]) == (2, 1)
+    assert values(world) == {"a": 9, "b": 1}
+    world.now += 200
+    again = world.run()
+    assert again is not None
+    assert (again["written"], again["superseded"]) == (2, 0)
+    assert values(world) == {"a": 1, "b": 1}
+
+
+def test_a_repeated_run_writes_neither_items_nor_ledger(world: World) -> None:
+    world.dataset = {"a": 1, "b": 2}
+    world.run()
+    before, writes = dict(world.items), list(world.bucket.writes)
+
+    answer = world.run()
+
+    assert answer == {
+        "view": "activity",
+        "written": 0,
+        "removed": 0,
+        "held": 2,
+        "superseded": 0,
+    }
+    assert (world.items, world.bucket.writes) == (before, writes)
+
+
+class Refusing:
+    """A client of DynamoDB that answers each call with an error."""
+
+    def __init__(self, code: str) -> None:
+        from botocore.exceptions import ClientError
+
+        failed = type("ConditionalCheckFailedException", (ClientError,), {})
+        self.exceptions = type("Exceptions", (), {"ConditionalCheckFailedException": failed})
+        kind = failed if code == "ConditionalCheckFailedException" else ClientError
+        self._error = kind({"Error": {"Code": code, "Message": "no"}}, "PutItem")
+
+    def put_item(self, **_: Any) -> None:
+        raise self._error
+
+    delete_item = describe_table = put_item
+
+
+def table(monkeypatch: pytest.MonkeyPatch, client: Any) -> OnlineTable:
+    made = OnlineTable("shop_dev.activity", as_of=20, ttl_microseconds=1_500_000)
+    monkeypatch.setattr(OnlineTable, "_dynamodb", client)
+    return made
+
+
+ENTITY = Entity("0a", 1_767_225_600_000_000, {"spent": b"\x29"})
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "words"),
+    [
+        ("ResourceNotFoundException", OnlineTableMissing, "shop_dev.activity is not there"),
+        ("ProvisionedThroughputExceededException", StorageUnavailable, "too busy"),
+        ("ThrottlingException", StorageUnavailable, "too busy"),
+        ("InternalServerError", StorageUnavailable, "too busy"),
+    ],
+)
+def test_what_is_wrong_with_the_table_is_told(
+    monkeypatch: pytest.MonkeyPatch, code: str, error: type[Exception], words: str
+) -> None:
+    made = table(monkeypatch, Refusing(code))
+    calls: list[Callable[[], Any]] = [lambda: made.put([ENTITY]), lambda: made.delete(["0a"], 1), made.id]
+    for call in calls:
+        with pytest.raises(error, match=words):
+            call()
+
+
+def test_an_item_of_a_later_writer_is_counted_and_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = table(monkeypatch, Refusing("ConditionalCheckFailedException"))
+    assert made.put([ENTITY, ENTITY]) == 0
+    assert made.delete(["0a"], 1) == 0
+
+
+def test_an_item_is_feasts_with_when_it_was_looked_up_and_when_it_expires(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[dict[str, Any]] = []
+    client = Refusing("ConditionalCheckFailedException")
+    client.put_item = lambda **given: asked.append(given)  # type: ignore[method-assign]
+
+    assert table(monkeypatch, client).put([ENTITY]) == 1
+
+    assert asked[0]["TableName"] == "shop_dev.activity"
+    assert asked[0]["Item"] == {
+        "entity_id": {"S": "0a"},
+        "event_ts": {"S": "2026-01-01 00:00:00+00:00"},
+        "values": {"M": {"spent": {"B": b"\x29"}}},
+        "as_of": {"N": "20"},
+        # One and a half seconds later, and not before: whole seconds.
+        "expires_at": {"N": str(1_767_225_600 + 2)},
+    }
+
+
+def manifest(*last_events: datetime | None, rows: int = 10) -> Manifest:
+    source = DocumentSource(uri="s3://uploads/a", version_id="v", etag=None, execution="e")
+    parts = tuple(
+        Part(
+            name=f"{number:016x}",
+            sha256=f"{number:064x}",
+            bytes=1,
+            rows=rows,
+            source=source,
+            first_event=last,
+            last_event=last,
+        )
+        for number, last in enumerate(last_events)
+    )
+    return Manifest(
+        dataset_version="0123456789abcdef",
+        sha256="0" * 64,
+        bytes=1,
+        rows=rows,
+        project="shop",
+        columns={},
+        source=source,
+        parts=parts,
+    )
+
+
+def plan(monkeypatch: pytest.MonkeyPatch, found: Manifest | None, **asked: Any) -> dict[str, Any]:
+    bucket = Bucket()
+    if found is not None:
+        bucket.objects[f"datasets/{found.dataset_version}/manifest.json"] = found.body()
+        bucket.objects["datasets/current.json"] = Current(
+            dataset_version=found.dataset_version, moves=()
+        ).body()
+    monkeypatch.setattr(plan_materialization, "S3Artifacts", lambda _name: bucket)
+    return plan_materialization.handler({"execution": "run", "dataset": None, "moment": None, **asked}, None)
+
+
+def of_last_event(tmp_path: Path) -> None:
+    (tmp_path / "project" / "project.toml").write_text(PROJECT + '[online]\nas_of = "last_event"\n')
+    settings.project.cache_clear()
+
+
+@pytest.mark.usefixtures("deployed")
+def test_where_there_is_no_dataset_there_is_nothing_to_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = plan(monkeypatch, None)
+    assert (answer["dataset_version"], answer["shares"]) == (None, [])
+
+
+@pytest.mark.usefixtures("deployed")
+def test_a_version_that_is_asked_for_by_name_has_to_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Exception, match="no dataset version 'abc'") as caught:
+        plan(monkeypatch, manifest(None), dataset="abc")
+    assert type(caught.value).__name__ == "NoDataset"
+
+
+@pytest.mark.usefixtures("deployed")
+def test_the_last_event_of_all_parts_counts_and_without_a_zone_is_in_utc(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    of_last_event(tmp_path)
+    naive = datetime(2026, 1, 2)
+    answer = plan(monkeypatch, manifest(START, naive, None))
+    [share] = answer["shares"]
+    assert share["moment"] == 1_767_312_000_000_000
+    assert share["as_of"] > share["moment"]
+
+
+@pytest.mark.usefixtures("deployed")
+@pytest.mark.parametrize("zone", [UTC, None])
+def test_a_last_event_in_the_future_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, zone: Any
+) -> None:
+    of_last_event(tmp_path)
+    future = (datetime.now(UTC) + timedelta(days=400)).replace(tzinfo=zone)
+    [share] = plan(monkeypatch, manifest(START, future))["shares"]
+    assert share["moment"] == share["as_of"]
+
+
+@pytest.mark.usefixtures("deployed")
+def test_a_moment_that_is_asked_for_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    [share] = plan(monkeypatch, manifest(START), moment="2026-01-01T01:00:00+01:00")["shares"]
+    assert share["moment"] == 1_767_225_600_000_000
+
+
+@pytest.mark.usefixtures("deployed")
+def test_a_large_dataset_is_the_work_of_several_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    shares = plan(monkeypatch, manifest(START, rows=3_000_001))["shares"]
+    assert [(each["number"], each["count"]) for each in shares] == [(number, 4) for number in range(4)]
+    assert Share(0, 4) == Share(number=0, count=4)
