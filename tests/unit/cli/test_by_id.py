@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cli import commands, main, materialization, prediction
+from cli import executions, main, materialization, prediction
 from cli import stack as stacks
 from cli.entities import Entities
 from cli.serving import Served
@@ -106,7 +106,8 @@ class Store:
 
     def _error(self, status: int, error: str, message: str) -> ModelError:
         made = ModelError(status, message)
-        made.response["OriginalMessage"] = json.dumps({"error": error, "message": message})
+        response: Any = made.response
+        response["OriginalMessage"] = json.dumps({"error": error, "message": message})
         return made
 
 
@@ -118,7 +119,7 @@ def served(store: Store, of: FeaturePlan | None = CUSTOMER) -> Served:
 def store(monkeypatch: pytest.MonkeyPatch) -> Store:
     store = Store()
     monkeypatch.setattr(stacks, "current", lambda _name: Stack({}, {}))
-    monkeypatch.setattr(commands.Served, "by", lambda _stack: served(store))
+    monkeypatch.setattr(Served, "by", lambda _stack: served(store))
     return store
 
 
@@ -296,8 +297,8 @@ def test_its_end_is_told_in_a_line(
     described |= {"output": json.dumps(output)} if output else {}
     monkeypatch.setattr(Stack, "client", lambda _self, _service: StepFunctions())
     monkeypatch.setattr(stacks, "current", lambda _name: Stack({"MaterializationArn": "machine"}, {}))
-    progress = materialization.executions.Progress()
-    monkeypatch.setattr(materialization.executions, "watch", lambda _stack, _arn: (described, progress))
+    progress = executions.Progress()
+    monkeypatch.setattr(executions, "watch", lambda _stack, _arn: (described, progress))
 
     assert main.main(["materialize", "--wait"]) == code
     assert any(told.startswith(line) for told in capsys.readouterr().err.splitlines())
