@@ -42,7 +42,7 @@ def parts(folder: Path, *rows: Sequence[tuple[str | None, int, float | None, str
         names, days, amounts, levels = zip(*part, strict=True)
         file = folder / f"{number}.parquet"
         times = pa.array([day * DAY for day in days], pa.int64()).cast(pa.timestamp("us"))
-        columns = [
+        columns: list[Any] = [
             pa.array(names, pa.string()),
             times,
             pa.array(amounts, pa.float64()),
