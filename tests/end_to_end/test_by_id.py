@@ -163,7 +163,7 @@ def test_a_table_deleted_under_the_endpoint_is_503_until_it_is_back(
 ) -> None:
     known = pq.read_table(shop.folder / "data.parquet")["customer_id"][0].as_py()
     before = shop.ask(known)
-    dynamodb, s3 = shop.stack.client("dynamodb"), shop.stack.client("s3")
+    dynamodb = shop.stack.client("dynamodb")
     dynamodb.delete_table(TableName=shop.table)
 
     status, told = shop.status(known)
@@ -180,8 +180,6 @@ def test_a_table_deleted_under_the_endpoint_is_503_until_it_is_back(
         AttributeDefinitions=[key | {"AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
-    for ledger in shop.bank.keys(f"{keys.FEATURES}/"):
-        s3.delete_object(Bucket=shop.stack.outputs["ArtifactsBucketName"], Key=ledger)
     code, _, err = sluice("materialize", "--wait")
     assert code == 0, err
     assert f"{shop.materialized['written']} written, 0 held" in err

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cli import commands, main, materialization, prediction
+from cli import executions, main, materialization, prediction
 from cli import stack as stacks
 from cli.entities import Entities
 from cli.serving import Served
@@ -105,7 +106,8 @@ class Store:
 
     def _error(self, status: int, error: str, message: str) -> ModelError:
         made = ModelError(status, message)
-        made.response["OriginalMessage"] = json.dumps({"error": error, "message": message})
+        response: Any = made.response
+        response["OriginalMessage"] = json.dumps({"error": error, "message": message})
         return made
 
 
@@ -117,7 +119,7 @@ def served(store: Store, of: FeaturePlan | None = CUSTOMER) -> Served:
 def store(monkeypatch: pytest.MonkeyPatch) -> Store:
     store = Store()
     monkeypatch.setattr(stacks, "current", lambda _name: Stack({}, {}))
-    monkeypatch.setattr(commands.Served, "by", lambda _stack: served(store))
+    monkeypatch.setattr(Served, "by", lambda _stack: served(store))
     return store
 
 
@@ -295,8 +297,37 @@ def test_its_end_is_told_in_a_line(
     described |= {"output": json.dumps(output)} if output else {}
     monkeypatch.setattr(Stack, "client", lambda _self, _service: StepFunctions())
     monkeypatch.setattr(stacks, "current", lambda _name: Stack({"MaterializationArn": "machine"}, {}))
-    progress = materialization.executions.Progress()
-    monkeypatch.setattr(materialization.executions, "watch", lambda _stack, _arn: (described, progress))
+    progress = executions.Progress()
+    monkeypatch.setattr(executions, "watch", lambda _stack, _arn: (described, progress))
 
     assert main.main(["materialize", "--wait"]) == code
     assert any(told.startswith(line) for told in capsys.readouterr().err.splitlines())
+
+
+def test_only_what_began_after_the_training_has_seen_its_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    began = {"scheduled before": -1, "at its end": 0, "much later": 60}
+
+    class Machine:
+        looks = 0
+
+        def describe_execution(self, executionArn: str) -> dict[str, Any]:  # noqa: N803
+            assert executionArn == "training"
+            return {"stopDate": ended}
+
+        def list_executions(self, **request: Any) -> dict[str, Any]:
+            assert request["stateMachineArn"] == "machine"
+            self.looks += 1
+            found = [
+                {"executionArn": name, "startDate": ended + timedelta(seconds=seconds)}
+                for name, seconds in began.items()
+                if seconds < 0 or self.looks > 2
+            ]
+            return {"executions": found[::-1]}
+
+    machine = Machine()
+    monkeypatch.setattr(Stack, "client", lambda _self, _service: machine)
+    monkeypatch.setattr("cli.executions.poll_seconds", lambda _stack: 0.0)
+
+    assert materialization.after(Stack({"MaterializationArn": "machine"}, {}), "training") == "at its end"
+    assert machine.looks == 3
