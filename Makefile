@@ -19,7 +19,7 @@ unexport VIRTUAL_ENV
 
 SOURCES := sluice cli local lambdas containers examples benchmarks tests
 
-.PHONY: help setup demo test test-unit coverage mutants nightly sanitize fuzz test-sdk check lint types layers dockerfiles synth templates bench bench-serving smoke-aws smoke-local soak clean
+.PHONY: help setup demo test test-unit coverage mutants nightly sanitize fuzz test-sdk check lint types layers dockerfiles synth templates bench bench-features bench-serving smoke-aws smoke-local soak clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | column -t -s "$$(printf '\t')"
@@ -127,6 +127,15 @@ bench: setup ## the figures of the README, as JSON
 	for script in validation lambda_latency attacks end_to_end; do
 	  .venv/bin/python benchmarks/$$script.py || missed="$$missed $$script"
 	done
+	test -z "$$missed" || { echo "missed its bar or failed:$$missed" >&2; exit 1; }
+
+# Beside Feast's own calls, which run in its environment.
+bench-features: setup ## the feature path: windows, online reads beside Feast's, predictions by id, the local DynamoDB, as JSON
+	missed=
+	.venv/bin/python benchmarks/features/windows.py || missed="$$missed windows"
+	.venv/bin/python -m benchmarks.features.online_read --feast .venv-features/bin/python || missed="$$missed online_read"
+	.venv/bin/python -m benchmarks.features.predictions_by_id || missed="$$missed predictions_by_id"
+	.venv/bin/python benchmarks/features/local_dynamodb.py || missed="$$missed local_dynamodb"
 	test -z "$$missed" || { echo "missed its bar or failed:$$missed" >&2; exit 1; }
 
 # About ten minutes; the first time it installs the peers' environments. For development: ARGUMENTS=--quick.
