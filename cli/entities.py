@@ -41,7 +41,7 @@ class Entities:
             return None
         views = [view for view in plan.views if view.name in needed]
         keys = tuple(dict.fromkeys(key for view in views for key in view.keys))
-        fields = _fields(plan)
+        fields = plan.asked_of_request()
         own = {feature.name: feature for feature in model.features}
         features = (
             *(_feature(key.name, "category", key.type, nullable=False) for key in keys),
@@ -164,19 +164,6 @@ def _field_value(field: Value, text: str, where: str) -> Any:
             f"{field.name} is {kinds[field.type]}", where=where, fix=f"write --with {field.name}=…"
         )
     return value
-
-
-def _fields(plan: FeaturePlan) -> tuple[Value, ...]:
-    """Give the request fields that the model takes, or an on-demand view that it takes features of."""
-    wanted = {reference for reference in plan.model if ":" not in reference}
-    taken = {reference.partition(":")[0] for reference in plan.model}
-    wanted.update(name for view in plan.on_demand if view.name in taken for name in view.inputs)
-    stored = {value.name for view in plan.views for value in view.features}
-    return tuple(
-        field
-        for field in plan.request
-        if field.name in wanted and (field.name in plan.model or field.name not in stored)
-    )
 
 
 def _feature(name: str, kind: Kind, type_: Any, *, nullable: bool) -> Feature:

@@ -59,11 +59,12 @@ def local_store(
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what is experimental, and of what the objects are made of
-        store.apply([*_views(plan, sources), *definitions.on_demand])
+        store.apply([*objects(plan, sources), *definitions.on_demand])
     return store
 
 
-def _views(plan: FeaturePlan, sources: Mapping[str, Source]) -> list[Any]:
+def objects(plan: FeaturePlan, sources: Mapping[str, Source]) -> list[Any]:
+    """Make the entities and the views of a plan over given files."""
     entities = {
         key.name: Entity(name=key.name, join_keys=[key.name], value_type=_KEYS[key.type][0])
         for key in plan.keys

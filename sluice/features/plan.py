@@ -169,6 +169,18 @@ class FeaturePlan(_Part):
         """Every join key once, in the order of the views."""
         return tuple(dict.fromkeys(key for view in self.views for key in view.keys))
 
+    def asked_of_request(self) -> tuple[Value, ...]:
+        """Give the request fields that the model takes, or an on-demand view that it takes features of."""
+        wanted = {reference for reference in self.model if ":" not in reference}
+        taken = {reference.partition(":")[0] for reference in self.model}
+        wanted.update(name for view in self.on_demand if view.name in taken for name in view.inputs)
+        stored = {value.name for view in self.views for value in view.features}
+        return tuple(
+            field
+            for field in self.request
+            if field.name in wanted and (field.name in self.model or field.name not in stored)
+        )
+
     def stored(self) -> dict[str, tuple[str, ...]]:
         """Give by view the stored features that the model needs, itself or for an on-demand view."""
         on_demand = {view.name: view for view in self.on_demand}

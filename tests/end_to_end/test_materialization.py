@@ -97,7 +97,7 @@ plan = FeaturePlan.model_validate_json((scratch / "features.json").read_text())
 frame = pd.DataFrame({"customer_id": ["x"], store.MOMENT: pd.to_datetime(["2026-01-01"], utc=True),
                       "spent": [0.0], "purchases": [0]})
 frame.to_parquet(scratch / "activity.parquet")
-objects = store._views(plan, {"activity": store.Source(scratch / "activity.parquet", is_dated=False)})
+objects = store.objects(plan, {"activity": store.Source(scratch / "activity.parquet", is_dated=False)})
 feast = FeatureStore(config=config)
 for each in objects:
     (feast.registry.apply_entity if type(each).__name__ == "Entity" else feast.registry.apply_feature_view)(

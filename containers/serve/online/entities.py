@@ -66,7 +66,7 @@ class Entities:
     def __init__(self, contract: ModelContract, plan: FeaturePlan, views: Sequence[StoredView]) -> None:
         self._model = contract
         self._keys = tuple(dict.fromkeys(key for view in views for key in view.keys))
-        self._fields = _needed_fields(plan)
+        self._fields = plan.asked_of_request()
         own = {feature.name: feature for feature in contract.features}
         twice = [key.name for key in self._keys if key.name in {field.name for field in self._fields}]
         if twice:
@@ -201,19 +201,6 @@ class Entities:
                     _microseconds(text, row, name) for row, text in enumerate(plain[name], start=1)
                 ]
         return plain
-
-
-def _needed_fields(plan: FeaturePlan) -> tuple[Value, ...]:
-    """Give the request fields that the model takes, or an on-demand view that it takes features of."""
-    wanted = {reference for reference in plan.model if ":" not in reference}
-    taken = {reference.partition(":")[0] for reference in plan.model}
-    wanted.update(name for view in plan.on_demand if view.name in taken for name in view.inputs)
-    stored = {value.name for view in plan.views for value in view.features}
-    return tuple(
-        field
-        for field in plan.request
-        if field.name in wanted and (field.name in plan.model or field.name not in stored)
-    )
 
 
 def _key_feature(key: Key) -> Feature:
