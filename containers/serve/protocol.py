@@ -21,6 +21,9 @@ MOST_HEAD_BYTES = 64 * 1024
 # before it looks for an answer, and one that is cut off loses the answer with the connection.
 MOST_DRAINED_BYTES = 64 * 1024 * 1024
 
+# What a body holds beyond this is read by turns. A batch of a thousand rows is below it, and does not wait.
+_LARGE_BODY_BYTES = 512 * 1024
+
 # The parser does not say where in what it was fed a request began: it is fed no more than this at once.
 _SLICE_BYTES = 4 * 1024
 
@@ -297,7 +300,7 @@ class Protocol(HttpToolsProtocol):
         self._feed(memoryview(self._unfed)[start : self._unfed_from])
         if self._unfed_from >= len(self._unfed):
             self._unfed, self._unfed_from = b"", 0
-            if self._part == _BODY and not self._deaf:
+            if self._part == _BODY and self._body_bytes > _LARGE_BODY_BYTES and not self._deaf:
                 # Many large bodies at once keep the loop busy with nothing but copying: they are read by turns.
                 self.flow.is_held = True
                 self.flow.pause_reading()
