@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from feast import FeatureStore
 
 from containers.features.definitions import Definitions
 from containers.features.store import CREATED, MOMENT, Source, local_store
@@ -144,12 +145,12 @@ def _check_columns(wanted: list[str], found: list[str], what: str, fix: str) -> 
         )
 
 
-def _joined(labels: Table, plan: FeaturePlan, store: object, project: Project) -> pd.DataFrame:
+def _joined(labels: Table, plan: FeaturePlan, store: FeatureStore, project: Project) -> pd.DataFrame:
     keys = [key.name for key in plan.keys]
     entities = labels.select([*keys, MOMENT, *(each.name for each in plan.request)])
     entities = entities.append_column(_ROW, pa.array(range(labels.num_rows), pa.int64()))
     references = [each for each in plan.model if ":" in each]
-    found: Table = store.get_historical_features(  # type: ignore[attr-defined]
+    found: Table = store.get_historical_features(
         entity_df=entities.to_pandas(integer_object_nulls=True), features=references
     ).to_arrow()
     found = found.sort_by(_ROW)
