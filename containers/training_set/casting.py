@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -74,9 +73,8 @@ def numbers(column: pd.Series, type_: FeatureType) -> npt.NDArray[np.float64]:
         TrainingSetFailed: there are strings, or infinite values.
     """
     if type_ == "string" and column.notna().any():
-        example = column.dropna().iloc[0]
         raise TrainingSetFailed(
-            f"the numeric feature {column.name!r} holds strings, such as {str(example)[:60]!r}",
+            f"the numeric feature {column.name!r} holds strings, in {_count(column.notna())} rows",
             where="project.toml: features.numeric",
             fix=f"list {column.name!r} under features.categorical, or make a number of it in features.py",
         )
@@ -113,7 +111,7 @@ def classes_of(column: pd.Series) -> list[ClassLabel]:
     type_ = type_of(column, "integer")
     if type_ == "number":
         raise TrainingSetFailed(
-            f"the target {column.name!r} holds fractions, such as {_a_fraction(column)}",
+            f"the target {column.name!r} holds fractions, in {_count(column.astype(np.float64) % 1 != 0)} rows",
             where="project.toml: target",
             why="a class is a string, a whole number or a boolean",
             fix='set problem = "regression", or make classes of it in features.py',
@@ -134,7 +132,7 @@ def values_of(column: pd.Series) -> npt.NDArray[np.float64]:
     type_ = type_of(column, "number")
     if type_ == "string":
         raise TrainingSetFailed(
-            f"the target {column.name!r} holds strings, such as {str(column.iloc[0])[:60]!r}",
+            f"the target {column.name!r} holds strings, in {_count(column.notna())} rows",
             where="project.toml: target",
             fix='set problem = "binary" or "multiclass", or make numbers of it in features.py',
         )
@@ -146,8 +144,9 @@ def find_class(wanted: ClassLabel, classes: list[ClassLabel]) -> ClassLabel | No
     return next((label for label in classes if _text(label) == _text(wanted)), None)
 
 
-def _a_fraction(column: pd.Series) -> Any:
-    return next(value for value in column if float(value) % 1 != 0)
+def _count(found: pd.Series) -> str:
+    """Say how many, never which: what fails a job is told to many, and kept in logs."""
+    return f"{int(found.sum()):,} of {len(found):,}"
 
 
 def _text(label: ClassLabel) -> str:

@@ -11,6 +11,8 @@ from sluice.contract import ClassLabel, TargetContract
 from sluice.errors import OneClassTarget, TrainingSetFailed
 from sluice.project import Target
 
+_FEW_CLASSES = 8
+
 
 def read(column: pd.Series, declared: Target) -> tuple[Any, list[ClassLabel]]:
     """Give the target's value of every row, and the classes among them, sorted (none of a regression).
@@ -34,11 +36,12 @@ def read(column: pd.Series, declared: Target) -> tuple[Any, list[ClassLabel]]:
     if len(classes) < 2:
         raise _one_class("the target", classes, column.name)
     if declared.problem == "binary" and len(classes) > 2:
-        shown = ", ".join(map(repr, classes[:8]))
+        # Of many, each may be somebody's text rather than a class.
+        shown = f": {', '.join(map(repr, classes))}" if len(classes) <= _FEW_CLASSES else ""
         raise TrainingSetFailed(
             f"the target {column.name!r} holds {len(classes)} classes",
             where="project.toml: target.problem",
-            why=f'problem = "binary" takes two; found {shown}{" …" if len(classes) > 8 else ""}',
+            why=f'problem = "binary" takes two{shown}',
             fix='set problem = "multiclass", or make two classes of them in features.py',
         )
     return labels, classes
@@ -66,7 +69,9 @@ def contract_of(values: Any, classes: list[ClassLabel], held_out: Any, declared:
             raise TrainingSetFailed(
                 f"the target {declared.column!r} never is {declared.positive!r}",
                 where="project.toml: target.positive",
-                why=f"its classes are {', '.join(map(repr, classes))}",
+                why=f"its classes are {', '.join(map(repr, classes))}"
+                if len(classes) <= _FEW_CLASSES
+                else f"it has {len(classes):,} classes",
                 fix="name one of them as `positive`",
             )
     return TargetContract(

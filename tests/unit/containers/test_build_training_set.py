@@ -45,7 +45,10 @@ def made(folder: Path, features: str | None = None, project: str = BINARY, table
         ("return table.drop(columns='id')", "entity.key"),
         ("return table.iloc[:0]", "no rows"),
         ("return pd.concat([table, table[['size']]], axis=1)", "columns twice: size"),
-        ("return table.assign(size=table['colour'])", "numeric feature 'size' holds strings, such as "),
+        (
+            "return table.assign(size=table['colour'])",
+            "numeric feature 'size' holds strings, in 266 of 400 rows",
+        ),
         ("return table.assign(size=float('inf'))", "'size' is infinite in 400 rows"),
         ("return table.assign(size=pd.Timestamp('2024-01-01'))", "'size' holds values of type datetime64"),
         ("return table.assign(y=None)", "the target 'y' is null in 400 of 400 rows"),
@@ -60,6 +63,20 @@ def test_a_features_hook_that_goes_wrong_is_told_where(tmp_path: Path, features:
     with pytest.raises(TrainingSetFailed) as caught:
         made(tmp_path, features)
     assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("features", "problem"),
+    [
+        ("return table.assign(size=table['id'].map('patient {}'.format))", "binary"),
+        ("return table.assign(y=table['id'].map('patient {}'.format))", "binary"),
+        ("return table.assign(y=table['id'].map('patient {}'.format))", "regression"),
+    ],
+)
+def test_what_fails_a_job_quotes_no_cell(tmp_path: Path, features: str, problem: str) -> None:
+    with pytest.raises(TrainingSetFailed) as caught:
+        made(tmp_path, features, REGRESSION if problem == "regression" else BINARY, toy_table(problem))
+    assert "patient" not in str(caught.value)
 
 
 def test_a_file_without_the_hook_is_refused(tmp_path: Path) -> None:
