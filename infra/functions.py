@@ -182,7 +182,7 @@ class Functions(Construct):
             told_where = {"TOPIC_ARN": data.outcomes.topic_arn, "ENDPOINT_NAME": endpoint_name}
             histories = tuple(
                 arn("states", "execution", f"{machine_name(self, name)}:*", separator=":")
-                for name in ("Training", "Events")
+                for name in ("Intake", "Events", "Training")
             )
             allow(
                 role,

@@ -314,13 +314,17 @@ class Machines(Construct):
         """Tell of the ends that a machine cannot tell of itself; give the queue of the events that were lost."""
         rule = events.Rule(
             self,
-            "TrainingEnded",
+            "EndedUntold",
             description="An execution that ended badly is told of, if it could not do so itself",
             event_pattern=events.EventPattern(
                 source=["aws.states"],
                 detail_type=["Step Functions Execution Status Change"],
                 detail={
-                    "stateMachineArn": [self.training.state_machine_arn, self.events.state_machine_arn],
+                    "stateMachineArn": [
+                        self.intake.state_machine_arn,
+                        self.events.state_machine_arn,
+                        self.training.state_machine_arn,
+                    ],
                     # FAILED as well: some errors no Catch takes, such as States.DataLimitExceeded.
                     "status": ["ABORTED", "TIMED_OUT", "FAILED"],
                 },

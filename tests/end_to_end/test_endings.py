@@ -89,6 +89,20 @@ def test_a_stopped_execution_has_its_report_and_one_message(
     assert ending.endpoint_config() == serving
 
 
+def test_an_intake_that_fails_has_its_report_and_one_message(ending: Bank) -> None:
+    machine = ending.stack.outputs["IntakeArn"]
+    given = {"stateMachineArn": machine, "input": '{"bucket": "uploads"}'}
+    arn = ending.stack.client("stepfunctions").start_execution(**given)["executionArn"]
+
+    folder = f"reports/{arn.rsplit(':', 1)[-1]}"
+    wait_until(lambda: f"{folder}/told.json" in ending.keys(folder), seconds=120)
+    [message] = ending.notifications(arn)
+    assert message["Subject"] == "Sluice ending: PipelineFailed"
+    assert "failed in StartTraining" in message["Message"]
+    report = Report.model_validate_json(text_of(ending, f"{folder}/report.json"))
+    assert (report.error, report.source.bucket) == ("PipelineFailed", "uploads")
+
+
 def test_a_model_that_is_there_because_an_answer_was_lost_is_deployed(
     ending: Bank, trained: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -36,7 +36,7 @@ def test_a_handler_has_one_name_everywhere(shop: Stacks, machines: dict[str, dic
             assert (ROOT / "lambdas" / f"{module}.py").is_file()
             assert shop.pipeline.properties(f"Functions/{name}")["Handler"] == f"lambdas.{module}.handler"
             named.add(module)
-    for rule, name in (("TrainingEnded", "ReportEnding"), ("SkewDue", "MeasureSkew")):
+    for rule, name in (("EndedUntold", "ReportEnding"), ("SkewDue", "MeasureSkew")):
         (target,) = shop.pipeline.properties(f"Machines/{rule}")["Targets"]
         assert plain(target["Arn"]) == f"<Functions{name}>"
         module = re.sub("(?<!^)(?=[A-Z])", "_", name).lower()
@@ -153,15 +153,16 @@ def test_each_upload_starts_the_intake_wherever_it_lies(prod: Stacks) -> None:
 
 
 def test_ends_that_a_machine_cannot_tell_of_are_told_by_a_function(prod: Stacks) -> None:
-    rule = prod.pipeline.properties("Machines/TrainingEnded")
+    rule = prod.pipeline.properties("Machines/EndedUntold")
     pattern = rule["EventPattern"]
     assert (pattern["source"], pattern["detail-type"]) == (
         ["aws.states"],
         ["Step Functions Execution Status Change"],
     )
     assert [plain(each) for each in pattern["detail"]["stateMachineArn"]] == [
-        "<MachinesTraining>",
+        "<MachinesIntake>",
         "<MachinesEvents>",
+        "<MachinesTraining>",
     ]
     assert pattern["detail"].keys() == {"stateMachineArn", "status"}
     assert set(pattern["detail"]["status"]) == {"ABORTED", "TIMED_OUT", "FAILED"}
@@ -169,11 +170,11 @@ def test_ends_that_a_machine_cannot_tell_of_are_told_by_a_function(prod: Stacks)
     assert not target.keys() & {"Input", "InputPath", "InputTransformer"}, "the handler reads the whole event"
     (permission,) = prod.pipeline.of_type("AWS::Lambda::Permission")
     assert permission["Properties"]["Principal"] == "events.amazonaws.com"
-    assert plain(permission["Properties"]["SourceArn"]) == "<MachinesTrainingEnded>"
+    assert plain(permission["Properties"]["SourceArn"]) == "<MachinesEndedUntold>"
 
 
 @pytest.mark.parametrize(
-    ("rule", "queue"), [("ObjectCreated", "UndeliveredUploads"), ("TrainingEnded", "UndeliveredEndings")]
+    ("rule", "queue"), [("ObjectCreated", "UndeliveredUploads"), ("EndedUntold", "UndeliveredEndings")]
 )
 def test_an_event_that_cannot_be_delivered_is_kept(prod: Stacks, rule: str, queue: str) -> None:
     (target,) = prod.pipeline.properties(f"Machines/{rule}")["Targets"]

@@ -81,7 +81,7 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
             f"arn:<Partition>:states:{ACCOUNT}:execution:sluice-bank-prod-{name}:*": [
                 "states:GetExecutionHistory"
             ]
-            for name in ("training", "events")
+            for name in ("intake", "events", "training")
         },
         "<Outcomes>": ["sns:Publish"],
     },
