@@ -8,15 +8,24 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from hypothesis import given, settings
+import pytest
+from feast import FeatureStore
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from containers.features import build_training_set as by_feast
-from containers.features.definitions import compiled
+from containers.features.definitions import compiled, load
+from containers.features.store import Source, local_store
 from containers.process import build_training_set as as_it_is
 from containers.training_set.examples import TrainingSet
+from sluice.drafting.scaffold import write_project
+from sluice.drafting.views import is_view
 from sluice.errors import SluiceError
+from sluice.features.names import MOMENT
+from sluice.features.plan import FeaturePlan
 from sluice.features.source import PLAN
+from sluice.project import Project
+from tests.support.names import NAMES, ODD, TAKEN, drafted_of
 
 PROJECT = """
 [project]
@@ -176,3 +185,49 @@ _BY_TEXT = tables(st.one_of(st.sampled_from(["a", "A", "1"]), _TEXT), pa.string(
 def test_feasts_join_gives_each_row_itself(given: tuple[pa.Table, str]) -> None:
     rows, joined = both(*given)
     assert str(joined).replace("visits", "visits_y") == str(rows)
+
+
+@settings(deadline=None, max_examples=15)
+@given(NAMES)
+def test_what_init_writes_is_a_plan_of_all_features_whatever_they_are_called(
+    tmp_path_factory: pytest.TempPathFactory, names: list[str]
+) -> None:
+    folder = tmp_path_factory.mktemp("named")
+    draft = drafted_of(folder, names)
+    assume(is_view(draft))
+    write_project(folder / "p", draft)
+    plan, project = compiled(folder / "p"), Project.load(folder / "p")
+    assert plan.rows_are_examples
+    (view,) = plan.views
+    assert [key.name for key in view.keys] == [project.entity.key]
+    assert tuple(value.name for value in view.features) == project.features.names
+    assert plan.request == ()
+
+
+def test_feast_stores_and_reads_what_is_called_oddly(tmp_path: Path) -> None:
+    names = ['customer "id" ключ', "y", *ODD, *TAKEN]
+    write_project(tmp_path / "p", drafted_of(tmp_path, names))
+    plan = compiled(tmp_path / "p")
+    (view,) = plan.views
+    assert len(view.features) == len(names) - 2
+    table = pq.read_table(tmp_path / "data.parquet").drop_columns(["y"])
+    store = stored(plan, table, tmp_path)
+
+    asked = [{names[0]: key} for key in table[names[0]].to_pylist()]
+    found = store.get_online_features(
+        features=[f"{view.name}:{value.name}" for value in view.features], entity_rows=asked
+    ).to_dict()
+    assert {name: found[name] for name in table.column_names} == table.to_pydict()
+
+
+def stored(plan: FeaturePlan, table: pa.Table, folder: Path) -> FeatureStore:
+    """The one view of a plan in a registry of Feast's and its online store, with the table's rows in it."""
+    (view,) = plan.views
+    moments = pa.array([0] * table.num_rows).cast(pa.timestamp("us", "UTC"))
+    dated = table.append_column(MOMENT, moments)
+    pq.write_table(dated, folder / "rows.parquet")
+    (folder / "registry").mkdir()
+    sources = {view.name: Source(folder / "rows.parquet", is_dated=False)}
+    store = local_store(plan, load(folder / "p"), sources, folder / "registry")
+    store.write_to_online_store(view.name, dated.to_pandas())
+    return store
