@@ -140,6 +140,14 @@ def _check_names(plan: FeaturePlan) -> None:
                     why=why,
                     fix="give the column another name in the file that is uploaded",
                 )
+    same = alike(view.name for view in views)
+    if same is not None:
+        raise ProjectError(
+            f"the views {same[0]!r} and {same[1]!r} differ in capitals only",
+            where="features.py",
+            why="to Feast they have one name",
+            fix="give each a name of its own",
+        )
     same = None if plan.rows_are_examples else alike(name for names in kinds.values() for name in names)
     if same is not None:
         raise ProjectError(

@@ -169,6 +169,14 @@ def test_an_on_demand_view_is_kept_as_a_text_that_stands_alone(folder: Path) -> 
             ["two views have the name 'activity'"],
         ),
         (
+            'v = FeatureView(name="v", entities=[customer], source=log, schema=[Field(name="pices", dtype=Int64)])\n',
+            ["view 'v'", "there is no column 'pices' in the dataset, did you mean 'pieces'?"],
+        ),
+        (
+            view(SPENT) + view(VISITS, name="other").replace('name="other"', 'name="Activity"'),
+            ["the views 'activity' and 'Activity' differ in capitals only", "to Feast they have one name"],
+        ),
+        (
             view(SPENT, VISITS) + view(VISITS, name="other"),
             ["two features have the name 'visits'"],
         ),
