@@ -12,6 +12,7 @@ from sluice.drafting.draft import Draft, draft_project
 from sluice.drafting.rehearsal import rehearse
 from sluice.drafting.sampling import read_sample, shown
 from sluice.drafting.scaffold import check_folder, preview, project_name, write_project
+from sluice.drafting.views import obstacle
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -36,7 +37,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def init(arguments: argparse.Namespace) -> int:
-    """Read a data file and write a project: project.toml, with its reasons as comments, and train.py."""
+    """Read a data file and write a project: project.toml, with its reasons as comments, and train.py.
+
+    Where --entity names each row once, features.py has the endpoint look the columns up by id.
+    """
     folder: Path = arguments.name
     check_folder(folder, force=arguments.force)
     name = project_name(folder)
@@ -73,7 +77,18 @@ def _report(draft: Draft, written: list[Path], folder: Path, file: Path) -> None
         say(f"  left out  {shown(column.name)}: {why}")
     if draft.entity_suggestion:
         say(f"  entity    none given; --entity {draft.entity_suggestion} would fit")
+    if draft.entity is not None:
+        say(f"  by id     {_by_id(draft)}")
+    if (folder / "features.py").exists() and folder / "features.py" not in written:
+        say("  note      features.py was there before, and is used as it is")
     for warning in draft.warnings:
         say(f"  note      {warning}")
     say(f"wrote {', '.join(os.fspath(path) for path in written)}")
     say(f"next: {shlex.join(('sluice', 'run', str(folder), '--data', str(file)))}")
+
+
+def _by_id(draft: Draft) -> str:
+    why = obstacle(draft)
+    if why is not None:
+        return f"not: {why}"
+    return f"the endpoint looks the features up by {shown(draft.entity or '')}: features.py"

@@ -55,8 +55,8 @@ class Images(Construct):
     """`process`, `train` and `serve` as URIs, and the repositories they are pulled from.
 
     Attributes:
-        training_set_uri: what makes training sets: `features`, the image with Feast, where the project declares its
-            features in its objects; else `process`.
+        training_set_uri: what makes training sets: `features`, the image with Feast, where there is something to
+            join; else `process`, which starts seconds earlier.
     """
 
     def __init__(
@@ -73,7 +73,9 @@ class Images(Construct):
         self._build_args = {} if require_native else {"NATIVE": ""}
         self.repositories: list[ecr.IRepository] = []
         self.process_uri = self._own("Process")
-        self.training_set_uri = self._own("Features") if plan else self.process_uri
+        self.training_set_uri = (
+            self._own("Features") if plan and not plan.rows_are_examples else self.process_uri
+        )
         if model_image is None:
             self.train_uri = self._own("Train")
             self.serve_uri = self._own("Serve")

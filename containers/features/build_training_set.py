@@ -12,13 +12,13 @@ import pandas as pd
 from containers.failure import run_job
 from containers.features.definitions import load, plan_of
 from containers.features.retrieval import examples
-from containers.features.store import MOMENT
 from containers.hooks import unpack_project
 from containers.paths import MlPaths
 from containers.training_set.examples import TrainingSet, made_of, write
 from sluice.arrow import Table
 from sluice.datasets import parts
 from sluice.errors import TrainingSetFailed
+from sluice.features.names import MOMENT
 from sluice.features.plan import View
 from sluice.features.windows import Engine
 from sluice.payloads.documents import Manifest

@@ -9,7 +9,7 @@ import dis
 import inspect
 import textwrap
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from pydantic import ValidationError
 
 from containers.hooks import load_hooks
 from sluice.errors import ProjectError
+from sluice.features.names import alike, lost_in_join, refused
 from sluice.features.plan import Aggregation, FeaturePlan, Function, Key, KeyType, OnDemand, Type, Value, View
 from sluice.project import Project
 
@@ -51,6 +52,11 @@ class Definitions:
     entities: tuple[Entity, ...]
     views: tuple[FeatureView, ...]
     on_demand: tuple[OnDemandFeatureView, ...]
+
+    @property
+    def build_labels(self) -> Callable[[Any], Any] | None:
+        """The hook that says who is learned from at which moments; without it the dataset's rows are."""
+        return getattr(self.module, "build_labels", None)
 
 
 def load(folder: Path) -> Definitions:
@@ -90,7 +96,7 @@ def plan_of(definitions: Definitions, project: Project) -> FeaturePlan:
     on_demand = tuple(_on_demand(each) for each in definitions.on_demand)
     request = _request(definitions.on_demand)
     try:
-        return FeaturePlan(
+        plan = FeaturePlan(
             timestamp=project.entity.timestamp,
             views=views,
             on_demand=on_demand,
@@ -98,10 +104,58 @@ def plan_of(definitions: Definitions, project: Project) -> FeaturePlan:
             model=tuple(
                 _reference(name, views, on_demand, request, project) for name in project.features.names
             ),
+            own_labels=definitions.build_labels is not None,
         )
     except ValidationError as error:
         said = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise ProjectError(said, where="features.py", fix="give each a name of its own") from error
+    _check_names(plan)
+    return plan
+
+
+def _check_names(plan: FeaturePlan) -> None:
+    """Refuse names that would be taken for something else on the way from the dataset to the model.
+
+    Raises:
+        ProjectError: there is such a name.
+    """
+    views: tuple[View | OnDemand, ...] = (*plan.views, *plan.on_demand)
+    kinds = {
+        "join key": [key.name for key in plan.keys],
+        "feature": [value.name for view in views for value in view.features],
+        "request field": [field.name for field in plan.request],
+    }
+    stored = [value.name for view in plan.views for value in view.features]
+    for kind, names in kinds.items():
+        for name in names:
+            why = refused(name)
+            if why is None and not plan.rows_are_examples and name in stored:
+                why = lost_in_join(name)
+            if why is None and kind == "request field" and name in kinds["join key"]:
+                why = "it is a join key: who names an entity brings it already"
+            if why is not None:
+                raise ProjectError(
+                    f"there can be no {kind} {name!r}",
+                    where="features.py and project.toml",
+                    why=why,
+                    fix="give the column another name in the file that is uploaded",
+                )
+    same = alike(view.name for view in views)
+    if same is not None:
+        raise ProjectError(
+            f"the views {same[0]!r} and {same[1]!r} differ in capitals only",
+            where="features.py",
+            why="to Feast they have one name",
+            fix="give each a name of its own",
+        )
+    same = None if plan.rows_are_examples else alike(name for names in kinds.values() for name in names)
+    if same is not None:
+        raise ProjectError(
+            f"{same[0]!r} and {same[1]!r} differ in capitals only",
+            where="features.py and project.toml",
+            why="to Feast's join they are one column",
+            fix="give one of the columns another name in the file that is uploaded",
+        )
 
 
 def _view(view: FeatureView, entities: dict[str, Entity], project: Project) -> View:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -11,15 +12,16 @@ import pyarrow.parquet as pq
 from feast import FeatureStore
 
 from containers.features.definitions import Definitions
-from containers.features.store import CREATED, MOMENT, Source, local_store
+from containers.features.store import CREATED, Source, local_store
 from containers.hooks import guarded
 from sluice.arrow import Array, Table
 from sluice.arrow import compute as pc
 from sluice.errors import TrainingSetFailed
+from sluice.features.names import INTERNAL, MOMENT
 from sluice.features.plan import FeaturePlan, View
 from sluice.project import Project
 
-_ROW = "sluice_row"
+_ROW = f"{INTERNAL}row"
 _MICROSECONDS = pa.timestamp("us", "UTC")
 
 Aggregate = Callable[[View, Table], Table]
@@ -55,7 +57,7 @@ def examples(
     moments = _moments(dataset, plan)
     labels = _labels(dataset, moments, plan, definitions, project, folder)
     keys = [key.name for key in plan.keys]
-    asked: Table = pa.table({**{name: labels[name] for name in keys}, MOMENT: labels[MOMENT]})
+    asked: Table = pa.table({**{name: labels.rows[name] for name in keys}, MOMENT: labels.moments})
     sources = {}
     for view in plan.views:
         file = scratch / f"{view.name}.parquet"
@@ -90,6 +92,17 @@ def _rows(dataset: Table, moments: Array, view: View) -> Table:
     return rows.filter(known)
 
 
+@dataclass(frozen=True)
+class _Labels:
+    """Who is learned from: n rows of join keys, target and request fields, by the project's names, and n moments.
+
+    The moments are apart from the rows: Feast's name for them may be that of a column.
+    """
+
+    rows: Table
+    moments: Array
+
+
 def _labels(
     dataset: Table,
     moments: Array,
@@ -97,16 +110,15 @@ def _labels(
     definitions: Definitions,
     project: Project,
     folder: Path,
-) -> Table:
+) -> _Labels:
     target = project.target.column
     wanted = [*(key.name for key in plan.keys), target, *(each.name for each in plan.request)]
-    build_labels = getattr(definitions.module, "build_labels", None)
+    build_labels = definitions.build_labels
     if build_labels is None:
         _check_columns(
             wanted, dataset.column_names, "the dataset", "let build_labels of features.py return them"
         )
-        columns = {name: dataset[name] for name in dict.fromkeys(wanted)}
-        return pa.table({**columns, MOMENT: moments})
+        return _Labels(dataset.select(list(dict.fromkeys(wanted))), moments)
     made = guarded(
         lambda: build_labels(dataset.to_pandas()), folder, "build_labels of features.py", TrainingSetFailed
     )
@@ -120,10 +132,11 @@ def _labels(
         )
     timed = [plan.timestamp] if plan.timestamp is not None else []
     _check_columns([*wanted, *timed], list(made.columns), "build_labels", "return them, too")
-    table: Table = pa.Table.from_pandas(made[list(dict.fromkeys(wanted))], preserve_index=False)
+    rows: Table = pa.Table.from_pandas(made[list(dict.fromkeys(wanted))], preserve_index=False)
     if plan.timestamp is None:
-        last = pa.array([dataset.num_rows] * table.num_rows, pa.int64()).cast(_MICROSECONDS)
-        return table.append_column(MOMENT, last) if MOMENT not in table.column_names else table
+        # Of a table without event times all is known, whichever column may hold times: they are of its last row.
+        last = pa.array([dataset.num_rows] * rows.num_rows, pa.int64()).cast(_MICROSECONDS)
+        return _Labels(rows, last)
     times = pd.to_datetime(made[plan.timestamp], utc=True)
     if times.isna().any():
         raise TrainingSetFailed(
@@ -131,7 +144,7 @@ def _labels(
             where=f"features.py: build_labels, column {plan.timestamp!r}",
             fix="say of each label at which moment it is to be told",
         )
-    return table.append_column(MOMENT, pa.array(times.dt.as_unit("us")).cast(_MICROSECONDS))
+    return _Labels(rows, pa.array(times.dt.as_unit("us")).cast(_MICROSECONDS))
 
 
 def _check_columns(wanted: list[str], found: list[str], what: str, fix: str) -> None:
@@ -145,26 +158,29 @@ def _check_columns(wanted: list[str], found: list[str], what: str, fix: str) -> 
         )
 
 
-def _joined(labels: Table, plan: FeaturePlan, store: FeatureStore, project: Project) -> pd.DataFrame:
+def _joined(labels: _Labels, plan: FeaturePlan, store: FeatureStore, project: Project) -> pd.DataFrame:
     keys = [key.name for key in plan.keys]
-    entities = labels.select([*keys, MOMENT, *(each.name for each in plan.request)])
-    entities = entities.append_column(_ROW, pa.array(range(labels.num_rows), pa.int64()))
+    rows = labels.rows
+    entities = rows.select([*keys, *(each.name for each in plan.request)]).append_column(
+        MOMENT, labels.moments
+    )
+    entities = entities.append_column(_ROW, pa.array(range(rows.num_rows), pa.int64()))
     references = [each for each in plan.model if ":" in each]
     found: Table = store.get_historical_features(
         entity_df=entities.to_pandas(integer_object_nulls=True), features=references
     ).to_arrow()
     found = found.sort_by(_ROW)
-    if found[_ROW].to_pylist() != list(range(labels.num_rows)):
+    if found[_ROW].to_pylist() != list(range(rows.num_rows)):
         raise TrainingSetFailed(
-            f"Feast gave {found.num_rows:,} rows for {labels.num_rows:,} labels",
+            f"Feast gave {found.num_rows:,} rows for {rows.num_rows:,} labels",
             where="get_historical_features",
             why="each label has to come back once",
             fix="this is no mistake of the project: report it with the job's log",
         )
     features = [name.rpartition(":")[2] for name in plan.model]
-    own = {name: labels[name] for name in (*keys, project.target.column)}
+    own = {name: rows[name] for name in (*keys, project.target.column)}
     if plan.timestamp is not None:
-        own[plan.timestamp] = labels[MOMENT]
+        own[plan.timestamp] = labels.moments
     table: Table = pa.table({**own, **{name: found[name] for name in features if name not in own}})
     frame: pd.DataFrame = table.to_pandas(integer_object_nulls=True)
     return frame

@@ -14,11 +14,11 @@ from feast.repo_config import RepoConfig
 from feast.types import Int64, String
 
 from containers.features.definitions import TYPES, Definitions
+from sluice.features.names import INTERNAL, MOMENT
 from sluice.features.plan import FeaturePlan, Type
 
-MOMENT = "event_timestamp"
-CREATED = "created_timestamp"
-"""Columns of the files that a view is read from: when its values were so, and when that was written down."""
+CREATED = f"{INTERNAL}created"
+"""A column of the files that a view is read from, beside MOMENT: when that which was so then was written down."""
 
 _OF_TYPE: dict[Type, Any] = {name: each for each, name in TYPES.items()}
 _KEYS = {"string": (ValueType.STRING, String), "integer": (ValueType.INT64, Int64)}

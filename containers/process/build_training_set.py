@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from functools import reduce
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +19,8 @@ from sluice.arrow import Table
 from sluice.arrow import compute as pc
 from sluice.datasets import parts
 from sluice.errors import TrainingSetFailed
+from sluice.features.plan import FeaturePlan
+from sluice.features.source import PLAN
 from sluice.payloads.documents import Manifest
 from sluice.project import Project
 
@@ -37,6 +40,8 @@ def build(dataset: Table, folder: Path) -> TrainingSet:
 
 
 def _built(dataset: Table, folder: Path) -> pd.DataFrame:
+    if (folder / PLAN).is_file():
+        return _as_they_are(dataset, FeaturePlan.model_validate_json((folder / PLAN).read_bytes()))
     file = folder / "features.py"
     if not file.is_file():
         # Integers with nulls stay integers: as floats they would lose digits.
@@ -62,6 +67,34 @@ def _built(dataset: Table, folder: Path) -> pd.DataFrame:
         )
     categorical = made.select_dtypes("category").columns
     return made.astype(dict.fromkeys(categorical, object))
+
+
+def _as_they_are(dataset: Table, plan: FeaturePlan) -> pd.DataFrame:
+    """Give what a join by Feast would give of views whose features each row holds already: its own columns.
+
+    features.py, which declares them in Feast's objects, is not run: Feast is not here.
+    """
+    if not plan.rows_are_examples:
+        raise TrainingSetFailed(
+            "the features of this project have to be joined",
+            where=PLAN,
+            why="it declares windows, functions, times or labels, and this image has no Feast",
+            fix="deploy the project again: the image `features` makes its training sets",
+        )
+    table = dataset
+    keys = {key.name for key in plan.keys}
+    for view in plan.views:
+        # Nobody is known by no name: of such a row a join finds nothing.
+        known = reduce(pc.and_, (pc.is_valid(dataset[key.name]) for key in view.keys))
+        if pc.all(known).as_py():
+            continue
+        for name in (value.name for value in view.features):
+            if f"{view.name}:{name}" in plan.model and name not in keys:
+                nulls = pa.nulls(table.num_rows, table[name].type)
+                place = table.column_names.index(name)
+                table = table.set_column(place, name, pc.if_else(known, table[name], nulls))
+    frame: pd.DataFrame = table.to_pandas(integer_object_nulls=True)
+    return frame
 
 
 def _frame(dataset: Table) -> pd.DataFrame:

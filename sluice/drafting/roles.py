@@ -123,7 +123,7 @@ def date_parts(profiles: list[ColumnProfile]) -> dict[str, Range]:
     """
     dates: dict[tuple[str, ...], dict[str, Range]] = {}
     for column in profiles:
-        words = _words(column.name)
+        words = words_of(column.name)
         place = next((place for place, word in enumerate(words) if word in _DATE_PARTS), None)
         if place is None or (len(words) > place + 1 and words[place + 1] != "of"):
             continue
@@ -131,7 +131,7 @@ def date_parts(profiles: list[ColumnProfile]) -> dict[str, Range]:
         if range_ is not None:
             dates.setdefault(tuple(words[:place]), {})[column.name] = range_
     for found in dates.values():
-        has_month = any(word in _MONTHS for name in found for word in _words(name))
+        has_month = any(word in _MONTHS for name in found for word in words_of(name))
         if len(found) >= 2 and has_month:
             return found
     return {}
@@ -200,7 +200,7 @@ def _range(column: ColumnProfile, role: Role, part_of_date: Range) -> Range:
     if column.whole and (column.low, column.high) == (0, 1):
         return 0, 1
     if low is None and role == "numeric" and column.low is not None and column.low >= 0:
-        return 0 if _NEVER_NEGATIVE & set(_words(column.name)) else None, high
+        return 0 if _NEVER_NEGATIVE & set(words_of(column.name)) else None, high
     return low, high
 
 
@@ -290,7 +290,7 @@ def _is_row_number(column: ColumnProfile) -> bool:
         return False
     if _ROW_NUMBER.fullmatch(column.name):
         return True
-    if _TIME_WORDS & set(_words(column.name)):
+    if _TIME_WORDS & set(words_of(column.name)):
         return False
     extent = int(column.high) - int(column.low) + 1
     if extent == column.filled:
@@ -300,7 +300,7 @@ def _is_row_number(column: ColumnProfile) -> bool:
 
 def _is_identifier(column: ColumnProfile) -> bool:
     """Tell whether the values name rows or things rather than describe them."""
-    words = _words(column.name)
+    words = words_of(column.name)
     named = (
         not column.name.strip()
         or bool(_ID_WORDS & {*words[:1], *words[-1:]})
@@ -331,7 +331,7 @@ def _is_identifier(column: ColumnProfile) -> bool:
 def _is_code(column: ColumnProfile) -> bool:
     """Tell whether an id stands for a place, a product or the like, and each comes back often."""
     return (
-        bool(_CODING & set(_words(column.name)))
+        bool(_CODING & set(words_of(column.name)))
         and column.distinct <= _MOST_CODES
         and column.distinct * _ROWS_PER_CODE <= column.filled
     )
@@ -343,7 +343,7 @@ def _is_integer_category(column: ColumnProfile, date_part: bool) -> bool:
         return False
     if column.distinct == 2:
         return True
-    words = _words(column.name)
+    words = words_of(column.name)
     if column.distinct * 10 > column.filled:
         return False
     if words and words[-1] in _CODING | _ID_WORDS:
@@ -373,13 +373,15 @@ def _is_plural(words: list[str]) -> bool:
 def suggest_entity(profiles: dict[str, ColumnProfile], target: str) -> str | None:
     """Find the first column that calls itself an id and has another value in every row."""
     for column in profiles.values():
-        named = (_ID_WORDS | _MAYBE_ID_WORDS) & set(_words(column.name)) or column.name.lower().endswith("id")
+        named = (_ID_WORDS | _MAYBE_ID_WORDS) & set(words_of(column.name)) or column.name.lower().endswith(
+            "id"
+        )
         if named and column.name != target and column.distinct == column.rows and _is_identifier(column):
             return column.name
     return None
 
 
-def _words(name: str) -> list[str]:
+def words_of(name: str) -> list[str]:
     """Split `customerID`, `avg_price` or `Loan Amount` into lower-case words."""
     spaced = re.sub(r"([a-z0-9])([A-Z])|([A-Z]+)([A-Z][a-z])", r"\1\3 \2\4", name)
     return [word for word in re.split(r"[\W_]+", spaced.lower()) if word]

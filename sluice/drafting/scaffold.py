@@ -1,4 +1,4 @@
-"""Writing a project folder from a draft: project.toml with its reasons as comments, train.py, README.md."""
+"""Writing a project folder from a draft: project.toml with its reasons as comments, its code, README.md."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from string import Template
 from sluice.drafting.draft import MAX_REJECTED_SHARE, Draft
 from sluice.drafting.roles import LISTED_CATEGORIES, ColumnDraft
 from sluice.drafting.toml import array, comment, inline, key, spelling_table, string
+from sluice.drafting.views import is_view, render_features
 from sluice.errors import ProjectError
 from sluice.project import Project
 
 PROJECT_NAME = re.compile(r"[a-z][a-z0-9-]{0,23}")
+_PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
+_IDS_TRIED = 20
 _TEMPLATES = Path(__file__).parent / "templates"
 
 _MANY_ROWS = 50_000
@@ -42,6 +45,8 @@ def write_project(folder: Path, draft: Draft, *, force: bool = False) -> list[Pa
         "train.py": render_train(draft),
         "README.md": render_readme(folder, draft),
     }
+    if is_view(draft):
+        texts["features.py"] = render_features(draft)
     for file, text in texts.items():
         (folder / file).write_text(text, encoding="utf-8")
     return [folder / file for file in texts]
@@ -57,7 +62,8 @@ def check_folder(folder: Path, *, force: bool = False) -> None:
         raise ProjectError(
             f"{folder} already exists",
             where=str(folder),
-            fix="choose another name, or overwrite its project.toml, train.py and README.md with --force",
+            fix="choose another name, or overwrite its project.toml, train.py, README.md and (with --entity)"
+            " features.py with --force",
         )
 
 
@@ -92,7 +98,17 @@ def render_readme(folder: Path, draft: Draft) -> str:
         file=_as_code(draft.sample.path.name),
         data=shlex.quote(draft.sample.path.name),
         features=len(draft.named("numeric")) + len(draft.named("categorical")),
+        predict=_predict_by_id(draft) if is_view(draft) else "",
+        declared="the columns that the endpoint looks up by id; it can declare others, too (docs/features.md)"
+        if is_view(draft)
+        else "not there yet: `build_features(table)` makes columns that the file does not have",
     )
+
+
+def _predict_by_id(draft: Draft) -> str:
+    ids = draft.sample.table[draft.entity or ""].slice(0, _IDS_TRIED).to_pylist()
+    plain = next((str(each) for each in ids if _PLAIN_ID.fullmatch(str(each))), "…")
+    return f"\nPredict by id:\n\n    sluice predict --id {plain}\n"
 
 
 def render_project(name: str, draft: Draft) -> str:
@@ -244,8 +260,11 @@ def _number(value: float | None) -> str:
 
 def _features(draft: Draft) -> list[str]:
     lines = comment(
-        "What the model sees. To compute others, add a features.py with build_features(table: DataFrame) -> DataFrame"
-        " beside this file, and name its columns here."
+        "What the model sees. features.py has the endpoint look them up by id: what is named here and not there, a"
+        " request by id has to bring."
+        if is_view(draft)
+        else "What the model sees. To compute others, add a features.py with build_features(table: DataFrame) ->"
+        " DataFrame beside this file, and name its columns here."
     )
     return [
         *lines,

@@ -155,6 +155,7 @@ class FeaturePlan(_Part):
         request: fields that a request has to bring, for on-demand views or as features of the model itself.
         model: what the model takes: the features of project.toml, in its order, each by where it comes from, as
             `view:feature`; a request field by its name alone.
+        own_labels: features.py says itself who is learned from at which moments: it has build_labels.
     """
 
     version: Literal[1] = 1
@@ -163,6 +164,18 @@ class FeaturePlan(_Part):
     on_demand: tuple[OnDemand, ...] = ()
     request: tuple[Value, ...] = ()
     model: Annotated[tuple[str, ...], Field(min_length=1)]
+    own_labels: bool = False
+
+    @property
+    def rows_are_examples(self) -> bool:
+        """Whether each row of the dataset holds its entity's features already, as of its own place.
+
+        Without event times a row is as of its place in the dataset, and the last row of its entity up to there is
+        itself. What views of the rows' own columns give it are those columns: to join them would change nothing.
+        Windows, functions, a ttl and labels of the project's own are what a join is for.
+        """
+        joined = (view.aggregations or view.ttl_microseconds for view in self.views)
+        return self.timestamp is None and not (self.on_demand or self.own_labels or any(joined))
 
     @property
     def keys(self) -> tuple[Key, ...]:

@@ -42,6 +42,10 @@ def test_the_real_file_is_learned_well_and_served(tmp_path: Path) -> None:
     assert len(summary["dataset_version"]) == 16
     assert {"ValidateDataset", "TrainModel", "DeployModel"} <= summary["seconds"].keys()
     assert [set(each) for each in summary["predictions"]] == [{"label", "probability"}] * 3
+    assert summary["materialization"]["written"] == 7043
+    by_id = [dict(each) for each in summary["predictions_by_id"]]
+    assert len({each.pop("customerID") for each in by_id}) == 3
+    assert by_id == summary["predictions"], "of the same customers"
     assert "TrainModel" in done.stderr, "progress is told while it runs"
     page = Path(summary["report_file"])
     assert page.name == "report.html"

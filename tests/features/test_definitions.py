@@ -169,6 +169,14 @@ def test_an_on_demand_view_is_kept_as_a_text_that_stands_alone(folder: Path) -> 
             ["two views have the name 'activity'"],
         ),
         (
+            'v = FeatureView(name="v", entities=[customer], source=log, schema=[Field(name="pices", dtype=Int64)])\n',
+            ["view 'v'", "there is no column 'pices' in the dataset, did you mean 'pieces'?"],
+        ),
+        (
+            view(SPENT) + view(VISITS, name="other").replace('name="other"', 'name="Activity"'),
+            ["the views 'activity' and 'Activity' differ in capitals only", "to Feast they have one name"],
+        ),
+        (
             view(SPENT, VISITS) + view(VISITS, name="other"),
             ["two features have the name 'visits'"],
         ),
@@ -253,6 +261,73 @@ def test_what_cannot_be_is_said_with_its_place(folder: Path, text: str, told: li
     for each in told:
         assert each in said
     assert "to do" in said
+
+
+def test_a_row_that_holds_its_features_already_needs_no_join(folder: Path) -> None:
+    project = PROJECT.replace('["spent", "visits"]', '["pieces"]').replace('timestamp = "at"\n', "")
+    text = (
+        'table = FileSource(name="t", path="dataset.parquet")\n'
+        'person = FeatureView(name="person", entities=[customer], source=table, online=True,'
+        ' schema=[Field(name="pieces", dtype=Int64)])\n'
+    )
+    assert plan(folder, text, project).rows_are_examples
+    assert not plan(folder, text + "def build_labels(table): ...\n", project).rows_are_examples
+
+
+def named(name: str, other: str = "pieces") -> tuple[str, str]:
+    """A project with a view of two columns that are called so, at event times."""
+    columns = f"[columns.{name!r}]\ntype = 'integer'\n" if name != other else ""
+    project = PROJECT.replace('["spent", "visits"]', f"[{name!r}]").replace(
+        '[columns.pieces]\ntype = "integer"\n', f"[columns.{other!r}]\ntype = 'integer'\n{columns}"
+    )
+    text = (
+        'person = FeatureView(name="person", entities=[customer], source=log, online=True,'
+        f" schema=[Field(name={name!r}, dtype=Int64), Field(name={other!r}, dtype=Int64)])\n"
+    )
+    return text, project
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "told"),
+    [
+        ("a:b", "pieces", ["there can be no feature 'a:b'", "a colon parts a view from its feature"]),
+        (
+            "event_timestamp",
+            "pieces",
+            ["no feature 'event_timestamp'", "Feast calls the moment event_timestamp"],
+        ),
+        ("rn", "pieces", ["no feature 'rn'", "Feast's join has a column rn of its own"]),
+        ("size_y", "pieces", ["no feature 'size_y'", "drops columns whose names end in _y"]),
+        ("Pieces", "pieces", ["'Pieces' and 'pieces' differ in capitals only", "they are one column"]),
+    ],
+)
+def test_a_name_that_the_join_takes_for_another_is_refused(
+    folder: Path, name: str, other: str, told: list[str]
+) -> None:
+    said = refusal(folder, *named(name, other))
+    for each in (*told, "give "):
+        assert each in said
+
+
+@pytest.mark.parametrize("name", ["rn", "size_y", "Pieces"])
+def test_without_a_join_its_names_are_free(folder: Path, name: str) -> None:
+    text, project = named(name)
+    text = text.replace("source=log", 'source=FileSource(name="t", path="dataset.parquet")')
+    assert plan(folder, text, project.replace('timestamp = "at"\n', "")).model == (f"person:{name}",)
+
+
+def test_a_request_field_is_not_called_as_the_moment_is(folder: Path) -> None:
+    project = PROJECT.replace('"spent", "visits"', '"spent", "visits", "event_timestamp"').replace(
+        "[columns.channel]", '[columns.event_timestamp]\ntype = "number"\n[columns.channel]'
+    )
+    assert "there can be no request field 'event_timestamp'" in refusal(folder, view(SPENT, VISITS), project)
+
+
+def test_a_join_key_is_no_request_field(folder: Path) -> None:
+    project = PROJECT.replace('"spent", "visits"', '"spent", "visits", "customer_id"')
+    assert "it is a join key: who names an entity brings it already" in refusal(
+        folder, view(SPENT, VISITS), project
+    )
 
 
 def test_events_need_their_time(folder: Path) -> None:

@@ -13,8 +13,8 @@ import pytest
 from containers.features.build_training_set import build
 from containers.features.definitions import load, plan_of
 from containers.features.retrieval import examples
-from containers.features.store import MOMENT
 from sluice.errors import TrainingSetFailed
+from sluice.features.names import MOMENT
 from sluice.features.windows import Engine
 from sluice.project import Project
 
@@ -217,8 +217,8 @@ people = FeatureView(
 """
 
 
-def flat(tmp_path: Path, table: pa.Table, features: str = PERSON) -> pd.DataFrame:
-    (tmp_path / "project.toml").write_text(FLAT)
+def flat(tmp_path: Path, table: pa.Table, features: str = PERSON, project: str = FLAT) -> pd.DataFrame:
+    (tmp_path / "project.toml").write_text(project)
     (tmp_path / "features.py").write_text(features)
     (tmp_path / "train.py").write_text("")
     pq.write_table(table, tmp_path / "data.parquet")
@@ -262,3 +262,26 @@ def test_labels_that_are_none_are_told_of(tmp_path: Path, hook: str, told: str) 
     table = pa.table({"id": [1, 2], "age": [1.0, 2.0], "plan": ["a", "b"], "left": ["yes", "no"]})
     with pytest.raises(TrainingSetFailed, match=told):
         flat(tmp_path, table, PERSON + hook)
+
+
+@pytest.mark.parametrize("target", ["event_timestamp", "created_timestamp", "sluice_row"])
+def test_a_target_may_be_called_as_feasts_columns_are(tmp_path: Path, target: str) -> None:
+    """With labels of the project's own, that Feast joins: a row sees the last one of its entity in the table."""
+    project = FLAT.replace('column = "left"', f'column = "{target}"').replace(
+        'problem = "binary"\npositive = "yes"', 'problem = "regression"'
+    )
+    project = project.replace('[columns.left]\ntype = "string"', f'[columns.{target}]\ntype = "number"')
+    table = pa.table(
+        {
+            "id": [1, 2, 1, 2, 3, 4, 5, 6],
+            "age": [float(number) for number in range(8)],
+            "plan": ["a", None, "c", "d", "e", "f", "g", "h"],
+            target: [0.5 * number for number in range(8)],
+        }
+    )
+    made = flat(
+        tmp_path, table, PERSON + "def build_labels(table):\n    return table\n", project
+    ).sort_values(target)
+    assert made[target].tolist() == [0.5 * number for number in range(8)]
+    assert made["age"].tolist() == [2.0, 3.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
+    assert made["plan"].tolist() == ["c", "d", "c", "d", "e", "f", "g", "h"]

@@ -223,13 +223,53 @@ class TestCommand:
         assert said.out == ""
         assert "target    y (binary, positive 'yes')" in said.err
 
+    def test_an_entity_is_looked_up_by_id(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        data = frame()
+        data["client_id"] = [f"K{row}" for row in range(len(data))]
+        data.to_csv(tmp_path / "bank.csv", index=False)
+        project = tmp_path / "mybank"
+        arguments = [str(project), "--from", str(tmp_path / "bank.csv"), "--target", "y"]
+        assert run(*arguments, "--entity", "client_id") == 0
+        said = capsys.readouterr().err
+        assert "  by id     the endpoint looks the features up by client_id: features.py\n" in said
+        assert f"{project / 'README.md'}, {project / 'features.py'}\n" in said
+        assert (
+            "\nPredict by id:\n\n    sluice predict --id K0\n\n| file |"
+            in (project / "README.md").read_text()
+        )
+        text = (project / "project.toml").read_text()
+        assert "features.py has the endpoint look them up by id" in text
+        assert "build_features" not in text
+
+        # It is a file of init's, as train.py is.
+        (project / "features.py").write_text("# mine\n")
+        assert run(*arguments, "--entity", "client_id", "--force") == 0
+        assert "client_features" in (project / "features.py").read_text()
+        assert run(*arguments, "--force") == 0
+        assert "client_features" in (project / "features.py").read_text()
+        assert "  note      features.py was there before, and is used as it is\n" in capsys.readouterr().err
+
+    def test_why_an_entity_is_not_looked_up_is_said(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        data = frame()
+        data["client"] = [f"c{row % 30}" for row in range(len(data))]
+        data["at"] = [f"2024-01-01T00:{row // 60:02}:{row % 60:02}" for row in range(len(data))]
+        data.to_csv(tmp_path / "log.csv", index=False)
+        arguments = [str(tmp_path / "p"), "--from", str(tmp_path / "log.csv"), "--target", "y"]
+        assert run(*arguments, "--entity", "client", "--timestamp", "at") == 0
+        said = capsys.readouterr().err
+        assert "  by id     not: at makes a history of it; docs/features.md says how to sum one up\n" in said
+        assert not (tmp_path / "p" / "features.py").exists()
+
     def test_a_folder_that_exists_is_kept_unless_forced(self, tmp_path: Path) -> None:
         frame().to_csv(tmp_path / "bank.csv", index=False)
         (tmp_path / "mybank").mkdir()
         (tmp_path / "mybank" / "features.py").write_text("# mine\n")
         arguments = [str(tmp_path / "mybank"), "--from", str(tmp_path / "bank.csv"), "--target", "y"]
-        with pytest.raises(ProjectError, match="already exists"):
+        with pytest.raises(ProjectError, match="already exists") as refused:
             run(*arguments)
+        assert "project.toml, train.py, README.md and (with --entity) features.py" in str(refused.value)
         assert run(*arguments, "--force") == 0
         assert (tmp_path / "mybank" / "features.py").read_text() == "# mine\n"
 

@@ -15,6 +15,8 @@ from containers.training_set import casting, targets
 from containers.training_set.examples import TrainingSet
 from sluice.datasets.row_hashes import row_hashes
 from sluice.errors import OneClassTarget, SluiceError, TrainingSetFailed
+from sluice.features.plan import FeaturePlan, Key, Value, View
+from sluice.features.source import PLAN
 from sluice.project import Target
 from tests.support.jobs import BINARY, MULTICLASS, REGRESSION, TRAIN, toy_table
 
@@ -240,3 +242,58 @@ def test_a_hook_may_compose_a_name_in_its_own_way(tmp_path: Path) -> None:
     project = BINARY.replace('"size"', '"pre\u0301cis"')
     training_set = made(tmp_path, "table['pr\u00e9cis'] = table['size']; return table", project)
     assert "pr\u00e9cis" in training_set.train.column_names
+
+
+DECLARED = FeaturePlan(
+    timestamp=None,
+    views=(
+        View(
+            name="toys", keys=(Key(name="id", type="string"),), features=(Value(name="size", type="integer"),)
+        ),
+        View(
+            name="paints",
+            keys=(Key(name="colour", type="string"),),
+            features=(Value(name="grade", type="integer"),),
+        ),
+    ),
+    model=("toys:size", "paints:grade"),
+)
+
+
+def declared(folder: Path, plan: FeaturePlan, table: Any = None) -> TrainingSet:
+    """Build where features.py, which cannot be run here, declares its views."""
+    (folder / "features.py").write_text("raise AssertionError('it was run')\n")
+    (folder / PLAN).write_text(plan.model_dump_json())
+    return made(folder, table=table)
+
+
+def test_of_views_of_the_rows_own_columns_the_rows_are_the_examples(tmp_path: Path) -> None:
+    (tmp_path / "declared").mkdir()
+    (tmp_path / "plain").mkdir()
+    table = toy_table()
+    colours = pa.array(["red"] * table.num_rows)
+    table = table.set_column(table.column_names.index("colour"), "colour", colours)
+    built, plain = declared(tmp_path / "declared", DECLARED, table), made(tmp_path / "plain", table=table)
+    # As texts: NaN is no other NaN's equal.
+    for side in ("train", "held_out"):
+        assert str(getattr(built, side).to_pylist()) == str(getattr(plain, side).to_pylist())
+    assert (built.contract, built.summary) == (plain.contract, plain.summary)
+
+
+def test_of_a_row_without_a_key_nothing_is_known(tmp_path: Path) -> None:
+    table = toy_table()
+    colours = pa.array(["red", None] * (table.num_rows // 2))
+    table = table.set_column(table.column_names.index("colour"), "colour", colours)
+    grades = pa.array([7] * table.num_rows)
+    table = table.set_column(table.column_names.index("grade"), "grade", grades)
+    built = declared(tmp_path, DECLARED, table)
+    rows = [*built.train.to_pylist(), *built.held_out.to_pylist()]
+    assert {(row["colour"], row["grade"]) for row in rows} == {("red", "7"), (None, None)}
+    assert None not in {row["size"] for row in rows}
+
+
+def test_what_has_to_be_joined_is_refused_where_there_is_no_feast(tmp_path: Path) -> None:
+    plan = DECLARED.model_copy(update={"own_labels": True})
+    with pytest.raises(TrainingSetFailed, match="have to be joined") as caught:
+        declared(tmp_path, plan)
+    assert "the image `features` makes its training sets" in str(caught.value)
