@@ -42,7 +42,7 @@ class FunctionSpec:
 
     @property
     def is_state(self) -> bool:
-        return not (self.tells_of_endings or self.measures_skew)
+        return not self.tells_of_endings
 
     @property
     def needs_features(self) -> bool:
