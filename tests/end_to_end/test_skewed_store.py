@@ -147,6 +147,15 @@ def overwrite(kiosk: Bank, customer: str) -> None:
     )
 
 
+def mend(kiosk: Bank, customers: list[str]) -> None:
+    """Take out what was overwritten, and what is known of the table, so that the next run writes it whole."""
+    for customer in customers:
+        key = {"entity_id": {"S": ID.of((customer,))}}
+        kiosk.stack.client("dynamodb").delete_item(TableName=TABLE, Key=key)
+    for ledger in kiosk.keys("features/activity/"):
+        kiosk.stack.client("s3").delete_object(Bucket=kiosk.stack.outputs["ArtifactsBucketName"], Key=ledger)
+
+
 def test_a_model_is_promoted_where_the_store_agrees_and_refused_where_it_does_not(
     kiosk: Bank, tmp_path: Path
 ) -> None:
@@ -186,10 +195,7 @@ def test_a_model_is_promoted_where_the_store_agrees_and_refused_where_it_does_no
     )
     assert "54321" not in json.dumps(history, default=str)
 
-    for customer in CUSTOMERS[1:4]:
-        kiosk.stack.client("dynamodb").delete_item(
-            TableName=TABLE, Key={"entity_id": {"S": ID.of((customer,))}}
-        )
+    mend(kiosk, CUSTOMERS[1:4])
     mended = train_again(kiosk, "of-a-store-that-was-mended")
     assert mended["outcome"] == "Deployed", mended
     assert "agrees with the training data for all 150" in mended["reasons"][-1]
