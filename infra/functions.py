@@ -103,8 +103,8 @@ FUNCTIONS = (
         memory_mb=3008,
         timeout_seconds=900,
         scratch_mb=10240,
-        reads=(keys.manifest("*"), keys.dataset("*"), keys.materialized("*", "*")),
-        writes=(keys.materialized("*", "*"),),
+        reads=(keys.manifest("*"), keys.dataset("*"), keys.materialized("*", "*", "*")),
+        writes=(keys.materialized("*", "*", "*"),),
         materializes=True,
     ),
     # As much as it takes to recompute: the parts, and what is put apart of them.

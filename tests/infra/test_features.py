@@ -39,7 +39,7 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
         ARTIFACTS: ["s3:ListBucket"],
         f"{ARTIFACTS}/datasets/*/manifest.json": ["s3:GetObject"],
         f"{ARTIFACTS}/datasets/*/data.parquet": ["s3:GetObject"],
-        f"{ARTIFACTS}/features/*/*.parquet": ["s3:GetObject", *PUT],
+        f"{ARTIFACTS}/features/*/*-of-*.parquet": ["s3:GetObject", *PUT],
         TABLE: ["dynamodb:DescribeTable", "dynamodb:PutItem", "dynamodb:DeleteItem"],
     },
     "Functions/MeasureSkewRole": {
@@ -305,4 +305,4 @@ def test_what_is_not_feasts_is_no_plan_and_needs_no_feast(
 
 
 def test_the_ledgers_have_the_key_that_the_role_is_for() -> None:
-    assert keys.materialized("activity", "0-of-1") == "features/activity/0-of-1.parquet"
+    assert keys.materialized("activity", 0, 1) == "features/activity/0-of-1.parquet"
