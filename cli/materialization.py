@@ -1,22 +1,21 @@
-"""The materialization from a client's side: start it, or find the one that a training started, and follow it."""
+"""The materialization from a client's side: start it, or name the one that a training started, and follow it."""
 
 from __future__ import annotations
 
 import json
-import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from cli import executions
 from cli.progress import say
 from cli.stack import Stack
+from sluice import naming
 from sluice.errors import SluiceError
 from sluice.outcomes import Outcome
 
 OUTPUT = "MaterializationArn"
 MATERIALIZED = "Materialized"
 _COUNTS = ("written", "held", "removed", "superseded")
-_START_SECONDS = 120.0
 _NO_DATASET = "there is no dataset yet: nothing was written; upload one, `sluice upload FILE --wait`"
 
 
@@ -70,32 +69,16 @@ def _machine(stack: Stack) -> str:
     return stack.outputs[OUTPUT]
 
 
-def after(stack: Stack, execution: str) -> str:
-    """Wait until the end of the training `execution` has started a materialization, and give its ARN.
+def of(stack: Stack, execution: str) -> str:
+    """Give the ARN of the materialization that the training `execution` has started, and waits for before its gate.
 
-    A rule starts it; one that began earlier may have seen the table as it was before.
+    It is called like the execution's jobs (statemachines/training.asl.yaml, StartMaterialization).
 
     Raises:
-        NotMaterialized: there is none within two minutes.
+        NotMaterialized: the project has no online store.
     """
-    sfn = stack.client("stepfunctions")
-    ended = sfn.describe_execution(executionArn=execution)["stopDate"]
-    deadline = time.monotonic() + _START_SECONDS
-    while True:
-        found = sfn.list_executions(stateMachineArn=_machine(stack), maxResults=20)["executions"]
-        # Both times are cut to milliseconds.
-        since = [each for each in found if each["startDate"] - ended > -timedelta(milliseconds=1)]
-        if since:
-            arn: str = min(since, key=lambda each: each["startDate"])["executionArn"]
-            return arn
-        if time.monotonic() > deadline:
-            raise NotMaterialized(
-                "the end of the training started no materialization",
-                where=_machine(stack),
-                why=f"none began in {_START_SECONDS:.0f} s",
-                fix="start one, `sluice materialize --wait`, and look at the rule TableMoved's metrics",
-            )
-        time.sleep(executions.poll_seconds(stack))
+    name = naming.job(stack.output("Project"), stack.output("Environment"), execution)
+    return f"{_machine(stack).replace(':stateMachine:', ':execution:')}:{name}"
 
 
 def follow(stack: Stack, arn: str) -> dict[str, Any]:

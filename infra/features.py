@@ -13,6 +13,7 @@ from infra.build import ROOT, whole_file
 from sluice.errors import ProjectError, SluiceError
 from sluice.features.plan import FeaturePlan
 from sluice.features.source import declares_features
+from sluice.project import Project
 
 PYTHON = ROOT / ".venv-features" / "bin" / "python"
 
@@ -25,6 +26,21 @@ def feature_plan(project_folder: Path, build_dir: Path = ROOT / "build") -> Feat
     """Give what features.py declares; None where it declares nothing in Feast's objects. Raises as `plan_file`."""
     file = plan_file(project_folder, build_dir)
     return None if file is None else FeaturePlan.model_validate_json(file.read_text())
+
+
+def check_gates(project: Project, plan: FeaturePlan | None, project_folder: Path) -> None:
+    """Refuse a gate that would never be looked at.
+
+    Raises:
+        ProjectError: project.toml bounds the skew, and there is no online store that could be skewed.
+    """
+    if plan is None and "max_skew" in project.gates.model_fields_set:
+        raise ProjectError(
+            "gates.max_skew is about the online store, and this project has none",
+            where=str(project_folder / "project.toml"),
+            why="its features.py declares no features in Feast's objects",
+            fix="take max_skew out, or declare features: docs/features.md",
+        )
 
 
 def plan_file(project_folder: Path, build_dir: Path = ROOT / "build") -> Path | None:

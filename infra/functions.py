@@ -42,7 +42,7 @@ class FunctionSpec:
 
     @property
     def is_state(self) -> bool:
-        return not (self.tells_of_endings or self.measures_skew)
+        return not self.tells_of_endings
 
     @property
     def needs_features(self) -> bool:
@@ -103,8 +103,8 @@ FUNCTIONS = (
         memory_mb=3008,
         timeout_seconds=900,
         scratch_mb=10240,
-        reads=(keys.manifest("*"), keys.dataset("*"), keys.materialized("*", "*")),
-        writes=(keys.materialized("*", "*"),),
+        reads=(keys.manifest("*"), keys.dataset("*"), keys.materialized("*", "*", "*")),
+        writes=(keys.materialized("*", "*", "*"),),
         materializes=True,
     ),
     # As much as it takes to recompute: the parts, and what is put apart of them.

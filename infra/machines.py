@@ -46,7 +46,7 @@ class DefinitionError(SluiceError):
 
 
 class Machines(Construct):
-    """`intake` → `events` | `training` → `deployment`; where there are features, after them `materialization`."""
+    """`intake` → `events` | `training` → `deployment`; where there are features, both start `materialization`."""
 
     def __init__(
         self,
@@ -73,17 +73,22 @@ class Machines(Construct):
             {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
         )
         self.deployment = self._machine("Deployment", {}, [*self._deployment(data), pass_role])
+        self.materialization = self._materialization(functions) if data.features else None
+        after_it = {"deployment": self.deployment}
+        if self.materialization is not None:
+            after_it["materialization"] = self.materialization
         self.training = self._machine(
             "Training",
-            {"deployment": self.deployment.state_machine_arn},
-            [*self._training(data, functions, images), pass_role],
+            {name: machine.state_machine_arn for name, machine in after_it.items()},
+            [*self._training(data, functions, images, list(after_it.values())), pass_role],
         )
         self.events = self._machine("Events", {}, self._events(data, functions))
         started = {
             "training": self.training.state_machine_arn,
             "events": self.events.state_machine_arn,
         }
-        self.materialization = self._materialization(functions, refresh_minutes) if data.features else None
+        if self.materialization is not None:
+            self._keep_store_up(self.materialization, functions, refresh_minutes)
         self.intake = self._machine(
             "Intake", started, [Grant(("states:StartExecution",), tuple(started.values()))]
         )
@@ -138,14 +143,16 @@ class Machines(Construct):
             Grant(("sns:Publish",), (data.outcomes.topic_arn,)),
         ]
 
-    def _materialization(self, functions: Functions, refresh_minutes: int) -> sfn.StateMachine:
-        """Write the online store when the table may have moved, and on a schedule: windows move on by themselves."""
+    def _materialization(self, functions: Functions) -> sfn.StateMachine:
         called = (functions.states[name] for name in ("PlanMaterialization", "MaterializeView"))
-        machine = self._machine(
+        return self._machine(
             "Materialization",
             {},
             [Grant(("lambda:InvokeFunction",), tuple(f"{each.function_arn}:*" for each in called))],
         )
+
+    def _keep_store_up(self, machine: sfn.StateMachine, functions: Functions, refresh_minutes: int) -> None:
+        """Write the online store where no training does it, and on a schedule: windows move on by themselves."""
         role = service_role(
             self,
             "MaterializationRuleRole",
@@ -159,13 +166,22 @@ class Machines(Construct):
         events.Rule(
             self,
             "TableMoved",
-            description="An upload was accepted, or not: what is in the online store already is not written again",
+            description="Events were appended, or a training was stopped, maybe before it started a materialization",
             event_pattern=events.EventPattern(
                 source=["aws.states"],
                 detail_type=["Step Functions Execution Status Change"],
                 detail={
-                    "stateMachineArn": [self.training.state_machine_arn, self.events.state_machine_arn],
-                    "status": ["SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"],
+                    "$or": [
+                        {
+                            "stateMachineArn": [self.events.state_machine_arn],
+                            "status": ["SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"],
+                        },
+                        # One that goes on starts its own once it has moved the table, and tells where it cannot.
+                        {
+                            "stateMachineArn": [self.training.state_machine_arn],
+                            "status": ["ABORTED", "TIMED_OUT"],
+                        },
+                    ]
                 },
             ),
             targets=[target],
@@ -185,11 +201,18 @@ class Machines(Construct):
             schedule=events.Schedule.rate(cdk.Duration.hours(6)),
             targets=[targets.LambdaFunction(functions.all["MeasureSkew"], retry_attempts=3)],
         )
-        return machine
 
-    def _training(self, data: DataStack, functions: Functions, images: Images) -> list[Grant]:
+    def _training(
+        self, data: DataStack, functions: Functions, images: Images, started: Sequence[sfn.StateMachine]
+    ) -> list[Grant]:
         code, artifacts = images.project_code, data.artifacts
-        deployment = self.deployment
+        called = ["ValidateDataset", "DecideGate", "ReportOutcome"]
+        if self.materialization is not None:
+            called.append("MeasureSkew")
+        executions = {
+            machine: arn("states", "execution", f"{machine.state_machine_name}:*", separator=":")
+            for machine in started
+        }
         grants = [
             Grant(("s3:GetObject",), (code.bucket.arn_for_objects(code.s3_object_key),)),
             Grant(("s3:PutObject",), (artifacts.arn_for_objects(keys.code("*")),)),
@@ -197,7 +220,7 @@ class Machines(Construct):
             # Any version: an execution that began before a redeploy goes on calling the older ones.
             Grant(
                 ("lambda:InvokeFunction",),
-                tuple(f"{function.function_arn}:*" for function in functions.states.values()),
+                tuple(f"{functions.states[name].function_arn}:*" for name in called),
             ),
             Grant(("dynamodb:GetItem",), (data.releases.table_arn,)),
             Grant(("sns:Publish",), (data.outcomes.topic_arn,)),
@@ -226,11 +249,10 @@ class Machines(Construct):
                 ("sagemaker:CreateModel", "sagemaker:DescribeModel", "sagemaker:AddTags"),
                 (jobs("model", *self._names, suffixed=False),),
             ),
-            Grant(("states:StartExecution",), (deployment.state_machine_arn,)),
-            Grant(
-                ("states:DescribeExecution", "states:StopExecution"),
-                (arn("states", "execution", f"{deployment.state_machine_name}:*", separator=":"),),
-            ),
+            Grant(("states:StartExecution",), tuple(machine.state_machine_arn for machine in started)),
+            Grant(("states:DescribeExecution",), tuple(executions.values())),
+            # A training that is stopped takes its deployment along, and leaves the store to be written.
+            Grant(("states:StopExecution",), (executions[self.deployment],)),
             Grant(
                 ("events:PutTargets", "events:PutRule", "events:DescribeRule"),
                 tuple(arn("events", "rule", rule) for rule in _SYNC_RULES),

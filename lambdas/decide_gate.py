@@ -11,6 +11,7 @@ from lambdas.adapters.wire import on_the_wire
 from sluice import naming
 from sluice.errors import GateFailed
 from sluice.judging.gates import decide
+from sluice.judging.skew import also_judged
 from sluice.payloads.documents import Evaluation
 from sluice.payloads.training import DecideGateInput
 
@@ -26,7 +27,8 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
             "there is no evaluation to decide on", where=asked.evaluation_uri, fix="start the execution again"
         )
     evaluation = Evaluation.model_validate_json(body)
-    decision = decide(evaluation, project().gates)
+    gates = project().gates
+    decision = also_judged(decide(evaluation, gates), asked.skew, gates.max_skew)
     # What a user's code says of its failure may quote a row.
     unsaid = [model.error for model in (evaluation.challenger, evaluation.champion) if model and model.error]
     reasons = [_without(unsaid, reason) for reason in decision.reasons]

@@ -17,7 +17,17 @@ from sluice import keys, naming
 from sluice.artifacts import Artifacts
 from sluice.datasets import current
 from sluice.errors import StorageUnavailable
-from sluice.features.materialization import Changes, Ledger, changes, entities, read_ledger, write_ledger
+from sluice.features.materialization import (
+    Changes,
+    Ledger,
+    Recorded,
+    changes,
+    doubted,
+    entities,
+    read_ledger,
+    write_ledger,
+)
+from sluice.features.moments import microseconds
 from sluice.features.partitions import Share
 from sluice.features.plan import View
 from sluice.payloads.materialization import MaterializedShare, ShareToWrite
@@ -34,7 +44,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     share = ShareToWrite.model_validate(event)
     view = next(each for each in feature_plan().views if each.name == share.view)
     artifacts = S3Artifacts(settings().artifacts_bucket)
-    key = keys.materialized(view.name, f"{share.number}-of-{share.count}")
+    key = keys.materialized(view.name, share.number, share.count)
     seen = artifacts.read_tagged(key)
     table = OnlineTable(
         naming.online_table(materialization_settings().online_store, view.name),
@@ -42,17 +52,18 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         ttl_microseconds=view.ttl_microseconds,
     )
     table_id = table.id()
-    found = _changes(share, view, artifacts, read_ledger(None if seen is None else seen.body, table_id))
+    own = read_ledger(None if seen is None else seen.body, table_id)
+    found = _changes(share, view, artifacts, _ledger(share, own, table_id, artifacts))
     superseded = 0
     if found.written or found.gone or found.gone_before:
         tag = None if seen is None else seen.tag
-        tag = _write(artifacts, key, write_ledger(found.before, table_id, uuid.uuid4().hex), tag)
+        tag = _write(artifacts, key, write_ledger(found.before, table_id, share.as_of, uuid.uuid4().hex), tag)
         superseded = len(found.written) - table.put(found.written)
         superseded += len(found.gone) - table.delete(found.gone, share.moment)
         late = len(found.gone_before) - table.delete(found.gone_before, share.moment)
         # What a later writer has written is not known here, and is written again by the next call that has to.
         after = found.before if superseded or late else found.after
-        _write(artifacts, key, write_ledger(after, table_id, uuid.uuid4().hex), tag)
+        _write(artifacts, key, write_ledger(after, table_id, share.as_of, uuid.uuid4().hex), tag)
     answer = MaterializedShare(
         view=view.name,
         written=len(found.written),
@@ -67,6 +78,19 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         **answer.model_dump(),
     )
     return answer.model_dump(mode="json")
+
+
+def _ledger(share: ShareToWrite, own: Recorded, table_id: str, artifacts: Artifacts) -> Ledger:
+    """Give what the store holds of a share: nothing is sure where a run may have gone by another number of them."""
+    others = [
+        other
+        for other, modified in artifacts.listed(keys.folder(keys.materialized(share.view, 0, 1)) + "/")
+        if keys.shares(other) != share.count and not own.is_past(microseconds(modified))
+    ]
+    if not others:
+        return own.ledger
+    read = (read_ledger(artifacts.read(other), table_id).ledger for other in others)
+    return doubted(own.ledger, read, Share(share.number, share.count))
 
 
 def _changes(share: ShareToWrite, view: View, artifacts: Artifacts, ledger: Ledger) -> Changes:

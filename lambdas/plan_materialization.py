@@ -28,11 +28,15 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         if asked.dataset is not None:
             raise
         # The schedule comes before the first upload: there is nothing to write, and nothing wrong.
-        return MaterializationPlan(dataset_version=None, moment=looked_up, shares=()).model_dump(mode="json")
+        nothing = MaterializationPlan(
+            dataset_version=None, moment=looked_up, as_of=microseconds(looked_up), shares=()
+        )
+        return nothing.model_dump(mode="json")
     moment = utc(asked.moment) if asked.moment else as_of(manifest, project().online, looked_up)
     plan = MaterializationPlan(
         dataset_version=manifest.dataset_version,
         moment=moment,
+        as_of=microseconds(looked_up),
         shares=tuple(
             ShareToWrite(
                 execution=asked.execution,

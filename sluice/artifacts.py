@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
@@ -26,6 +27,9 @@ class Artifacts(Protocol):
 
     def read_tagged(self, key: str) -> Tagged | None:
         """Read an object and its tag; None where there is none."""
+
+    def listed(self, prefix: str) -> list[tuple[str, datetime]]:
+        """Give the keys that begin so, and when each object was last written."""
 
     def upload(self, file: Path, key: str) -> None: ...
     def write(self, key: str, body: bytes, media_type: str) -> None: ...

@@ -47,9 +47,14 @@ def current() -> str:
     return f"{DATASETS}/current.json"
 
 
-def materialized(view: str, share: str) -> str:
+def materialized(view: str, number: int | str, count: int | str) -> str:
     """What the online store holds of a share of a view's entities, as far as it was written there."""
-    return f"{FEATURES}/{view}/{share}.parquet"
+    return f"{FEATURES}/{view}/{number}-of-{count}.parquet"
+
+
+def shares(materialized: str) -> int:
+    """How many shares there were when the ledger of this key was written."""
+    return int(materialized.removesuffix(".parquet").rsplit("-of-", 1)[1])
 
 
 def rejected(execution: str) -> str:

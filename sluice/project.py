@@ -168,13 +168,19 @@ class Model(_Table):
 
 
 class Gates(_Table):
-    """[gates]: what a challenger must show on the held-out rows before it is deployed."""
+    """[gates]: what a challenger must show on the held-out rows before it is deployed.
+
+    Attributes:
+        max_skew: the share of the entities looked at that the online store may lack, or hold otherwise than the
+            dataset says; of a project that declares features.
+    """
 
     minimum: dict[str, float] = {}
     compare: str = ""
     tolerance: Annotated[float, Field(ge=0)] = 0.0
     min_held_out_rows: Annotated[int, Field(ge=1)] = 50
     unjudged_champion: Literal["minimums", "reject"] = "minimums"
+    max_skew: _Share = 0.01
 
 
 class Serving(_Table):

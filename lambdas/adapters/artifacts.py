@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -46,6 +47,13 @@ class S3Artifacts:
                     return False
                 raise
         return True
+
+    def listed(self, prefix: str) -> list[tuple[str, datetime]]:
+        with storage.explained(self.uri(prefix)):
+            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+            return [
+                (found["Key"], found["LastModified"]) for page in pages for found in page.get("Contents", [])
+            ]
 
     def upload(self, file: Path, key: str) -> None:
         with storage.explained(self.uri(key)):

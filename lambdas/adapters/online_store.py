@@ -94,7 +94,9 @@ class OnlineTable:
                     answer = self._dynamodb.batch_get_item(RequestItems=asked)
                 for item in answer["Responses"].get(self._name, []):
                     values = {name: value["B"] for name, value in item["values"]["M"].items()}
-                    found[item["entity_id"]["S"]] = Item(event_microseconds(item["event_ts"]["S"]), values)
+                    as_of = int(item[_AS_OF]["N"]) if _AS_OF in item else None
+                    event = event_microseconds(item["event_ts"]["S"])
+                    found[item["entity_id"]["S"]] = Item(event, values, as_of)
                 unprocessed: Any = answer["UnprocessedKeys"]
                 left = unprocessed.get(self._name, {}).get("Keys")
                 if not left:

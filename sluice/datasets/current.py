@@ -53,15 +53,7 @@ def find(version: str | None, artifacts: Artifacts) -> Manifest:
         NoDataset: there is none.
     """
     if version is None:
-        seen = _look(artifacts)[0]
-        if seen is None:
-            raise NoDataset(
-                "there is no dataset to train on yet",
-                where=artifacts.uri(keys.current()),
-                why="no upload has been accepted",
-                fix=f"upload a table under {keys.INCOMING_TRAINING}",
-            )
-        return _manifest(seen.dataset_version, artifacts)
+        return _manifest(_current(artifacts).dataset_version, artifacts)
     body = artifacts.read(keys.manifest(version))
     if body is None:
         raise NoDataset(
@@ -70,6 +62,12 @@ def find(version: str | None, artifacts: Artifacts) -> Manifest:
             fix="name one that an execution has reported, or leave it out: {} trains on the current one",
         )
     return Manifest.model_validate_json(body)
+
+
+def latest(artifacts: Artifacts) -> tuple[Manifest, datetime | None]:
+    """Give the current version, and when it became so; None where that was not written down yet. Raises as `find`."""
+    seen = _current(artifacts)
+    return _manifest(seen.dataset_version, artifacts), seen.moves[-1].at if seen.moves else None
 
 
 def replace(new: NewPart, project: Project, artifacts: Artifacts) -> Placed:
@@ -138,6 +136,18 @@ def _move(
         why=f"another one was there first {_ATTEMPTS} times",
         fix="upload again in a few minutes",
     )
+
+
+def _current(artifacts: Artifacts) -> Current:
+    seen = _look(artifacts)[0]
+    if seen is None:
+        raise NoDataset(
+            "there is no dataset to train on yet",
+            where=artifacts.uri(keys.current()),
+            why="no upload has been accepted",
+            fix=f"upload a table under {keys.INCOMING_TRAINING}",
+        )
+    return seen
 
 
 def _look(artifacts: Artifacts) -> tuple[Current | None, str | None]:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sluice.arrow import Table
+from sluice.arrow import Array, Table
+from sluice.features.events import stored
 from sluice.features.latest import latest_rows
 from sluice.features.online_keys import EntityIds, KeyValue
 from sluice.features.online_values import StoredValue, encode
-from sluice.features.partitions import Share
+from sluice.features.partitions import Share, entity_places
 from sluice.features.plan import View
 from sluice.features.windows import Engine
 
@@ -33,11 +34,13 @@ class Entity:
         id: its hash key.
         event: when its values were so, microseconds since 1970 in UTC.
         values: Feast's bytes by feature.
+        place: of the entity among the shares (`sluice.features.partitions.entity_places`).
     """
 
     id: str
     event: int
     values: Mapping[str, bytes]
+    place: int
 
     @property
     def digest(self) -> bytes:
@@ -55,10 +58,16 @@ class Held:
 
     Attributes:
         event: when its values were so; of one that was deleted when the dataset was looked up for that.
+        place: of the entity among the shares.
     """
 
     event: int
     digest: bytes | None
+    place: int
+
+    def doubted(self) -> Held:
+        """Give that the entity may be there, and not what it is."""
+        return replace(self, digest=None)
 
 
 GONE = bytes(_DIGEST_BYTES)
@@ -74,6 +83,27 @@ LONGEST_WRITER = 5 * 3600 * 1_000_000
 
 Ledger = dict[str, Held]
 """What the store holds, as far as it was written there, by entity id."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A ledger as it lies in the bucket, and when the dataset was looked up that its writer wrote (microseconds)."""
+
+    ledger: Ledger
+    as_of: int
+
+    def is_past(self, modified: int) -> bool:
+        """Whether this was written when whoever else wrote a ledger at `modified` had nothing on its way any more."""
+        return self.as_of > modified + LONGEST_WRITER
+
+
+def doubted(own: Ledger, others: Iterable[Ledger], share: Share) -> Ledger:
+    """Give who of a share there may be, where runs with another number of shares have written since `own` was.
+
+    Of none it is known what the store holds: all are written anew, and who is in no dataset any more is deleted.
+    """
+    found = {id_: held.doubted() for other in others for id_, held in other.items() if share.has(held.place)}
+    return found | {id_: held.doubted() for id_, held in own.items()}
 
 
 def shares_of(rows: int) -> list[Share]:
@@ -108,8 +138,9 @@ def entities(
     ids = EntityIds(view.keys)
     for table in tables:
         times = table.column(_TIME).to_pylist() if _TIME in table.column_names else [moment] * table.num_rows
-        for (key, values), time in zip(encoded(view, table), times, strict=True):
-            yield Entity(ids.of(key), time, values)
+        places = entity_places([stored(_one(table, key.name), key.type) for key in view.keys]).tolist()
+        for (key, values), time, place in zip(encoded(view, table), times, places, strict=True):
+            yield Entity(ids.of(key), time, values, place)
 
 
 def encoded(view: View, table: Table) -> Iterator[tuple[tuple[KeyValue, ...], dict[str, bytes]]]:
@@ -119,6 +150,10 @@ def encoded(view: View, table: Table) -> Iterator[tuple[tuple[KeyValue, ...], di
     columns = [[encode(value, each.type) for value in _plain(table, each.name)] for each in view.features]
     for key, *values in zip(keys, *columns, strict=True):
         yield key, dict(zip(names, values, strict=True))
+
+
+def _one(table: Table, name: str) -> Array:
+    return table.column(name).combine_chunks()
 
 
 def _plain(table: Table, name: str) -> list[StoredValue]:
@@ -174,16 +209,16 @@ def changes(
             before[entity.id] = after[entity.id] = held
             continue
         written.append(entity)
-        before[entity.id] = Held(entity.event, None)
-        after[entity.id] = Held(entity.event, digest)
+        before[entity.id] = Held(entity.event, None, entity.place)
+        after[entity.id] = Held(entity.event, digest, entity.place)
     absent = [id_ for id_ in ledger if id_ not in after]
     gone = [id_ for id_ in absent if ledger[id_].digest != GONE]
     gone_before = [
         id_ for id_ in absent if ledger[id_].digest == GONE and looked_up - ledger[id_].event < LONGEST_WRITER
     ]
     count = len(after)
-    before |= {id_: Held(ledger[id_].event, None) for id_ in (*gone, *gone_before)}
-    after |= {id_: Held(looked_up, GONE) for id_ in gone}
+    before |= {id_: ledger[id_].doubted() for id_ in (*gone, *gone_before)}
+    after |= {id_: replace(ledger[id_], event=looked_up, digest=GONE) for id_ in gone}
     after |= {id_: ledger[id_] for id_ in gone_before}
     return Changes(written, gone, gone_before, count - len(written), before, after)
 
@@ -195,25 +230,32 @@ def _is_fresh(held: Held, entity: Entity, ttl: int | None, moment: int) -> bool:
     return entity.event == moment and (ttl is None or entity.event - held.event <= ttl // 2)
 
 
-def read_ledger(body: bytes | None, table_id: str) -> Ledger:
+def read_ledger(body: bytes | None, table_id: str) -> Recorded:
     """Read what `write_ledger` wrote; nothing is held where there is none.
 
     Of another table than the one it was written of it tells which entities there may be, and not what they are.
     """
     if body is None:
-        return {}
+        return Recorded({}, 0)
     table = pq.read_table(BytesIO(body))
-    rows = zip(*(table.column(name).to_pylist() for name in ("id", "event", "digest")), strict=True)
-    same = (table.schema.metadata or {}).get(b"table") == table_id.encode()
-    return {id_: Held(event, digest if same else None) for id_, event, digest in rows}
+    said = table.schema.metadata or {}
+    if b"as_of" not in said:
+        # From before entities had a place: it cannot be told whose they are, and all are written anew.
+        return Recorded({}, 0)
+    columns = (table.column(name).to_pylist() for name in ("id", "event", "digest", "place"))
+    ledger = {id_: Held(event, digest, place) for id_, event, digest, place in zip(*columns, strict=True)}
+    if said.get(b"table") != table_id.encode():
+        ledger = {id_: held.doubted() for id_, held in ledger.items()}
+    return Recorded(ledger, int(said[b"as_of"]))
 
 
-def write_ledger(ledger: Ledger, table_id: str, writer: str) -> bytes:
-    """Write a ledger as Parquet: id, event (microseconds) and digest.
+def write_ledger(ledger: Ledger, table_id: str, as_of: int, writer: str) -> bytes:
+    """Write a ledger as Parquet: id, event (microseconds), digest and place.
 
     Args:
         ledger: what the store holds.
         table_id: of the table; one that was deleted and made again has another.
+        as_of: when the dataset was looked up that is written.
         writer: makes the bytes other than those of anybody else, and with them S3's tag.
     """
     table = pa.table(
@@ -221,10 +263,10 @@ def write_ledger(ledger: Ledger, table_id: str, writer: str) -> bytes:
             "id": pa.array(list(ledger), pa.string()),
             "event": pa.array([held.event for held in ledger.values()], pa.int64()),
             "digest": pa.array([held.digest for held in ledger.values()], pa.binary(_DIGEST_BYTES)),
+            "place": pa.array([held.place for held in ledger.values()], pa.int32()),
         }
     )
+    said = {"table": table_id, "as_of": str(as_of), "writer": writer}
     sink = BytesIO()
-    pq.write_table(
-        table.replace_schema_metadata({"table": table_id, "writer": writer}), sink, compression="zstd"
-    )
+    pq.write_table(table.replace_schema_metadata(said), sink, compression="zstd")
     return sink.getvalue()

@@ -38,8 +38,20 @@ class Share:
         """Give the rows of this share; keys as in `partition_numbers`."""
         if self.count == 1:
             return batch
-        hashes = _hashes([batch.column(key) for key in keys])
-        return batch.filter(pa.array((hashes >> np.uint64(40)) % np.uint64(self.count) == self.number))
+        places = entity_places([batch.column(key) for key in keys])
+        return batch.filter(pa.array(places % np.int64(self.count) == self.number))
+
+    def has(self, place: int) -> bool:
+        """Whether an entity is of this share, by its place."""
+        return place % self.count == self.number
+
+
+def entity_places(keys: Sequence[Array]) -> NDArray[np.int64]:
+    """Give the place of each row's entity, from 0 up to 2^24, which says of any number of shares which one it is of.
+
+    Keys are as in `partition_numbers`.
+    """
+    return (_hashes(keys) >> np.uint64(40)).astype(np.int64)
 
 
 def partition_numbers(keys: Sequence[Array], count: int) -> NDArray[np.uint16]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sluice.arrow import Table
+from sluice.arrow import compute as pc
 from sluice.features.events import SHOWN, stored
 from sluice.features.latest import latest_rows
 from sluice.features.materialization import encoded
@@ -27,10 +29,17 @@ _ROWS_A_BATCH = 1 << 18
 
 @dataclass(frozen=True)
 class Item:
-    """What the store holds of an entity: when it was so, microseconds since 1970 in UTC, and Feast's bytes."""
+    """What the store holds of an entity; times in microseconds since 1970 in UTC.
+
+    Attributes:
+        event: when it was so.
+        values: Feast's bytes by feature.
+        as_of: when the dataset was looked up that it was written from; None of what Feast's own tools wrote.
+    """
 
     event: int
     values: Mapping[str, bytes]
+    as_of: int | None = None
 
 
 @dataclass(frozen=True)
@@ -48,8 +57,9 @@ class Skew:
     """What was found of a view.
 
     Attributes:
-        sampled: entities that were looked at.
-        missing: of those the store has not.
+        sampled: entities that were compared.
+        moved_on: entities beside those that were not, for their version of the dataset is not known (`Written`).
+        missing: of the sampled those the store has not.
         differing: of those that differ in any feature.
         features: how many differ, by feature.
         shown: the first differences.
@@ -57,6 +67,7 @@ class Skew:
 
     view: str
     sampled: int = 0
+    moved_on: int = 0
     missing: list[str] = field(default_factory=list)
     differing: int = 0
     features: dict[str, int] = field(default_factory=dict)
@@ -67,18 +78,96 @@ class Skew:
         """The part of the sampled entities that are missing or differ."""
         return (len(self.missing) + self.differing) / self.sampled if self.sampled else 0.0
 
+    def joined(self, other: Skew) -> Skew:
+        """Add what was found of other entities of the same view."""
+        features = Counter(self.features)
+        features.update(other.features)
+        return Skew(
+            self.view,
+            self.sampled + other.sampled,
+            self.moved_on + other.moved_on,
+            self.missing + other.missing,
+            self.differing + other.differing,
+            dict(features),
+            (self.shown + other.shown)[:_MOST_SHOWN],
+        )
 
-def sample(view: View, files: Sequence[Path], size: int, seed: int) -> list[tuple[KeyValue, ...]]:
-    """Choose entities of the dataset by chance, each once; all of them where there are no more than `size`."""
+
+@dataclass(frozen=True)
+class Written:
+    """A materialization that has ended, and what became of the table since: what says which version an item is of.
+
+    What it or an earlier one wrote is of the version that it wrote, for what it left it found to be right. What a
+    later one wrote is of the current version, unless the table has moved since that one looked: then it may be any.
+
+    Attributes:
+        as_of: when it looked the dataset up, microseconds since 1970 in UTC.
+        moved: when the table last moved.
+        kept: the current version has all parts of the one it wrote: no entity has gone since.
+    """
+
+    as_of: int
+    moved: int
+    kept: bool
+
+    def apart(self, ids: Iterable[str], items: Mapping[str, Item]) -> tuple[set[str], set[str]]:
+        """Give the entities to hold against the version it wrote, and those to hold against the current one."""
+        ours, later = set(), set()
+        for id_ in ids:
+            item = items.get(id_)
+            if item is None:
+                if self.kept:
+                    ours.add(id_)
+            elif item.as_of is None or item.as_of <= self.as_of:
+                ours.add(id_)
+            elif item.as_of > self.moved:
+                later.add(id_)
+        return ours, later
+
+
+def sample(
+    view: View,
+    files: Sequence[Path],
+    size: int,
+    seed: int,
+    *,
+    timestamp: str | None,
+    moment: int,
+    now: int,
+) -> list[tuple[KeyValue, ...]]:
+    """Choose entities that the store has to hold by chance, each once; all where there are no more than `size`.
+
+    It has to hold who has an event up to `moment`, and of a view of rows with a ttl whose row may still be read: what
+    is past it DynamoDB deletes.
+
+    Args:
+        view: of the plan.
+        files: the dataset's parts, Parquet.
+        size: how many at most.
+        seed: of the choice.
+        timestamp: the column of event times.
+        moment: as of which the store was written; microseconds since 1970 in UTC.
+        now: the time, likewise.
+    """
     names = [key.name for key in view.keys]
+    ttl = None if view.aggregations else view.ttl_microseconds
     seen: Table | None = None
     for file in files:
         with pq.ParquetFile(file) as parquet:
-            for batch in parquet.iter_batches(_ROWS_A_BATCH, columns=names):
+            wanted = list(dict.fromkeys([*names, *([timestamp] if timestamp else [])]))
+            for batch in parquet.iter_batches(_ROWS_A_BATCH, columns=wanted):
                 columns = [
                     stored(batch.column(key.name), key.type).cast(SHOWN[key.type]) for key in view.keys
                 ]
-                keys = pa.table(columns, names).drop_null()
+                keys = pa.table(columns, names)
+                if timestamp:
+                    times = stored(batch.column(timestamp), "timestamp")
+                    counts = pc.less_equal(times, pa.scalar(moment, pa.int64()))
+                    if ttl is not None:
+                        fresh = pc.greater(times, pa.scalar(now - ttl, pa.int64()))
+                        counts = pc.and_(counts, fresh)
+                    keys = keys.filter(counts)
+                keys = keys.drop_null()
                 seen = keys if seen is None else pa.concat_tables([seen, keys])
                 seen = seen.group_by(names).aggregate([])
     if seen is None or not seen.num_rows:

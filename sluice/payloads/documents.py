@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from sluice.contract import Feature
 from sluice.outcomes import Outcome
 from sluice.payloads.base import Document, Payload
+from sluice.payloads.materialization import MeasuredSkew
 from sluice.payloads.training import EndpointSeen, Source, StateFailure
 from sluice.problems import Problem
 
@@ -225,3 +226,6 @@ class Report(Summary, Document):
     validation: Validation | None
     training_set: TrainingSetSummary | None
     evaluation: Evaluation | None
+    skew: MeasuredSkew | None = Field(
+        default=None, description="the online store against the dataset, where the gate asked"
+    )

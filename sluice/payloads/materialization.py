@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sluice.payloads.base import Payload
 
@@ -41,14 +42,31 @@ class MaterializationPlan(Payload):
 
     dataset_version: str | None
     moment: datetime
+    as_of: int = Field(description="when the dataset was looked up, in microseconds")
     shares: tuple[ShareToWrite, ...]
 
 
 class MeasureSkewInput(Payload):
-    """What MeasureSkew is asked: so many entities of each view, chosen by the seed, else by the clock."""
+    """What MeasureSkew is asked: so many entities of each view, chosen by the seed, else by the clock.
+
+    Attributes:
+        dataset, moment, as_of: of a materialization that has ended, as its output has them: what it wrote is held
+            against the version it wrote. Without them it is the current version, and the store as it is.
+        shown: at most so many differences are answered with, with their values.
+    """
 
     sample: int = Field(default=2_000, ge=1, le=100_000)
     seed: int | None = None
+    dataset: str | None = None
+    moment: datetime | None = None
+    as_of: int | None = None
+    shown: int = Field(default=20, ge=0, le=20)
+
+    @model_validator(mode="after")
+    def _of_one_materialization(self) -> Self:
+        if len({self.dataset is None, self.moment is None, self.as_of is None}) > 1:
+            raise ValueError("dataset, moment and as_of go together")
+        return self
 
 
 class FoundDifference(Payload):
@@ -61,10 +79,15 @@ class FoundDifference(Payload):
 
 
 class ViewSkew(Payload):
-    """What was found of a view: `features` counts entities by the feature that differs, `shown` has the first."""
+    """What was found of a view: `features` counts entities by the feature that differs, `shown` has the first.
+
+    `moved_on` of the chosen entities were not compared, and are not among those `sampled`: a later upload is being
+    written over them.
+    """
 
     view: str
     sampled: int
+    moved_on: int = 0
     missing: int
     missing_shown: list[str]
     differing: int
@@ -80,6 +103,23 @@ class MeasuredSkew(Payload):
         description="the part of the sampled entities that are missing or differ, of all views"
     )
     views: list[ViewSkew]
+
+    @property
+    def sampled(self) -> int:
+        return sum(view.sampled for view in self.views)
+
+    @property
+    def moved_on(self) -> int:
+        return sum(view.moved_on for view in self.views)
+
+    @property
+    def missing(self) -> int:
+        return sum(view.missing for view in self.views)
+
+    @property
+    def wrong(self) -> int:
+        """How many of the sampled are missing or differ."""
+        return sum(view.missing + view.differing for view in self.views)
 
 
 class MaterializedShare(Payload):

@@ -9,6 +9,7 @@ from pydantic import Field, JsonValue, model_validator
 from sluice.outcomes import Outcome
 from sluice.payloads.base import Payload
 from sluice.payloads.deployment import DeploymentResult
+from sluice.payloads.materialization import MeasuredSkew
 
 
 class ValidateDatasetInput(Payload):
@@ -51,10 +52,14 @@ class ValidatedDataset(Payload):
 
 
 class DecideGateInput(Payload):
-    """What DecideGate is asked: `evaluation_uri` is the `evaluation.json` that EvaluateModel wrote."""
+    """What DecideGate is asked: `evaluation_uri` is the `evaluation.json` that EvaluateModel wrote.
+
+    `skew` is what MeasureSkew found; None of a project that declares no features.
+    """
 
     execution: str
     evaluation_uri: str
+    skew: MeasuredSkew | None = None
 
 
 class GateDecision(Payload):
@@ -101,6 +106,7 @@ class ReportOutcomeInput(Payload):
     source: Source
     dataset: ValidatedDataset | None = None
     gate: GateDecision | None = None
+    skew: MeasuredSkew | None = None
     evaluation_uri: str | None = None
     model_uri: str | None = None
     endpoint_name: str | None = None

@@ -60,7 +60,8 @@ def explain(failure: StateFailure) -> SluiceError:
     if kind and failure.state in _JOBS:
         return _job(failure, cause, kind)
     if "ExecutionArn" in cause:
-        return _child_execution(cause)
+        child = _materialization if failure.state == "StartMaterialization" else _child_execution
+        return child(cause)
     return _unforeseen(failure.state, failure.error, failure.cause)
 
 
@@ -157,6 +158,20 @@ def _child_execution(cause: dict[str, Any]) -> SluiceError:
         where=where,
         why=inner.why,
         fix=_more_instances("DeployModel", f"{inner.what}: {inner.why}") or inner.fix,
+    )
+
+
+def _materialization(cause: dict[str, Any]) -> SluiceError:
+    """Say why the features of the upload are not in the online store: what the function said, or what is known."""
+    text = str(cause.get("Cause") or "")
+    own = errors.from_wire(text) or errors.from_wire(str(_parse(text).get("errorMessage") or ""))
+    if own is not None:
+        return own
+    return PipelineFailed(
+        "the features were not written to the online store",
+        where=f"execution {cause['ExecutionArn']}",
+        why=text or str(cause.get("Error") or f"it is {cause.get('Status')}"),
+        fix="mend what its history says, try `sluice materialize --wait`, then start the execution again",
     )
 
 

@@ -64,6 +64,7 @@ def _report(findings: Findings) -> Report:
         validation=findings.validation,
         training_set=findings.training_set,
         evaluation=findings.evaluation,
+        skew=findings.told.skew,
     )
 
 

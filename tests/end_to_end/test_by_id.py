@@ -46,7 +46,7 @@ class Shop:
         self.stack = self.bank.stack
         self.trained = self.bank.train(log)
         assert self.trained["outcome"] == "Deployed", self.trained
-        arn = materialization.after(self.stack, self.trained["execution_arn"])
+        arn = materialization.of(self.stack, self.trained["execution_arn"])
         self.materialized = materialization.follow(self.stack, arn)
         assert self.materialized["outcome"] == "Materialized", self.materialized
         self.table = f"{self.stack.outputs['Project']}_{self.stack.outputs['Environment']}.activity"

@@ -211,7 +211,7 @@ def test_the_store_follows_the_table_and_feast_reads_it(
     # A writer that looked the dataset up before the last one did.
     monkeypatch.setattr(OnlineTable, "_dynamodb", corner.stack.client("dynamodb"))
     older = OnlineTable(TABLE, as_of=1, ttl_microseconds=None)
-    late = Entity(ID.of(("A",)), 1_893_456_000_000_000, {"spent": b"", "purchases": b""})
+    late = Entity(ID.of(("A",)), 1_893_456_000_000_000, {"spent": b"", "purchases": b""}, 0)
     assert older.put([late]) == 0
     assert older.delete([late.id], late.event) == 0
     assert items(corner) == after

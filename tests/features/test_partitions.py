@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sluice.features.partitions import partition_numbers, partitioned
+from sluice.features.partitions import Share, entity_places, partition_numbers, partitioned
 
 _TYPES: dict[str, Any] = {"customer": pa.large_string(), "card": pa.int64(), "row": pa.int64()}
 _SCHEMA: pa.Schema = pa.schema([pa.field(name, kind) for name, kind in _TYPES.items()])
@@ -31,6 +31,20 @@ def test_a_text_has_one_partition_wherever_it_stands_in_a_buffer(texts: list[str
     cut = partition_numbers([column.slice(len(texts) // 2)], count).tolist()
     assert together == alone
     assert cut == together[len(texts) // 2 :]
+
+
+def test_an_entitys_place_says_of_any_number_of_shares_which_it_is_of() -> None:
+    count = 7
+    [batch] = _batches([(f"C{number}", number % 3) for number in range(200)], 200)
+    places = entity_places([batch.column("customer"), batch.column("card")]).tolist()
+    assert all(0 <= place < 1 << 24 for place in places)
+    assert len(set(places)) > 190
+    seen = []
+    for share in [Share(number, count) for number in range(count)]:
+        rows = share.of(batch, ["customer", "card"]).column("row").to_pylist()
+        assert rows == [row for row, place in enumerate(places) if share.has(place)]
+        seen += rows
+    assert sorted(seen) == list(range(200))
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])

@@ -84,12 +84,19 @@ SETTINGS: dict[str, Any] = {
             "ReportOutcome",
             "PlanMaterialization",
             "MaterializeView",
+            "MeasureSkew",
         )
     },
     "machines": {
         name: f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{name}"
         for name in ("training", "events", "deployment")
     },
+}
+
+
+# Only `training` of a project with features is told of it.
+MATERIALIZATION_MACHINE = {
+    "materialization": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:materialization"
 }
 
 
@@ -105,11 +112,12 @@ class Failure:
 class AsAsked:
     """A scripted result: the description of what another state's last call asked for, and what `more` says of it.
 
-    `texts` are fields that the description holds as JSON texts.
+    `texts` are fields that the description holds as JSON texts; `of` names the state, where it is not the last one.
     """
 
     more: Mapping[str, Any]
     texts: tuple[str, ...] = ()
+    of: str | None = None
 
 
 Script = Mapping[str, Sequence[Any]]
@@ -142,10 +150,11 @@ class Run:
 
 
 @functools.cache
-def definition(machine: str, *, own_image: bool = False) -> str:
+def definition(machine: str, *, own_image: bool = False, features: bool = False) -> str:
     """A machine's text, filled in as a deployment fills it in."""
     text = load.text(load.load(load.MACHINES / f"{machine}.asl.yaml"))
-    literal = json.dumps({**SETTINGS, "own_image": own_image})
+    machines = SETTINGS["machines"] | (MATERIALIZATION_MACHINE if features else {})
+    literal = json.dumps({**SETTINGS, "own_image": own_image, "machines": machines})
     return text.replace("${Partition}", "aws").replace("${Settings}", json.dumps(literal)[1:-1])
 
 
@@ -186,8 +195,16 @@ class Harness:
             WaitFunction, "_wait_interval", lambda _self, env, wait_seconds: self._waits.append(wait_seconds)
         )
 
-    def run(self, machine: str, execution_input: Any, script: Script, *, own_image: bool = False) -> Run:
-        """Run a machine to its end, as deployed for a project with training code or with its own image.
+    def run(
+        self,
+        machine: str,
+        execution_input: Any,
+        script: Script,
+        *,
+        own_image: bool = False,
+        features: bool = False,
+    ) -> Run:
+        """Run a machine to its end, as deployed for training code or an own image, for features or none.
 
         `script` gives each task state's outcomes: results of the task, or `Failure`s. A state that is entered
         or retried more often than it has outcomes gets its last one again; one without any is an error.
@@ -195,7 +212,9 @@ class Harness:
         self._script, self._taken = script, Counter()
         self._unscripted, self._pauses, self._waits = [], [], []
         worker = _Worker(
-            evaluation_details=_details(machine, execution_input, definition(machine, own_image=own_image)),
+            evaluation_details=_details(
+                machine, execution_input, definition(machine, own_image=own_image, features=features)
+            ),
             exec_comm=_NoApi(),
             cloud_watch_logging_session=None,
             activity_store={},
@@ -217,7 +236,11 @@ class Harness:
         if isinstance(outcome, Failure):
             raise failures.raising(failures.task_failure(env, outcome.error, outcome.cause))
         if isinstance(outcome, AsAsked):
-            calls = [call for call in _calls(env.event_manager.get_event_history()) if call.state != state]
+            calls = [
+                call
+                for call in _calls(env.event_manager.get_event_history())
+                if (call.state == outcome.of if outcome.of else call.state != state)
+            ]
             arguments = calls[-1].arguments
             as_text = {name: json.dumps(arguments[name]) for name in outcome.texts}
             outcome = {**arguments, **as_text, **outcome.more}

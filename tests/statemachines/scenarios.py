@@ -65,6 +65,7 @@ class Scenario:
     script: Script
     ends_in: str
     own_image: bool = False
+    features: bool = False
 
     def __str__(self) -> str:
         return f"{self.machine}-{self.name}"
@@ -85,6 +86,11 @@ def as_asked(**more: Any) -> AsAsked:
 def started(**more: Any) -> AsAsked:
     """What DescribeExecution answers: the input as a text."""
     return AsAsked(more, texts=("Input",))
+
+
+def materialized(**more: Any) -> AsAsked:
+    """What DescribeExecution answers of the materialization, whatever was asked for since it was started."""
+    return AsAsked(more, texts=("Input",), of="StartMaterialization")
 
 
 def predictions(role: str) -> dict[str, Any]:
@@ -130,8 +136,39 @@ TRAINING: dict[str, list[Any]] = {
     "DescribeTrainingJob": [
         as_asked(TrainingJobStatus="Completed", ModelArtifacts={"S3ModelArtifacts": MODEL_URI})
     ],
-    "DescribeDeployment": [started(Status="SUCCEEDED", Output=json.dumps(DEPLOYED))],
+    "DescribeExecution": [started(Status="SUCCEEDED", Output=json.dumps(DEPLOYED))],
 }
+WRITTEN = {
+    "dataset_version": DATASET["dataset_version"],
+    "moment": "2026-01-01T00:00:00Z",
+    "as_of": 1767225600000001,
+    "written": 3,
+    "removed": 1,
+    "held": 6,
+    "superseded": 0,
+}
+SKEW = {
+    "dataset_version": DATASET["dataset_version"],
+    "rate": 0.0,
+    "views": [
+        {
+            "view": "transactions",
+            "sampled": 9,
+            "moved_on": 0,
+            "missing": 0,
+            "missing_shown": [],
+            "differing": 0,
+            "features": {},
+            "shown": [],
+        }
+    ],
+}
+WITH_FEATURES: dict[str, list[Any]] = {
+    "StartMaterialization": [{"ExecutionArn": "arn", "StartDate": 1}],
+    "DescribeExecution": [materialized(Status="SUCCEEDED", Output=json.dumps(WRITTEN))],
+    "MeasureSkew": [payload(SKEW)],
+}
+"""What a training of a project with features does besides."""
 EVENTS: dict[str, list[Any]] = {
     name: TRAINING[name] for name in ("ValidateDataset", "ReportOutcome", "NotifyOutcome")
 }
@@ -147,6 +184,7 @@ SHARE = {
 PLANNED = {
     "dataset_version": "0123456789abcdef",
     "moment": "2026-01-01T00:00:00Z",
+    "as_of": 1767225600000001,
     "shares": [SHARE],
 }
 MATERIALIZED: dict[str, Any] = {
@@ -189,6 +227,11 @@ ENDPOINT: dict[str, list[Any]] = {
 
 def _training(name: str, ends_in: str, /, *, own_image: bool = False, **outcomes: Any) -> Scenario:
     return Scenario("training", name, SOURCE, {**TRAINING, **outcomes}, ends_in, own_image)
+
+
+def _with_features(name: str, ends_in: str, /, **outcomes: Any) -> Scenario:
+    script = {**TRAINING, **WITH_FEATURES, **outcomes}
+    return Scenario("training", name, SOURCE, script, ends_in, features=True)
 
 
 def _deployment(name: str, ends_in: str, **outcomes: list[Any]) -> Scenario:
@@ -243,6 +286,23 @@ SCENARIOS = [
     _training(
         "failed", "Failed", TrainModel=[Failure("States.TaskFailed")], ReportOutcome=[payload(FAILED_REPORT)]
     ),
+    _with_features("features", "Finished"),
+    _with_features(
+        "features-are-still-being-written",
+        "Finished",
+        DescribeExecution=[materialized(Status="RUNNING"), *WITH_FEATURES["DescribeExecution"]],
+    ),
+    _with_features(
+        "features-were-not-written",
+        "Failed",
+        DescribeExecution=[materialized(Status="FAILED", Error="OnlineTableMissing", Cause="why")],
+        ReportOutcome=[payload(FAILED_REPORT)],
+    ),
+    _with_features(
+        "features-were-written-before-the-answer-came",
+        "Finished",
+        StartMaterialization=[Failure("StepFunctions.ExecutionAlreadyExistsException")],
+    ),
     _training("own-image", "Finished", own_image=True),
     _training("own-image-with-champion", "Finished", own_image=True, FindChampion=[CHAMPION]),
     _training(
@@ -295,7 +355,7 @@ SCENARIOS = [
         "answer-lost-DeployModel",
         "Finished",
         DeployModel=[Failure("StepFunctions.ExecutionAlreadyExistsException")],
-        DescribeDeployment=[
+        DescribeExecution=[
             started(Status="RUNNING"),
             started(Status="SUCCEEDED", Output=json.dumps(DEPLOYED)),
         ],

@@ -55,6 +55,7 @@ def test_each_share_is_written_by_one_call_and_the_sums_are_told(harness: Harnes
     assert result.output == {
         "dataset_version": PLANNED["dataset_version"],
         "moment": PLANNED["moment"],
+        "as_of": PLANNED["as_of"],
         **{name: 3 * MATERIALIZED[name] for name in ("written", "removed", "held", "superseded")},
     }
 

@@ -253,11 +253,11 @@ def test_a_deployment_that_began_unheard_is_followed_to_its_end(harness: Harness
         harness,
         "TrainModel",
         DeployModel=[ANSWER_LOST_BY_STEP_FUNCTIONS, there],
-        DescribeDeployment=[running, started(Status="SUCCEEDED", Output=json.dumps(DEPLOYED))],
+        DescribeExecution=[running, started(Status="SUCCEEDED", Output=json.dumps(DEPLOYED))],
     )
     assert result.succeeded
     assert result.calls_of("ReportOutcome")[0]["Payload"]["deployment"] == DEPLOYED
-    [first, second] = result.calls_of("DescribeDeployment")
+    [first, second] = result.calls_of("DescribeExecution")
     assert first == second
     assert first["ExecutionArn"] == (
         "arn:aws:states:us-east-1:123456789012:execution:deployment:bank-dev-eb865072a4c4f0bc"
@@ -267,7 +267,7 @@ def test_a_deployment_that_began_unheard_is_followed_to_its_end(harness: Harness
         harness,
         "TrainModel",
         DeployModel=[there],
-        DescribeDeployment=[running, failed],
+        DescribeExecution=[running, failed],
         ReportOutcome=[payload(FAILED_REPORT)],
     )
     failure = result.calls_of("ReportOutcome")[0]["Payload"]["failure"]

@@ -24,7 +24,13 @@ _reached: dict[tuple[str, str], tuple[Scenario, Run]] = {}
 
 def run(harness: Harness, scenario: Scenario, **outcomes: list[Any]) -> Run:
     script = {**scenario.script, **outcomes}
-    return harness.run(scenario.machine, scenario.input, script, own_image=scenario.own_image)
+    return harness.run(
+        scenario.machine,
+        scenario.input,
+        script,
+        own_image=scenario.own_image,
+        features=scenario.features,
+    )
 
 
 def scenario_through(harness: Harness, machine: str, state: str) -> tuple[Scenario, Run]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,6 +24,7 @@ class Bucket:
     hidden: set[str] = field(default_factory=set)
     fails_on: str | None = None
     opened: list[str] = field(default_factory=list)
+    modified: dict[str, datetime] = field(default_factory=dict)
 
     def uri(self, key: str) -> str:
         return f"s3://artifacts/{key}"
@@ -45,6 +47,12 @@ class Bucket:
     def read(self, key: str) -> bytes | None:
         return self.objects.get(key)
 
+    def listed(self, prefix: str) -> list[tuple[str, datetime]]:
+        return [(key, self.modified[key]) for key in sorted(self.objects) if key.startswith(prefix)]
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
     def open(self, key: str) -> BinaryIO:
         self.opened.append(key)
         return io.BytesIO(self.objects[key])
@@ -63,6 +71,7 @@ class Bucket:
         if self.fails_on is not None and key.endswith(self.fails_on):
             raise ConnectionError(key)
         self.objects[key] = body
+        self.modified[key] = self.now()
         self.writes.append(key)
 
 

@@ -299,3 +299,26 @@ def test_a_deployment_that_failed_in_a_state_keeps_that_states_failure(cause: st
     for part in ("CreateModel failed: SageMaker.SageMakerException", "arn:…:deployment:1", *parts):
         assert part in str(found)
     assert "{" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("said", "name", "words"),
+    [
+        # As a Lambda function's error comes out of the machine that called it.
+        ({"Cause": json.dumps({"errorType": "X", "errorMessage": WIRE})}, None, ()),
+        ({"Cause": WIRE}, None, ()),
+        ({"Error": "States.Timeout"}, "PipelineFailed", ("States.Timeout", "sluice materialize --wait")),
+        ({}, "PipelineFailed", ("it is FAILED", "were not written to the online store")),
+        ({"Cause": "no JSON"}, "PipelineFailed", ("no JSON",)),
+    ],
+)
+def test_features_that_were_not_written_are_told_in_the_functions_words(
+    said: dict[str, str], name: str | None, words: tuple[str, ...]
+) -> None:
+    error = told("StartMaterialization", {"ExecutionArn": "arn:of:it", "Status": "FAILED", **said})
+    if name is None:
+        assert (error.name, str(error)) == ("DataRejected", TEXT)
+        return
+    assert (error.name, error.where) == (name, "execution arn:of:it")
+    for word in words:
+        assert word in str(error)

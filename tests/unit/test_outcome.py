@@ -10,6 +10,7 @@ import pytest
 from sluice.errors import StorageUnavailable
 from sluice.outcomes import Outcome
 from sluice.payloads.documents import Report, Summary
+from sluice.payloads.materialization import MeasuredSkew, ViewSkew
 from sluice.payloads.training import (
     EndpointSeen,
     GateDecision,
@@ -533,3 +534,28 @@ def test_other_problems_have_their_own_plots(curves: dict[str, Any], shown: str)
     store = bucket(curves)
     report_outcome(told(), PROJECT, store, SEEN)
     assert shown in page_of(store).text
+
+
+def test_the_online_store_is_in_the_report_and_on_the_page() -> None:
+    view = ViewSkew(
+        view="activity",
+        sampled=2_000,
+        missing=3,
+        missing_shown=[],
+        differing=37,
+        features={"visits_7d": 2, "<b>": 36},
+        shown=[],
+    )
+    skew = MeasuredSkew(dataset_version="fedcba9876543210", rate=0.02, views=[view])
+    artifacts = bucket()
+
+    report_outcome(told(skew=skew), PROJECT, artifacts, SEEN)
+
+    report = Report.model_validate_json(artifacts.objects["reports/run/report.json"])
+    assert report.skew == skew
+    text = Page(artifacts.objects["reports/run/report.html"].decode()).text
+    for words in ("The online store", "fedcba9876543210", "activity", "2,000", "<b> 36, visits_7d 2"):
+        assert words in text
+
+    report_outcome(told(), PROJECT, artifacts, SEEN)
+    assert "The online store" not in Page(artifacts.objects["reports/run/report.html"].decode()).text

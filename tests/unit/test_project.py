@@ -57,6 +57,7 @@ def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
             "tolerance": 0.0,
             "min_held_out_rows": 50,
             "unjudged_champion": "minimums",
+            "max_skew": 0.01,
         },
         "serving": {"instance_type": "ml.t2.medium", "instance_count": 1, "missing": "error"},
         "online": {"as_of": "now", "refresh_minutes": 60},
@@ -167,6 +168,8 @@ LONGEST = "x" * 2_500
         ("[split]\nheld_out_share = 0.99", "[split]\nheld_out_share = 1", "split.held_out_share"),
         ("[gates]\ntolerance = 0", "[gates]\ntolerance = -0.01", "gates.tolerance"),
         ("[gates]\nmin_held_out_rows = 1", "[gates]\nmin_held_out_rows = 0", "gates.min_held_out_rows"),
+        ("[gates]\nmax_skew = 0", "[gates]\nmax_skew = -0.01", "gates.max_skew"),
+        ("[gates]\nmax_skew = 1", "[gates]\nmax_skew = 1.01", "gates.max_skew"),
         ("[model]\nmax_runtime_seconds = 1", "[model]\nmax_runtime_seconds = 0", "model.max_runtime_seconds"),
         (
             "[model]\nmax_runtime_seconds = 777_600",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -304,30 +304,16 @@ def test_its_end_is_told_in_a_line(
     assert any(told.startswith(line) for told in capsys.readouterr().err.splitlines())
 
 
-def test_only_what_began_after_the_training_has_seen_its_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    ended = datetime(2026, 1, 1, 12, tzinfo=UTC)
-    began = {"scheduled before": -1, "at its end": 0, "much later": 60}
-
-    class Machine:
-        looks = 0
-
-        def describe_execution(self, executionArn: str) -> dict[str, Any]:  # noqa: N803
-            assert executionArn == "training"
-            return {"stopDate": ended}
-
-        def list_executions(self, **request: Any) -> dict[str, Any]:
-            assert request["stateMachineArn"] == "machine"
-            self.looks += 1
-            found = [
-                {"executionArn": name, "startDate": ended + timedelta(seconds=seconds)}
-                for name, seconds in began.items()
-                if seconds < 0 or self.looks > 2
-            ]
-            return {"executions": found[::-1]}
-
-    machine = Machine()
-    monkeypatch.setattr(Stack, "client", lambda _self, _service: machine)
-    monkeypatch.setattr("cli.executions.poll_seconds", lambda _stack: 0.0)
-
-    assert materialization.after(Stack({"MaterializationArn": "machine"}, {}), "training") == "at its end"
-    assert machine.looks == 3
+def test_the_materialization_of_a_training_is_called_like_its_jobs() -> None:
+    outputs = {
+        "Project": "shop",
+        "Environment": "local",
+        "MaterializationArn": "arn:aws:states:us-east-1:1:stateMachine:sluice-shop-local-materialization",
+    }
+    training = "arn:aws:states:us-east-1:1:execution:sluice-shop-local-training:log-1"
+    digest = hashlib.sha256(training.encode()).hexdigest()[:16]
+    assert materialization.of(Stack(outputs, {}), training) == (
+        f"arn:aws:states:us-east-1:1:execution:sluice-shop-local-materialization:shop-local-{digest}"
+    )
+    with pytest.raises(materialization.NotMaterialized, match="no online store"):
+        materialization.of(Stack({"Project": "shop", "Environment": "local"}, {}), training)

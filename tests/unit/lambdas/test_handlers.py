@@ -180,6 +180,25 @@ def test_the_gate_decides_by_the_projects_gates(bucket: Bucket) -> None:
     assert not decision(0.7).promote
 
 
+@pytest.mark.parametrize(("max_skew", "promoted"), [("", False), ("max_skew = 0.5", True)])
+def test_the_gate_takes_the_online_store_into_account(
+    bucket: Bucket, tmp_path: Path, max_skew: str, promoted: bool
+) -> None:
+    (tmp_path / "project" / "project.toml").write_text(PROJECT_TOML + max_skew)
+    challenger = {"metrics": {"roc_auc": 0.9}, "model_uri": "s3://a/m"}
+    evaluation = {"problem": "binary", "held_out_rows": 100, "challenger": challenger, "champion": None}
+    bucket.write("reports/run/evaluation/evaluation.json", json.dumps(evaluation).encode(), "")
+    view = {"view": "v", "sampled": 4, "missing": 2, "missing_shown": [], "differing": 0}
+    skew = {"dataset_version": "d", "rate": 0.5, "views": [{**view, "features": {}, "shown": []}]}
+    uri = "s3://artifacts/reports/run/evaluation/evaluation.json"
+
+    answer = decide_gate.handler({"execution": "run", "evaluation_uri": uri, "skew": skew}, None)
+
+    decision = GateDecision.model_validate(answer)
+    assert decision.promote is promoted
+    assert "The online store differs from the training data for 2 of 4 sampled" in decision.reasons[-1]
+
+
 @pytest.mark.usefixtures("bucket")
 def test_without_an_evaluation_there_is_no_decision() -> None:
     with pytest.raises(Exception, match="no evaluation") as caught:

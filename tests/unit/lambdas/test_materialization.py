@@ -6,9 +6,11 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -51,6 +53,9 @@ type = "number"
 [features]
 numeric = ["spent"]
 """
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+COUNTED = ("written", "removed", "held", "superseded")
+PLACES = {"a": 0, "b": 1, "c": 2}
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -88,26 +93,37 @@ class World:
         self.table += 1
         self.items.clear()
 
-    def run(self, at_step: dict[int, Callable[[], None]] | None = None) -> dict[str, Any] | None:
-        """Materialize the dataset as it is now; None where the run crashed. Another may be under way."""
+    def wait(self) -> None:
+        """Until nobody who is writing now may still be."""
+        self.now += 6 * 3600 * 1_000_000
+
+    def run(
+        self, at_step: dict[int, Callable[[], None]] | None = None, *, shares: int = 1
+    ) -> dict[str, Any] | None:
+        """Materialize the dataset as it is now; None where the run crashed. Another may be under way.
+
+        Each share is a call of its own; the sums are answered.
+        """
         self.now += 1
         outer = self.at_step, self.step
         self.at_step, self.step = dict(at_step or {}), 0
         looked_up, dataset = self.now, dict(self.dataset)
         try:
-            return self._tried(looked_up, dataset)
+            answers = [self._tried(looked_up, dataset, number, shares) for number in range(shares)]
+            sums = {name: sum(each[name] for each in answers) for name in COUNTED}
+            return {"view": "activity", **sums}
         except Crash:
             return None
         finally:
             self.at_step, self.step = outer
 
-    def _tried(self, looked_up: int, dataset: dict[str, int]) -> dict[str, Any]:
+    def _tried(self, looked_up: int, dataset: dict[str, int], number: int, count: int) -> dict[str, Any]:
         share = {
             "execution": "run",
             "dataset_version": json.dumps(dataset),
             "view": "activity",
-            "number": 0,
-            "count": 1,
+            "number": number,
+            "count": count,
             "moment": looked_up,
             "as_of": looked_up,
         }
@@ -163,6 +179,9 @@ class StepBucket(Bucket):
 
     world: World
 
+    def now(self) -> datetime:
+        return EPOCH + timedelta(microseconds=self.world.now)
+
     # Around the whole of it: S3 looks and writes at once.
     def create(self, key: str, body: bytes, media_type: str) -> bool:
         self.world.tick()
@@ -211,9 +230,10 @@ def world_of(monkeypatch: pytest.MonkeyPatch) -> World:
     bucket.world, world.bucket = world, bucket
 
     def entities(*given: Any) -> Iterator[Entity]:
-        dataset, moment = given[1], given[3]
+        dataset, moment, share = given[1], given[3], given[4]
         for id_, value in dataset.items():
-            yield Entity(id_, moment, {"spent": b"%d" % value})
+            if share.has(PLACES[id_]):
+                yield Entity(id_, moment, {"spent": b"%d" % value}, PLACES[id_])
 
     monkeypatch.setattr(materialize_view, "S3Artifacts", lambda _name: bucket)
     monkeypatch.setattr(materialize_view, "OnlineTable", lambda _name, *, as_of, **_: Table(world, as_of))
@@ -233,16 +253,19 @@ def values(world: World) -> dict[str, int]:
 
 
 DATASETS = st.dictionaries(st.sampled_from("abc"), st.integers(0, 1), max_size=3)
+# Most runs go by the number that the others go by: the table is about as large as it was.
+SHARES = st.sampled_from([1, 1, 1, 2, 3])
 MEANWHILE = st.one_of(
     st.just("crash"),
     st.just("replace"),
-    st.tuples(st.just("run"), DATASETS),
-    st.tuples(st.just("run, and crash"), DATASETS),
+    st.tuples(st.just("run"), DATASETS, SHARES),
+    st.tuples(st.just("run, and crash"), DATASETS, SHARES),
 )
 RUNS = st.lists(
     st.tuples(
-        st.one_of(st.just("run"), st.just("replace"), st.just("feast")),
+        st.sampled_from(["run", "run", "replace", "feast", "wait"]),
         DATASETS,
+        SHARES,
         st.dictionaries(st.integers(1, 12), MEANWHILE, max_size=2),
     ),
     max_size=6,
@@ -256,23 +279,25 @@ def meanwhile(world: World, what: Any) -> Callable[[], None]:
         if what == "replace":
             world.replace_table()
             return
-        kind, world.dataset = what
-        world.run({4: meanwhile(world, "crash")} if "crash" in kind else None)
+        kind, world.dataset, shares = what
+        world.run({4: meanwhile(world, "crash")} if "crash" in kind else None, shares=shares)
 
     return happens
 
 
 @pytest.mark.usefixtures("deployed")
-@given(runs=RUNS, last=DATASETS)
+@given(runs=RUNS, last=DATASETS, shares=SHARES)
 @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_after_a_run_by_itself_the_store_is_as_the_dataset_says_whatever_was_before(
-    runs: list[tuple[str, dict[str, int], dict[int, Any]]], last: dict[str, int]
+    runs: list[tuple[str, dict[str, int], int, dict[int, Any]]], last: dict[str, int], shares: int
 ) -> None:
     with pytest.MonkeyPatch.context() as monkeypatch:
         world = world_of(monkeypatch)
-        for kind, dataset, steps in runs:
+        for kind, dataset, count, steps in runs:
             if kind == "replace":
                 world.replace_table()
+            elif kind == "wait":
+                world.wait()
             elif kind == "feast":
                 # Feast writes what is new to it: entities of which nothing was materialized.
                 for id_ in dataset.keys() - world.items.keys() - world.dataset.keys():
@@ -280,19 +305,58 @@ def test_after_a_run_by_itself_the_store_is_as_the_dataset_says_whatever_was_bef
                     world.dataset[id_] = 7
             else:
                 world.dataset = dataset
-                world.run({step: meanwhile(world, what) for step, what in steps.items()})
+                world.run({step: meanwhile(world, what) for step, what in steps.items()}, shares=count)
         world.dataset = last
         foreign = {id_ for id_, item in world.items.items() if item.as_of is None} - last.keys()
 
-        answer = world.run()
+        answer = world.run(shares=shares)
 
         assert answer is not None
         assert answer["superseded"] == 0
         # What nobody of ours wrote, and the dataset never had, is not ours to delete.
         assert {id_: value for id_, value in values(world).items() if id_ not in foreign} == last
-        again = world.run()
+        # Runs that went by another number of shares are doubted until none of them can be on its way any more.
+        world.wait()
+        world.run(shares=shares)
+        again = world.run(shares=shares)
         assert again is not None
         assert (again["written"], again["removed"], again["held"]) == (0, 0, len(last))
+
+
+def test_a_table_that_grew_and_shrank_again_leaves_nothing_of_before(world: World) -> None:
+    world.dataset = {"a": 1, "b": 1, "c": 1}
+    world.run()
+    world.dataset = {"a": 2, "c": 1}
+    world.run(shares=2)
+    assert values(world) == {"a": 2, "c": 1}
+
+    # As it was, but for b: the ledger of one share says so of a, and knows nothing of what has been since.
+    world.dataset = {"a": 1, "c": 1}
+    world.run()
+    assert values(world) == {"a": 1, "c": 1}
+
+
+def test_who_leaves_as_the_number_of_shares_changes_is_deleted(world: World) -> None:
+    world.dataset = {"a": 1, "b": 1, "c": 1}
+    world.run()
+    world.dataset = {"a": 1}
+
+    answer = world.run(shares=2)
+
+    assert answer is not None
+    assert (answer["written"], answer["removed"]) == (1, 2)
+    assert values(world) == {"a": 1}
+
+
+def test_a_change_of_shares_is_paid_for_once_nobody_of_before_can_write_any_more(world: World) -> None:
+    world.dataset = {"a": 1, "b": 1}
+    world.run()
+    for wait, written in ((False, 2), (False, 2), (True, 2), (False, 0), (True, 0)):
+        if wait:
+            world.wait()
+        answer = world.run(shares=2)
+        assert answer is not None
+        assert answer["written"] == written
 
 
 def test_a_late_put_of_what_was_deleted_meanwhile_is_deleted_by_the_next_run(world: World) -> None:
@@ -343,6 +407,21 @@ def test_what_a_later_writer_wrote_stays_and_is_counted(world: World) -> None:
     assert values(world) == {"a": 1, "b": 1}
 
 
+def test_a_ledger_from_before_entities_had_a_place_is_not_believed(world: World) -> None:
+    world.dataset = {"a": 1}
+    world.run()
+    [key] = {key for key in world.bucket.objects if key.startswith("features/")}
+    table = pq.read_table(BytesIO(world.bucket.objects[key])).drop_columns(["place"])
+    sink = BytesIO()
+    pq.write_table(table.replace_schema_metadata({"table": "0", "writer": "w"}), sink)
+    world.bucket.objects[key] = sink.getvalue()
+
+    for written in (1, 0):
+        answer = world.run()
+        assert answer is not None
+        assert answer["written"] == written
+
+
 def test_a_repeated_run_writes_neither_items_nor_ledger(world: World) -> None:
     world.dataset = {"a": 1, "b": 2}
     world.run()
@@ -383,7 +462,7 @@ def table(monkeypatch: pytest.MonkeyPatch, client: Any) -> OnlineTable:
     return made
 
 
-ENTITY = Entity("0a", 1_767_225_600_000_000, {"spent": b"\x29"})
+ENTITY = Entity("0a", 1_767_225_600_000_000, {"spent": b"\x29"}, 0)
 
 
 @pytest.mark.parametrize(
