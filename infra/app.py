@@ -10,7 +10,7 @@ import aws_cdk as cdk
 
 from infra.config import CONTEXT_KEYS, DeployConfig
 from infra.data_stack import DataStack
-from infra.features import check_gates, feature_plan
+from infra.features import check_gates, feature_plan, registry_file
 from infra.pipeline_stack import PipelineStack
 from sluice import naming
 from sluice.errors import SluiceError
@@ -28,9 +28,11 @@ def build(outdir: str | None = None, context: Mapping[str, Any] | None = None) -
     found = {key: app.node.try_get_context(key) for key in CONTEXT_KEYS}
     config = DeployConfig.from_context({key: value for key, value in found.items() if value is not None})
     project = Project.load(config.project)
+    names = (project.name, config.environment)
+    # The plan comes with it.
+    registry_file(config.project, naming.online_store(*names))
     plan = feature_plan(config.project)
     check_gates(project, plan, config.project)
-    names = (project.name, config.environment)
     data = DataStack(app, naming.data_stack(*names), config=config, project=project.name, plan=plan)
     PipelineStack(app, naming.stack(*names), config=config, project=project, plan=plan, data=data)
     return app

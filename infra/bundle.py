@@ -12,7 +12,7 @@ from infra import uv
 from infra.build import ROOT, whole_file, whole_folder
 from infra.features import plan_file
 from sluice.errors import SluiceError
-from sluice.features.source import PLAN
+from sluice.features.source import PLAN, REGISTRY
 
 PYTHON_VERSION = "3.13"
 # Lambda's python3.13 is Amazon Linux 2023, glibc 2.34.
@@ -47,8 +47,16 @@ class BundleError(SluiceError):
     """The Lambda asset cannot be built."""
 
 
-def build(project_folder: Path, *, group: str | None, build_dir: Path = ROOT / "build") -> Path:
+def build(
+    project_folder: Path,
+    *,
+    group: str | None,
+    registry: Path | None = None,
+    build_dir: Path = ROOT / "build",
+) -> Path:
     """Return the zip of our code, the project's definition and feature plan, and a group's wheels, if any.
+
+    `registry` is Feast's, for the function that publishes it.
 
     The zip is named for its content, which makes the asset's hash: the same content is the same asset on any
     machine. A second call with nothing changed reads the files and returns; only a changed lock needs a
@@ -59,6 +67,8 @@ def build(project_folder: Path, *, group: str | None, build_dir: Path = ROOT / "
         UvError: uv is missing, or there is no package index.
     """
     content = dict(_own_files(project_folder))
+    if registry is not None:
+        content[f"project/{REGISTRY}"] = registry
     if group is not None:
         content |= _wheel_files(group, build_dir / "wheels")
     size = sum(path.stat().st_size for path in content.values())

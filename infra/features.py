@@ -1,4 +1,4 @@
-"""The feature plan of a project at synth: compiled in the environment that has Feast, kept by what it was made of."""
+"""The feature plan of a project at synth, and Feast's registry: compiled where Feast is, kept by their sources."""
 
 from __future__ import annotations
 
@@ -54,10 +54,29 @@ def plan_file(project_folder: Path, build_dir: Path = ROOT / "build") -> Path | 
         return None
     kept = build_dir / "plans" / f"{_digest(project_folder)}.json"
     if not kept.is_file():
-        made = _compile(project_folder)
-        with whole_file(kept) as file:
-            file.write_text(made)
+        _keep(kept, _compile(project_folder))
     return kept
+
+
+def registry_file(project_folder: Path, store: str, build_dir: Path = ROOT / "build") -> Path | None:
+    """Compile the definitions into Feast's registry, where Feast's project is `store`; None where there are none.
+
+    One start of Feast makes the plan as well. Raises as `plan_file`.
+    """
+    if not declares_features(project_folder):
+        return None
+    digest = _digest(project_folder)
+    kept = build_dir / "plans" / f"{digest}-{store}.db"
+    if not kept.is_file():
+        with whole_file(kept) as file:
+            plan = _compile(project_folder, store, str(file))
+        _keep(build_dir / "plans" / f"{digest}.json", plan)
+    return kept
+
+
+def _keep(kept: Path, plan: str) -> None:
+    with whole_file(kept) as file:
+        file.write_text(plan)
 
 
 def _digest(project_folder: Path) -> str:
@@ -81,7 +100,8 @@ def _sources(project_folder: Path) -> Iterator[tuple[Path, Path]]:
         yield from ((root, file) for file in sorted(files))
 
 
-def _compile(project_folder: Path) -> str:
+def _compile(project_folder: Path, *registry: str) -> str:
+    """Give the plan as JSON; `registry` is Feast's project, and the file that its registry is written to."""
     if shutil.which(str(PYTHON)) is None:
         raise PlanError(
             "the environment with Feast is not there",
@@ -90,7 +110,7 @@ def _compile(project_folder: Path) -> str:
             fix="run `make setup`",
         )
     done = subprocess.run(
-        [str(PYTHON), "-m", "containers.features", "plan", str(project_folder.resolve())],
+        [str(PYTHON), "-m", "containers.features", "plan", str(project_folder.resolve()), *registry],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -12,10 +12,11 @@ from constructs import Construct
 from infra import bundle
 from infra.config import DeployConfig
 from infra.data_stack import DataStack
+from infra.features import registry_file
 from infra.grants import Grant, allow, arn, machine_name, service_role
 from infra.logs import log_group
 from sluice import keys, naming
-from sluice.features.source import PLAN
+from sluice.features.source import PLAN, REGISTRY
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,9 @@ FUNCTIONS = (
         "PlanMaterialization",
         memory_mb=512,
         timeout_seconds=30,
-        reads=(keys.manifest("*"), keys.current()),
+        # The only function that writes the registry.
+        reads=(keys.manifest("*"), keys.current(), keys.registry()),
+        writes=(keys.registry(),),
         plans_materialization=True,
     ),
     # Like ValidateDataset: minutes, and room for a dataset's parts and for what is put apart of them.
@@ -196,6 +199,8 @@ class Functions(Construct):
                 "ONLINE_STORE": naming.online_store(data.project, config.environment),
                 "FEATURE_PLAN": f"project/{PLAN}",
             }
+            if spec.plans_materialization:
+                told_where["FEATURE_REGISTRY"] = f"project/{REGISTRY}"
             tables = tuple(table.table_arn for table in data.features)
             if spec.materializes:
                 written = ("dynamodb:DescribeTable", "dynamodb:PutItem", "dynamodb:DeleteItem")
@@ -211,7 +216,11 @@ class Functions(Construct):
                     ],
                 )
         zip_file = bundle.build(
-            config.project, group=spec.dependency_group if config.profile.lambda_wheels else None
+            config.project,
+            group=spec.dependency_group if config.profile.lambda_wheels else None,
+            registry=registry_file(config.project, naming.online_store(data.project, config.environment))
+            if spec.plans_materialization
+            else None,
         )
         return lambda_.Function(
             self,

@@ -1,4 +1,8 @@
-"""PlanMaterialization: which dataset version is written to the online store, as of when, and in how many shares."""
+"""PlanMaterialization: which dataset version is written to the online store, as of when, and in how many shares.
+
+It also publishes the registry that tells Feast's own tools of the store: what they are told changes when what is
+written does, and all that ever writes the one or the other begins here.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,14 @@ from typing import Any
 
 from lambdas.adapters.artifacts import S3Artifacts
 from lambdas.adapters.log import decided
-from lambdas.adapters.settings import feature_plan, project, settings
+from lambdas.adapters.settings import feature_plan, feature_registry, project, settings
 from lambdas.adapters.wire import on_the_wire
+from sluice import keys
 from sluice.datasets import current
 from sluice.errors import NoDataset
 from sluice.features.materialization import shares_of
 from sluice.features.moments import as_of, microseconds, utc
+from sluice.features.registry import publish
 from sluice.payloads.materialization import MaterializationPlan, PlanMaterializationInput, ShareToWrite
 
 
@@ -22,6 +28,8 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     asked = PlanMaterializationInput.model_validate(event)
     looked_up = datetime.now(UTC)
     artifacts = S3Artifacts(settings().artifacts_bucket)
+    if publish(feature_registry(), artifacts):
+        decided("registry", execution=asked.execution, written=keys.registry())
     try:
         manifest = current.find(asked.dataset, artifacts)
     except NoDataset:

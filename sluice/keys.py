@@ -23,8 +23,10 @@ MODELS = "models"
 
 FEATURES = "features"
 """What was last written to the online store, by view and share of its entities."""
+FEAST = "feast"
+"""What Feast's own tools open."""
 
-PREFIXES = (DATASETS, QUARANTINE, REPORTS, TRAINING_SETS, MODELS, FEATURES)
+PREFIXES = (DATASETS, QUARANTINE, REPORTS, TRAINING_SETS, MODELS, FEATURES, FEAST)
 
 
 def dataset(part: str) -> str:
@@ -43,7 +45,7 @@ def manifest(version: str) -> str:
 
 
 def current() -> str:
-    """Which dataset version is the table as it is now: the only object here that is ever written anew."""
+    """Which dataset version is the table as it is now: written anew with each upload that is accepted."""
     return f"{DATASETS}/current.json"
 
 
@@ -55,6 +57,11 @@ def materialized(view: str, number: int | str, count: int | str) -> str:
 def shares(materialized: str) -> int:
     """How many shares there were when the ledger of this key was written."""
     return int(materialized.removesuffix(".parquet").rsplit("-of-", 1)[1])
+
+
+def registry() -> str:
+    """Feast's registry as it was last deployed; the bucket keeps the ones before."""
+    return f"{FEAST}/registry.db"
 
 
 def rejected(execution: str) -> str:

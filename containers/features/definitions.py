@@ -452,10 +452,16 @@ def _near(name: str, known: Iterable[str]) -> str:
     return f", did you mean {near[0]!r}?" if near else ""
 
 
-def compiled(folder: Path) -> FeaturePlan:
-    """Read a project's folder, and give its plan.
+def read(folder: Path) -> tuple[Definitions, FeaturePlan]:
+    """Read a project's folder: what its features.py holds, and the plan that is made of it.
 
     Raises:
         ProjectError: see `load` and `plan_of`.
     """
-    return plan_of(load(folder), Project.load_file(folder / "project.toml"))
+    definitions = load(folder)
+    return definitions, plan_of(definitions, Project.load_file(folder / "project.toml"))
+
+
+def compiled(folder: Path) -> FeaturePlan:
+    """Read a project's folder, and give its plan. Raises as `read`."""
+    return read(folder)[1]

@@ -15,13 +15,18 @@ from feast.types import Int64, String
 
 from containers.features.definitions import TYPES, Definitions
 from sluice.features.names import INTERNAL, MOMENT
-from sluice.features.plan import FeaturePlan, Type
+from sluice.features.plan import FeaturePlan, KeyType, Type
 
 CREATED = f"{INTERNAL}created"
 """A column of the files that a view is read from, beside MOMENT: when that which was so then was written down."""
 
-_OF_TYPE: dict[Type, Any] = {name: each for each, name in TYPES.items()}
-_KEYS = {"string": (ValueType.STRING, String), "integer": (ValueType.INT64, Int64)}
+FIELD_TYPES: dict[Type, Any] = {name: each for each, name in TYPES.items()}
+"""Feast's type of a feature, by the plan's."""
+KEY_TYPES: dict[KeyType, tuple[Any, Any]] = {
+    "string": (ValueType.STRING, String),
+    "integer": (ValueType.INT64, Int64),
+}
+"""Feast's types of an entity's key and of its column, by the plan's."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ def local_store(
 def objects(plan: FeaturePlan, sources: Mapping[str, Source]) -> list[Any]:
     """Make the entities and the views of a plan over given files."""
     entities = {
-        key.name: Entity(name=key.name, join_keys=[key.name], value_type=_KEYS[key.type][0])
+        key.name: Entity(name=key.name, join_keys=[key.name], value_type=KEY_TYPES[key.type][0])
         for key in plan.keys
     }
     views = []
@@ -77,8 +82,8 @@ def objects(plan: FeaturePlan, sources: Mapping[str, Source]) -> list[Any]:
                 name=view.name,
                 entities=[entities[key.name] for key in view.keys],
                 schema=[
-                    *(Field(name=key.name, dtype=_KEYS[key.type][1]) for key in view.keys),
-                    *(Field(name=value.name, dtype=_OF_TYPE[value.type]) for value in view.features),
+                    *(Field(name=key.name, dtype=KEY_TYPES[key.type][1]) for key in view.keys),
+                    *(Field(name=value.name, dtype=FIELD_TYPES[value.type]) for value in view.features),
                 ],
                 source=FileSource(
                     name=view.name,

@@ -67,6 +67,11 @@ def feature_plan() -> FeaturePlan:
     return FeaturePlan.model_validate_json(materialization_settings().feature_plan.read_bytes())
 
 
+def feature_registry() -> bytes:
+    """Feast's registry that was deployed with the one function that publishes it."""
+    return (Path(os.environ.get("LAMBDA_TASK_ROOT", ".")) / os.environ["FEATURE_REGISTRY"]).read_bytes()
+
+
 @cache
 def project() -> Project:
     """The project that was deployed with the function."""

@@ -10,6 +10,9 @@ from sluice.errors import ProjectError
 PLAN = "features.json"
 """The feature plan's file: beside project.toml in a project's code, beside the contract in a model."""
 
+REGISTRY = "registry.db"
+"""Feast's registry of the same definitions: beside the plan in the code of the function that publishes it."""
+
 
 def declares_features(folder: Path) -> bool:
     """Say whether the project's features.py imports feast.

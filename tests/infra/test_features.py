@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
         ARTIFACTS: ["s3:ListBucket"],
         f"{ARTIFACTS}/datasets/*/manifest.json": ["s3:GetObject"],
         f"{ARTIFACTS}/datasets/current.json": ["s3:GetObject"],
+        f"{ARTIFACTS}/feast/registry.db": ["s3:GetObject", *PUT],
     },
     "Functions/MaterializeViewRole": {
         "<FunctionsMaterializeViewLogs>": LOGS,
@@ -58,6 +60,12 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
     },
     "Machines/MaterializationRuleRole": {"<MachinesMaterialization>": ["states:StartExecution"]},
 }
+
+
+def covers(resources: Any, key: str) -> bool:
+    """Whether one of the resources is the artifacts bucket's object of this key."""
+    texts = [plain(each) for each in (resources if isinstance(resources, list) else [resources])]
+    return any(fnmatchcase(f"{ARTIFACTS}/{key}", each) for each in texts)
 
 
 def roles(stack: Synthesized) -> set[str]:
@@ -93,6 +101,19 @@ def test_nobody_may_delete_a_table_or_make_one(shop: Stacks) -> None:
         for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
     }
     assert {each for each in allowed if "Table" in each or "*" in each} == {"dynamodb:DescribeTable"}
+
+
+def test_one_function_alone_may_write_the_registry_and_no_machine_or_job(shop: Stacks) -> None:
+    registry = "feast/registry.db"
+    writers = {
+        path
+        for path in roles(shop.pipeline)
+        for statement in shop.pipeline.template["Resources"].values()
+        if statement["Type"] == "AWS::IAM::Policy" and {"Ref": path} in statement["Properties"]["Roles"]
+        for each in statement["Properties"]["PolicyDocument"]["Statement"]
+        if "s3:PutObject" in each["Action"] and covers(each["Resource"], registry)
+    }
+    assert writers == {shop.pipeline.id("Functions/PlanMaterializationRole")}
 
 
 def test_figures_are_put_into_our_namespace_alone(shop: Stacks) -> None:
@@ -132,6 +153,7 @@ def test_what_reads_the_plan_is_told_where_it_and_the_store_are(shop: Stacks, na
         "PROJECT_FILE": "project/project.toml",
         "ONLINE_STORE": "corner_shop_prod",
         "FEATURE_PLAN": "project/features.json",
+        **({"FEATURE_REGISTRY": "project/registry.db"} if name == "PlanMaterialization" else {}),
     }
 
 
@@ -313,6 +335,40 @@ def test_feast_joins_where_there_is_something_to_join(shop: Stacks, tmp_path: Pa
     # What writes the online store, and what reads it, is as for any project with features.
     assert roles(stacks.pipeline) == roles(shop.pipeline)
     assert stacks.data.properties("Viewcustomers")["TableName"] == "corner_shop_prod.customers"
+
+
+def test_the_registry_is_compiled_with_the_plan_and_by_store(
+    shop_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = tmp_path / "build"
+    first = features.registry_file(shop_folder, "corner_shop_dev", build)
+    assert first is not None
+    with monkeypatch.context() as without_feast:
+        without_feast.setattr(features, "PYTHON", tmp_path / "nowhere")
+        assert features.registry_file(shop_folder, "corner_shop_dev", build) == first
+        assert features.plan_file(shop_folder, build) is not None
+        with pytest.raises(features.PlanError, match="make setup"):
+            features.registry_file(shop_folder, "corner_shop_prod", build)
+    again = features.registry_file(shop_folder, "corner_shop_dev", tmp_path / "elsewhere")
+    assert again is not None
+    assert again.read_bytes() == first.read_bytes()
+    assert b"corner_shop_dev" in first.read_bytes()
+
+
+def test_the_registry_is_in_the_bundle_of_the_one_function_that_publishes_it(
+    shop: Stacks, shop_folder: Path
+) -> None:
+    registry = features.registry_file(shop_folder, "corner_shop_prod")
+    with zipfile.ZipFile(bundle.build(shop_folder, group=None, registry=registry)) as archive:
+        assert b"corner_shop_prod" in archive.read("project/registry.db")
+    with zipfile.ZipFile(bundle.build(shop_folder, group=None)) as archive:
+        assert "project/registry.db" not in archive.namelist()
+    told = {
+        name
+        for name in ("PlanMaterialization", "MaterializeView", "MeasureSkew", "ReportOutcome")
+        if "FEATURE_REGISTRY" in shop.pipeline.properties(f"Functions/{name}")["Environment"]["Variables"]
+    }
+    assert told == {"PlanMaterialization"}
 
 
 def test_a_mistake_in_the_definitions_ends_the_synth_in_words(tmp_path: Path) -> None:

@@ -56,6 +56,7 @@ numeric = ["spent"]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 COUNTED = ("written", "removed", "held", "superseded")
 PLACES = {"a": 0, "b": 1, "c": 2}
+REGISTRY = b"as Feast's image compiled it"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -202,12 +203,14 @@ def deployed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     (tmp_path / "project").mkdir()
     (tmp_path / "project" / "project.toml").write_text(PROJECT)
     (tmp_path / "project" / "features.json").write_text(PLAN.model_dump_json())
+    (tmp_path / "project" / "registry.db").write_bytes(REGISTRY)
     for name, value in {
         "LAMBDA_TASK_ROOT": str(tmp_path),
         "PROJECT_FILE": "project/project.toml",
         "ARTIFACTS_BUCKET": "artifacts",
         "ONLINE_STORE": "shop_dev",
         "FEATURE_PLAN": "project/features.json",
+        "FEATURE_REGISTRY": "project/registry.db",
     }.items():
         monkeypatch.setenv(name, value)
     caches = (
@@ -536,8 +539,10 @@ def manifest(*last_events: datetime | None, rows: int = 10) -> Manifest:
     )
 
 
-def plan(monkeypatch: pytest.MonkeyPatch, found: Manifest | None, **asked: Any) -> dict[str, Any]:
-    bucket = Bucket()
+def plan(
+    monkeypatch: pytest.MonkeyPatch, found: Manifest | None, into: Bucket | None = None, **asked: Any
+) -> dict[str, Any]:
+    bucket = Bucket() if into is None else into
     if found is not None:
         bucket.objects[f"datasets/{found.dataset_version}/manifest.json"] = found.body()
         bucket.objects["datasets/current.json"] = Current(
@@ -556,6 +561,18 @@ def of_last_event(tmp_path: Path) -> None:
 def test_where_there_is_no_dataset_there_is_nothing_to_write(monkeypatch: pytest.MonkeyPatch) -> None:
     answer = plan(monkeypatch, None)
     assert (answer["dataset_version"], answer["shares"]) == (None, [])
+
+
+@pytest.mark.usefixtures("deployed")
+@pytest.mark.parametrize("there_is_a_dataset", [False, True])
+def test_the_registry_that_was_deployed_is_published_once(
+    monkeypatch: pytest.MonkeyPatch, there_is_a_dataset: bool
+) -> None:
+    bucket = Bucket()
+    for _ in range(2):
+        plan(monkeypatch, manifest(START) if there_is_a_dataset else None, into=bucket)
+    assert bucket.objects["feast/registry.db"] == REGISTRY
+    assert bucket.writes == ["feast/registry.db"]
 
 
 @pytest.mark.usefixtures("deployed")
