@@ -11,6 +11,7 @@ import aws_cdk as cdk
 from infra.config import CONTEXT_KEYS, DeployConfig
 from infra.data_stack import DataStack
 from infra.features import check_gates, feature_plan, registry_file
+from infra.offline import athena_plan
 from infra.pipeline_stack import PipelineStack
 from sluice import naming
 from sluice.errors import SluiceError
@@ -33,8 +34,18 @@ def build(outdir: str | None = None, context: Mapping[str, Any] | None = None) -
     registry_file(config.project, naming.online_store(*names))
     plan = feature_plan(config.project)
     check_gates(project, plan, config.project)
-    data = DataStack(app, naming.data_stack(*names), config=config, project=project.name, plan=plan)
-    PipelineStack(app, naming.stack(*names), config=config, project=project, plan=plan, data=data)
+    by_athena = athena_plan(config, project, plan)
+    data = DataStack(
+        app,
+        naming.data_stack(*names),
+        config=config,
+        project=project.name,
+        plan=plan,
+        expires_offline=by_athena is not None,
+    )
+    PipelineStack(
+        app, naming.stack(*names), config=config, project=project, plan=plan, by_athena=by_athena, data=data
+    )
     return app
 
 

@@ -26,7 +26,10 @@ FEATURES = "features"
 FEAST = "feast"
 """What Feast's own tools open."""
 
-PREFIXES = (DATASETS, QUARANTINE, REPORTS, TRAINING_SETS, MODELS, FEATURES, FEAST)
+OFFLINE = "offline"
+"""What Athena reads and writes for an execution. Nothing needs it once there is a training set: it expires."""
+
+PREFIXES = (DATASETS, QUARANTINE, REPORTS, TRAINING_SETS, MODELS, FEATURES, FEAST, OFFLINE)
 
 
 def dataset(part: str) -> str:
@@ -62,6 +65,21 @@ def shares(materialized: str) -> int:
 def registry() -> str:
     """Feast's registry as it was last deployed; the bucket keeps the ones before."""
     return f"{FEAST}/registry.db"
+
+
+def offline_rows(table: str, execution: str) -> str:
+    """The folder of the rows that an execution's job made of a view, for Athena to read as a table's partition."""
+    return f"{OFFLINE}/rows/{table}/{execution}"
+
+
+def offline_staging(execution: str) -> str:
+    """The folder in which Feast hands Athena the labels of an execution, and gets its answer."""
+    return f"{OFFLINE}/staging/{execution}"
+
+
+def offline_results() -> str:
+    """The folder of what Athena says of each query, by its workgroup's settings."""
+    return f"{OFFLINE}/results"
 
 
 def rejected(execution: str) -> str:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from feast import Entity, FeatureStore, FeatureView, Field, FileSource, ValueType
 from feast.repo_config import RepoConfig
 from feast.types import Int64, String
 
 from containers.features.definitions import TYPES, Definitions
+from sluice.arrow import Table
 from sluice.features.names import INTERNAL, MOMENT
 from sluice.features.plan import FeaturePlan, KeyType, Type
 
 CREATED = f"{INTERNAL}created"
 """A column of the files that a view is read from, beside MOMENT: when that which was so then was written down."""
+ROW = f"{INTERNAL}row"
+"""Column of the labels: which one it is."""
+
 
 FIELD_TYPES: dict[Type, Any] = {name: each for each, name in TYPES.items()}
 """Feast's type of a feature, by the plan's."""
@@ -39,6 +43,26 @@ class Source:
 
     file: Path
     is_dated: bool
+
+
+Join: TypeAlias = Callable[[Table, FeaturePlan, Definitions, Mapping[str, Source], Path], Table]
+"""An offline store: from labels to the same rows, in any order, with the features that the model takes.
+
+It is given the labels with their keys, MOMENT (UTC), the fields of a request and ROW; the plan; the objects that it
+was made of; where each view's values lie, by its name; and an empty folder.
+"""
+
+
+def joined_here(
+    labels: Table, plan: FeaturePlan, definitions: Definitions, sources: Mapping[str, Source], scratch: Path
+) -> Table:
+    """Join by duckdb, in this process."""
+    store = local_store(plan, definitions, sources, scratch)
+    references = [each for each in plan.model if ":" in each]
+    found: Table = store.get_historical_features(
+        entity_df=labels.to_pandas(integer_object_nulls=True), features=references
+    ).to_arrow()
+    return found
 
 
 def local_store(

@@ -47,6 +47,7 @@ SETTINGS: dict[str, Any] = {
     "sagemaker_role_arn": f"arn:aws:iam::{ACCOUNT}:role/sagemaker",
     "images": {name: f"{_IMAGE}/{name}:1" for name in ("training_set", "process", "train", "serve")},
     "missing_features": "error",
+    "offline": {},
     "own_image": False,
     "code_source": "assets/code.zip",
     "places": {
@@ -205,6 +206,8 @@ class Harness:
         features: bool = False,
     ) -> Run:
         """Run a machine to its end, as deployed for training code or an own image, for features or none.
+
+        `offline` is what a project's training set is told of its offline store.
 
         `script` gives each task state's outcomes: results of the task, or `Failure`s. A state that is entered
         or retried more often than it has outcomes gets its last one again; one without any is an error.
