@@ -151,11 +151,18 @@ class Run:
 
 
 @functools.cache
-def definition(machine: str, *, own_image: bool = False, features: bool = False) -> str:
+def definition(
+    machine: str,
+    *,
+    own_image: bool = False,
+    features: bool = False,
+    offline: tuple[tuple[str, str], ...] = (),
+) -> str:
     """A machine's text, filled in as a deployment fills it in."""
     text = load.text(load.load(load.MACHINES / f"{machine}.asl.yaml"))
     machines = SETTINGS["machines"] | (MATERIALIZATION_MACHINE if features else {})
-    literal = json.dumps({**SETTINGS, "own_image": own_image, "machines": machines})
+    filled = {"own_image": own_image, "machines": machines, "offline": dict(offline)}
+    literal = json.dumps({**SETTINGS, **filled})
     return text.replace("${Partition}", "aws").replace("${Settings}", json.dumps(literal)[1:-1])
 
 
@@ -204,6 +211,7 @@ class Harness:
         *,
         own_image: bool = False,
         features: bool = False,
+        offline: Mapping[str, str] | None = None,
     ) -> Run:
         """Run a machine to its end, as deployed for training code or an own image, for features or none.
 
@@ -216,7 +224,14 @@ class Harness:
         self._unscripted, self._pauses, self._waits = [], [], []
         worker = _Worker(
             evaluation_details=_details(
-                machine, execution_input, definition(machine, own_image=own_image, features=features)
+                machine,
+                execution_input,
+                definition(
+                    machine,
+                    own_image=own_image,
+                    features=features,
+                    offline=tuple((offline or {}).items()),
+                ),
             ),
             exec_comm=_NoApi(),
             cloud_watch_logging_session=None,
