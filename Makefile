@@ -130,12 +130,13 @@ bench: setup ## the figures of the README, as JSON
 	test -z "$$missed" || { echo "missed its bar or failed:$$missed" >&2; exit 1; }
 
 # Beside Feast's own calls, which run in its environment.
-bench-features: setup ## the feature path: windows, online reads beside Feast's, predictions by id, the local DynamoDB, as JSON
+bench-features: setup ## the feature path: windows, online reads beside Feast's, predictions by id, the local DynamoDB, materialization beside Feast's, as JSON
 	missed=
 	.venv/bin/python benchmarks/features/windows.py || missed="$$missed windows"
 	.venv/bin/python -m benchmarks.features.online_read --feast .venv-features/bin/python || missed="$$missed online_read"
 	.venv/bin/python -m benchmarks.features.predictions_by_id || missed="$$missed predictions_by_id"
 	.venv/bin/python benchmarks/features/local_dynamodb.py || missed="$$missed local_dynamodb"
+	.venv/bin/python -m benchmarks.features.materialization --feast .venv-features/bin/python || missed="$$missed materialization"
 	test -z "$$missed" || { echo "missed its bar or failed:$$missed" >&2; exit 1; }
 
 # About ten minutes; the first time it installs the peers' environments. For development: ARGUMENTS=--quick.

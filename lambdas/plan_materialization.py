@@ -56,7 +56,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
                 as_of=microseconds(looked_up),
             )
             for view in feature_plan().views
-            for share in shares_of(manifest.rows)
+            for share in shares_of(manifest.rows, len(view.features))
         ),
     )
     decided(

@@ -49,7 +49,8 @@ _T = TypeVar("_T")
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+# Not frozen: one is made for each request, and to freeze it costs more than all else of its making.
+@dataclass(slots=True)
 class Answer:
     """A whole HTTP response."""
 

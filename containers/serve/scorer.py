@@ -36,6 +36,9 @@ class Scorer(Protocol):
     def answer(self, body: bytes, media_type: str, accepted: str) -> bytes | None:
         """Answer a body from its bytes, at once; None wherever `score` has to look at it."""
 
+    def answer_row(self, columns: Columns, accepted: str) -> bytes | None:
+        """Answer columns of one row that keep the contract, at once; None wherever `score` has to look at them."""
+
 
 class ModelScorer:
     """Scores with the model as it was trained, through a data frame."""
@@ -73,6 +76,9 @@ class ModelScorer:
     def answer(self, _body: bytes, _media_type: str, _accepted: str) -> bytes | None:
         return None
 
+    def answer_row(self, _columns: Columns, _accepted: str) -> bytes | None:
+        return None
+
 
 def _is_of_scikit_learn(error: BaseException | None) -> bool:
     """Tell whether scikit-learn itself raised a ValueError: while predicting that is what it says of its input."""
@@ -90,7 +96,8 @@ class CompiledScorer:
         self.contract = contract
         self.engine: Engine = engine_of(plan, contract)
         self.scoring = Scoring(path="compiled", engine=self.engine.name, why=why_not_native())
-        self.answer = QuickAnswers(self.engine, contract).answer
+        quick = QuickAnswers(self.engine, contract)
+        self.answer, self.answer_row = quick.answer, quick.answer_row
 
     def score(self, columns: Columns) -> Predictions:
         """Predict for columns that keep the contract.

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from binascii import b2a_base64
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from threading import Event, Lock
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from lambdas.adapters.dynamodb_wire import PASSING, Connection, Wire
 from sluice.errors import OnlineTableMissing, StorageUnavailable
 from sluice.features.materialization import Entity
 from sluice.features.online_values import event_microseconds, event_text
 from sluice.features.skew import Item
 
 if TYPE_CHECKING:
+    from boto3 import Session
     from mypy_boto3_dynamodb import DynamoDBClient
 
 EXPIRES = "expires_at"
@@ -30,14 +34,7 @@ _ATTEMPTS = 8
 _OVER_OURS = "as_of <= :as_of"
 _OVER_FEASTS = "attribute_not_exists(as_of) AND event_ts <= :event"
 _IS_LATER = f"attribute_not_exists(entity_id) OR {_OVER_OURS} OR ({_OVER_FEASTS})"
-_BUSY = frozenset(
-    {
-        "ProvisionedThroughputExceededException",
-        "ThrottlingException",
-        "RequestLimitExceeded",
-        "InternalServerError",
-    }
-)
+_T = TypeVar("_T")
 
 
 class OnlineTable:
@@ -55,13 +52,22 @@ class OnlineTable:
         self._ttl = ttl_microseconds
 
     @cached_property
-    def _dynamodb(self) -> DynamoDBClient:
+    def _session(self) -> Session:
         import boto3
+
+        return boto3.Session()
+
+    @cached_property
+    def _dynamodb(self) -> DynamoDBClient:
         from botocore.config import Config
 
-        # What is busy is asked again with growing pauses; so many connections as writers.
-        config = Config(max_pool_connections=_WRITERS, retries={"mode": "standard", "total_max_attempts": 10})
-        return boto3.client("dynamodb", config=config)
+        # What is busy is asked again with growing pauses.
+        config = Config(retries={"mode": "standard", "total_max_attempts": 10})
+        return self._session.client("dynamodb", config=config)
+
+    @cached_property
+    def _wire(self) -> Wire:
+        return Wire.of(self._session, self._dynamodb)
 
     def id(self) -> str:
         """Give what tells the table from one of the same name that was there before. Raises as `put`."""
@@ -70,7 +76,7 @@ class OnlineTable:
         # moto knows no TableId.
         return described["Table"]["CreationDateTime"].isoformat()
 
-    def put(self, entities: Iterable[Entity]) -> int:
+    def put(self, entities: Sequence[Entity]) -> int:
         """Put items; give how many were written. The others' items are of a later writer, and stay.
 
         Raises:
@@ -79,9 +85,9 @@ class OnlineTable:
         """
         return self._all(self._put, entities)
 
-    def delete(self, ids: Iterable[str], moment: int) -> int:
+    def delete(self, ids: Sequence[str], moment: int) -> int:
         """Delete items whose values are not of after `moment`; give how many are gone. Raises as `put`."""
-        return self._all(lambda id_: self._delete(id_, moment), ids)
+        return self._all(lambda connection, id_: self._delete(connection, id_, moment), ids)
 
     def read(self, ids: Sequence[str]) -> dict[str, Item]:
         """Read items, consistently; of an id that is not there nothing is given. Raises as `put`."""
@@ -110,38 +116,64 @@ class OnlineTable:
                 )
         return found
 
-    def _all(self, write: Any, given: Iterable[Any]) -> int:
-        with ThreadPoolExecutor(_WRITERS) as pool:
-            return sum(pool.map(write, given))
+    def _all(self, write: Callable[[Connection, _T], bool], given: Sequence[_T]) -> int:
+        """Write all by several threads, each on a connection of its own; where one fails, the others stop."""
+        left, taking, failed = iter(given), Lock(), Event()
 
-    def _put(self, entity: Entity) -> bool:
+        def work() -> int:
+            done = 0
+            with self._told(), self._wire.connected() as connection:
+                while not failed.is_set():
+                    with taking:
+                        each = next(left, None)
+                    if each is None:
+                        break
+                    try:
+                        done += write(connection, each)
+                    except BaseException:
+                        failed.set()
+                        raise
+            return done
+
+        writers = min(_WRITERS, len(given))
+        if not writers:
+            return 0
+        with ThreadPoolExecutor(writers) as pool:
+            return sum(future.result() for future in [pool.submit(work) for _ in range(writers)])
+
+    def _put(self, connection: Connection, entity: Entity) -> bool:
+        cells = {name: {"B": b2a_base64(raw, newline=False).decode()} for name, raw in entity.values.items()}
         item: dict[str, Any] = {
             "entity_id": {"S": entity.id},
             "event_ts": {"S": event_text(entity.event)},
-            "values": {"M": {name: {"B": value} for name, value in entity.values.items()}},
+            "values": {"M": cells},
             _AS_OF: {"N": str(self._as_of)},
         }
         if self._ttl is not None:
             item[EXPIRES] = {"N": str((entity.event + self._ttl) // 1_000_000 + 1)}
-        return self._conditional("put_item", Item=item, event=entity.event)
+        return self._conditional(connection, "PutItem", Item=item, event=entity.event)
 
-    def _delete(self, id_: str, moment: int) -> bool:
-        return self._conditional("delete_item", Key={"entity_id": {"S": id_}}, event=moment)
+    def _delete(self, connection: Connection, id_: str, moment: int) -> bool:
+        return self._conditional(connection, "DeleteItem", Key={"entity_id": {"S": id_}}, event=moment)
 
-    def _conditional(self, operation: str, *, event: int, **arguments: Any) -> bool:
-        with self._told():
-            try:
-                getattr(self._dynamodb, operation)(
-                    TableName=self._name,
-                    ConditionExpression=_IS_LATER,
-                    ExpressionAttributeValues={
-                        ":as_of": {"N": str(self._as_of)},
-                        ":event": {"S": event_text(event)},
-                    },
-                    **arguments,
-                )
-            except self._dynamodb.exceptions.ConditionalCheckFailedException:
+    def _conditional(self, connection: Connection, operation: str, *, event: int, **arguments: Any) -> bool:
+        from botocore.exceptions import ClientError
+
+        request = {
+            "TableName": self._name,
+            "ConditionExpression": _IS_LATER,
+            "ExpressionAttributeValues": {
+                ":as_of": {"N": str(self._as_of)},
+                ":event": {"S": event_text(event)},
+            },
+            **arguments,
+        }
+        try:
+            connection.call(operation, request)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
                 return False
+            raise
         return True
 
     @contextmanager
@@ -160,7 +192,7 @@ class OnlineTable:
                     why="it was deleted, or the data stack was not deployed since the view was defined",
                     fix="deploy both stacks again: cdk deploy --all",
                 ) from error
-            if code in _BUSY:
+            if code in PASSING:
                 raise StorageUnavailable(
                     f"the table {self._name} is too busy", where="DynamoDB", why=str(error)
                 ) from error

@@ -21,12 +21,14 @@ from sluice.features.plan import View
 from sluice.features.windows import Engine
 
 ROWS_A_SHARE = 1_000_000
+CELLS_A_SHARE = 10_000_000
+"""Values of features, each row being an entity's only one: what is to be written is held in memory, 1.5 GB of it."""
 MOST_SHARES = 100
 _DIGEST_BYTES = 16
 _TIME = "__time"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entity:
     """An item of the online store.
 
@@ -52,7 +54,7 @@ class Entity:
         return digest.digest()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Held:
     """What was last written of an entity; without a digest it may be anything, GONE where it was deleted.
 
@@ -106,9 +108,15 @@ def doubted(own: Ledger, others: Iterable[Ledger], share: Share) -> Ledger:
     return found | {id_: held.doubted() for id_, held in own.items()}
 
 
-def shares_of(rows: int) -> list[Share]:
-    """Put a dataset's entities apart, so that each share is the work of a few minutes."""
-    count = min(max(1, -(-rows // ROWS_A_SHARE)), MOST_SHARES)
+def shares_of(rows: int, features: int) -> list[Share]:
+    """Put a dataset's entities apart, so that each share is the work of a few minutes, and fits in memory.
+
+    Args:
+        rows: of the dataset.
+        features: of the view.
+    """
+    count = max(1, -(-rows // ROWS_A_SHARE), -(-rows * features // CELLS_A_SHARE))
+    count = min(count, MOST_SHARES)
     return [Share(number, count) for number in range(count)]
 
 

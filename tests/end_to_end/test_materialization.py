@@ -209,7 +209,8 @@ def test_the_store_follows_the_table_and_feast_reads_it(
     assert answer["purchases"] == [2, 2, 1, None]
 
     # A writer that looked the dataset up before the last one did.
-    monkeypatch.setattr(OnlineTable, "_dynamodb", corner.stack.client("dynamodb"))
+    for name, value in corner.stack.aws_env.items():
+        monkeypatch.setenv(name, value)
     older = OnlineTable(TABLE, as_of=1, ttl_microseconds=None)
     late = Entity(ID.of(("A",)), 1_893_456_000_000_000, {"spent": b"", "purchases": b""}, 0)
     assert older.put([late]) == 0

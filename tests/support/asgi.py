@@ -46,6 +46,9 @@ class FakeScorer:
     def answer(self, _body: bytes, _media_type: str, _accepted: str) -> bytes | None:
         return None
 
+    def answer_row(self, _columns: Columns, _accepted: str) -> bytes | None:
+        return None
+
     def score(self, columns: Columns) -> Predictions:
         if self.failure:
             raise self.failure

@@ -29,6 +29,8 @@ _LINES = frozenset({"application/jsonlines", "application/x-jsonlines", "applica
 _ENVELOPE = "entities"
 _ASKS = re.compile(rb'[ \t\n\r]*+\{[ \t\n\r]*+"entities"[ \t\n\r]*+:')
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_. -]+")
+_PLAIN_ID = r'"(?P<id>[ !#-\[\]-~]++)"'
+"""A JSON text of ASCII without escapes."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -83,6 +85,9 @@ class Entities:
         )
         is_lone = len(self._keys) == 1 and self._keys[0].type == "string" and not self._fields
         self._lone_text_key = self._keys[0].name if is_lone else ""
+        self._lone_plain_id = None
+        if is_lone and _ENVELOPE not in own:
+            self._lone_plain_id = _lone_plain_id(self._lone_text_key)
         words = [_ENVELOPE, *(key.name for key in self._keys)]
         is_plain = all(map(_PLAIN_NAME.fullmatch, words))
         self._words = [f'"{word}"'.encode() for word in words] if is_plain else []
@@ -139,6 +144,10 @@ class Entities:
             RequestError: it is not what its type says, asks for too many, or a value is not what it has to be.
         """
         if media_type == "application/json":
+            if self._lone_plain_id and (lone := self._lone_plain_id.fullmatch(body)):
+                text = lone["id"].decode()
+                if text.strip() == text and text not in self.contract.null_values:
+                    return Asked(1, {self._lone_text_key: [text]}, {}, {})
             records = self._records(body)
             if self._lone_text_key and (plain := self._plain_ids(records)):
                 return Asked(len(plain), {self._lone_text_key: plain}, {}, {})
@@ -201,6 +210,15 @@ class Entities:
                     _microseconds(text, row, name) for row, text in enumerate(plain[name], start=1)
                 ]
         return plain
+
+
+def _lone_plain_id(name: str) -> re.Pattern[bytes] | None:
+    """Give what a body looks like that asks for one entity by its only key, a text, and holds nothing else."""
+    if not _PLAIN_NAME.fullmatch(name):
+        return None
+    record = (r"\{", f'"{re.escape(name)}"', ":", _PLAIN_ID, r"\}")
+    words = ("", r"\{", f'"{_ENVELOPE}"', ":", r"(?P<list>\[)?+", *record, r"(?(list)\])", r"\}", "")
+    return re.compile(r"[ \t\n\r]*+".join(words).encode())
 
 
 def _key_feature(key: Key) -> Feature:

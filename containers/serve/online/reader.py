@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 
@@ -57,6 +58,10 @@ class Reader:
         self._waiting: OrderedDict[Place, list[_Read]] = OrderedDict()
         self._under_way: set[asyncio.Task[None]] = set()
         self._is_due = False
+        # One alarm for all, of the first that is over: one for each would cost more than its place in a batch.
+        self._reads: set[_Read] = set()
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = math.inf
 
     async def read(self, places: Sequence[Place], seconds: float) -> dict[Place, Row | None]:
         """Give the row of each place; None: the store has none.
@@ -96,20 +101,32 @@ class Reader:
             # Not at once: all that came with the same turn of the loop go together.
             self._is_due = True
             loop.call_soon(self._send)
-        alarm = loop.call_at(until, self._too_late, read)
+        self._reads.add(read)
+        if until < self._alarm_at:
+            self._set_alarm(until)
         try:
             await read.done
         finally:
-            alarm.cancel()
+            self._reads.discard(read)
         return read.rows
 
-    @staticmethod
-    def _too_late(read: _Read) -> None:
-        read.fail(
-            FeatureStoreUnavailable(
-                f"{read.left} rows of features were not read in time", fix="come back in a second"
-            )
-        )
+    def _set_alarm(self, until: float) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = asyncio.get_running_loop().call_at(until, self._look)
+        self._alarm_at = until
+
+    def _look(self) -> None:
+        """Tell those whose time is over."""
+        # Not the loop's clock, which may be a little before what was asked of it.
+        now, self._alarm, self._alarm_at = self._alarm_at, None, math.inf
+        for read in self._reads:
+            if read.until <= now:
+                what = f"{read.left} rows of features were not read in time"
+                read.fail(FeatureStoreUnavailable(what, fix="come back in a second"))
+        later = [read.until for read in self._reads if read.until > now]
+        if later:
+            self._set_alarm(min(later))
 
     def _send(self) -> None:
         self._is_due = False

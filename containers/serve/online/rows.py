@@ -85,11 +85,39 @@ class Assembly:
         ]
         quick = {*self._doubles, *self._integers}
         self._others = _of(contract, [each for each in made if each.name not in quick])
+        # Then what the store holds of a row is what the model takes, as it is.
+        self._are_stored_numbers = stored == quick == {*contract.names}
 
     @property
     def needs_frames(self) -> bool:
         """Whether a function works on a pandas frame, which is nothing for the event loop."""
         return any(function.needs_frames for function in self._functions)
+
+    def lone(
+        self,
+        asked: Asked,
+        places: Sequence[Sequence[Place]],
+        found: Mapping[Place, Row | None],
+        now: int,
+    ) -> Columns | None:
+        """Give the columns of a request for one row, of which all is there and plainly right; None for any other.
+
+        It is the row that `rows` gives, sooner. Arguments and errors are those of `rows`.
+        """
+        stored: Lists = {}
+        for view, (place,) in zip(self._views, places, strict=True):
+            row = found[place]
+            if row is None or not row.is_finite or (view.ttl is not None and row.event < now - view.ttl):
+                return None
+            stored.update(zip(view.features, [[value] for value in row.values], strict=True))
+        if self._are_stored_numbers:
+            are_there = all(type(stored[name][0]) is int for name in self._integers)
+            return stored if are_there else None
+        values = self._with_functions(stored, asked.plain)
+        made = self._quick(values)
+        if made is not None:
+            made.update((name, asked.fields[name]) for name in self._own)
+        return made
 
     def rows(
         self,
@@ -186,17 +214,22 @@ class Assembly:
         if len(kept) < asked.rows:
             values, plain = _of_rows(stored, kept), _of_rows(asked.plain, kept)
             fields = _of_rows(asked.fields, kept)
-        if self._functions:
-            inputs = plain | values
-            values = dict(values)
-            for function in self._functions:
-                values |= function.answer(inputs)
+        values = self._with_functions(values, plain)
         made = self._quick(values) if are_finite else None
         if made is None:
             made = self._checked(values, kept)
         for name in self._own:
             made[name] = fields[name]
         return made if tuple(made) == self._names else {name: made[name] for name in self._names}
+
+    def _with_functions(self, stored: Lists, plain: Lists) -> Lists:
+        """Add what is made on demand."""
+        if not self._functions:
+            return stored
+        inputs, values = plain | stored, dict(stored)
+        for function in self._functions:
+            values |= function.answer(inputs)
+        return values
 
     def _quick(self, values: Lists) -> Columns | None:
         """Give what is plainly right as the model takes it; None where it has to be looked at more closely.

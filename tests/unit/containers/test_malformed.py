@@ -198,6 +198,8 @@ def test_a_decimal_is_the_double_that_its_text_is(application: Application, text
         def answer(self, *_: Any) -> None:
             return None
 
+        answer_row = answer
+
         def score(self, columns: Any) -> Any:
             found.append(columns["weight"])
             return oracle.compiled().score(columns)

@@ -373,6 +373,9 @@ def test_the_scikit_learn_path_answers_by_id_too() -> None:
         def answer(self, _body: bytes, _media_type: str, _accepted: str) -> None:
             return None
 
+        def answer_row(self, _columns: Columns, _accepted: str) -> None:
+            return None
+
         def score(self, columns: Columns) -> Predictions:
             return scorer().score(columns)
 
@@ -486,6 +489,9 @@ def test_a_header_of_keys_is_none_of_texts_where_the_model_takes_as_many_texts()
 
         def answer(self, body: bytes, media_type: str, _accepted: str) -> bytes | None:
             return b"quick" if media_type == "text/csv" and b"customer_id" in body else None
+
+        def answer_row(self, _columns: Columns, _accepted: str) -> None:
+            return None
 
         def score(self, columns: Columns) -> Predictions:
             return Predictions(np.array([float(len(str(text))) for text in columns["town"]]), None)
@@ -641,6 +647,9 @@ def nullable_plan() -> tuple[FeaturePlan, Scorer]:
         def answer(self, _body: bytes, _media_type: str, _accepted: str) -> None:
             return None
 
+        def answer_row(self, _columns: Columns, _accepted: str) -> None:
+            return None
+
         def score(self, columns: Columns) -> Predictions:
             rows = zip(columns["spent"], columns["colour"], strict=True)
             return Predictions(np.array([float((a != a) + (b is None)) for a, b in rows]), None)
@@ -702,6 +711,9 @@ def test_a_row_that_the_model_does_not_take_leaves_the_others_their_answers() ->
         contract = inner.contract
 
         def answer(self, _body: bytes, _media_type: str, _accepted: str) -> None:
+            return None
+
+        def answer_row(self, _columns: Columns, _accepted: str) -> None:
             return None
 
         def score(self, columns: Columns) -> Predictions:

@@ -20,7 +20,7 @@ from lambdas import materialize_view, plan_materialization
 from lambdas.adapters import settings
 from lambdas.adapters.online_store import OnlineTable
 from sluice.datasets import current
-from sluice.errors import OnlineTableMissing, StorageUnavailable
+from sluice.errors import OnlineTableMissing
 from sluice.features.materialization import Entity
 from sluice.features.partitions import Share
 from sluice.features.plan import Aggregation, FeaturePlan, Key, Value, View
@@ -442,75 +442,18 @@ def test_a_repeated_run_writes_neither_items_nor_ledger(world: World) -> None:
     assert (world.items, world.bucket.writes) == (before, writes)
 
 
-class Refusing:
-    """A client of DynamoDB that answers each call with an error."""
+def test_a_table_that_cannot_be_looked_at_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    from botocore.exceptions import ClientError
 
-    def __init__(self, code: str) -> None:
-        from botocore.exceptions import ClientError
+    class Refusing:
+        def describe_table(self, **_: Any) -> None:
+            raise ClientError(
+                {"Error": {"Code": "ResourceNotFoundException", "Message": "no"}}, "DescribeTable"
+            )
 
-        failed = type("ConditionalCheckFailedException", (ClientError,), {})
-        self.exceptions = type("Exceptions", (), {"ConditionalCheckFailedException": failed})
-        kind = failed if code == "ConditionalCheckFailedException" else ClientError
-        self._error = kind({"Error": {"Code": code, "Message": "no"}}, "PutItem")
-
-    def put_item(self, **_: Any) -> None:
-        raise self._error
-
-    delete_item = describe_table = put_item
-
-
-def table(monkeypatch: pytest.MonkeyPatch, client: Any) -> OnlineTable:
-    made = OnlineTable("shop_dev.activity", as_of=20, ttl_microseconds=1_500_000)
-    monkeypatch.setattr(OnlineTable, "_dynamodb", client)
-    return made
-
-
-ENTITY = Entity("0a", 1_767_225_600_000_000, {"spent": b"\x29"}, 0)
-
-
-@pytest.mark.parametrize(
-    ("code", "error", "words"),
-    [
-        ("ResourceNotFoundException", OnlineTableMissing, "shop_dev.activity is not there"),
-        ("ProvisionedThroughputExceededException", StorageUnavailable, "too busy"),
-        ("ThrottlingException", StorageUnavailable, "too busy"),
-        ("InternalServerError", StorageUnavailable, "too busy"),
-    ],
-)
-def test_what_is_wrong_with_the_table_is_told(
-    monkeypatch: pytest.MonkeyPatch, code: str, error: type[Exception], words: str
-) -> None:
-    made = table(monkeypatch, Refusing(code))
-    calls: list[Callable[[], Any]] = [lambda: made.put([ENTITY]), lambda: made.delete(["0a"], 1), made.id]
-    for call in calls:
-        with pytest.raises(error, match=words):
-            call()
-
-
-def test_an_item_of_a_later_writer_is_counted_and_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = table(monkeypatch, Refusing("ConditionalCheckFailedException"))
-    assert made.put([ENTITY, ENTITY]) == 0
-    assert made.delete(["0a"], 1) == 0
-
-
-def test_an_item_is_feasts_with_when_it_was_looked_up_and_when_it_expires(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    asked: list[dict[str, Any]] = []
-    client = Refusing("ConditionalCheckFailedException")
-    client.put_item = lambda **given: asked.append(given)  # type: ignore[method-assign]
-
-    assert table(monkeypatch, client).put([ENTITY]) == 1
-
-    assert asked[0]["TableName"] == "shop_dev.activity"
-    assert asked[0]["Item"] == {
-        "entity_id": {"S": "0a"},
-        "event_ts": {"S": "2026-01-01 00:00:00+00:00"},
-        "values": {"M": {"spent": {"B": b"\x29"}}},
-        "as_of": {"N": "20"},
-        # One and a half seconds later, and not before: whole seconds.
-        "expires_at": {"N": str(1_767_225_600 + 2)},
-    }
+    monkeypatch.setattr(OnlineTable, "_dynamodb", Refusing())
+    with pytest.raises(OnlineTableMissing, match=r"shop_dev\.activity is not there"):
+        OnlineTable("shop_dev.activity", as_of=20, ttl_microseconds=None).id()
 
 
 def manifest(*last_events: datetime | None, rows: int = 10) -> Manifest:
@@ -616,3 +559,20 @@ def test_a_large_dataset_is_the_work_of_several_calls(monkeypatch: pytest.Monkey
     shares = plan(monkeypatch, manifest(START, rows=3_000_001))["shares"]
     assert [(each["number"], each["count"]) for each in shares] == [(number, 4) for number in range(4)]
     assert Share(0, 4) == Share(number=0, count=4)
+
+
+@pytest.mark.usefixtures("deployed")
+def test_the_more_features_a_view_has_the_fewer_entities_are_in_a_call(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    names = [f"spent_{number}" for number in range(50)]
+    wide = View(
+        name="wide",
+        keys=VIEW.keys,
+        features=tuple(Value(name=name, type="number") for name in names),
+        aggregations=tuple(Aggregation(name=name, function="sum", column="amount") for name in names),
+    )
+    both = FeaturePlan(timestamp="at", views=(VIEW, wide), model=("activity:spent",))
+    (tmp_path / "project" / "features.json").write_text(both.model_dump_json())
+    shares = plan(monkeypatch, manifest(START, rows=1_000_000))["shares"]
+    assert [(share["view"], share["count"]) for share in shares] == [("activity", 1)] + [("wide", 5)] * 5
