@@ -22,6 +22,7 @@ def drawn(count: int, most: int, cuts: list[int]) -> list[int]:
     return [] if found is None else found["row"].to_pylist()
 
 
+@settings(deadline=None)
 @given(count=st.integers(0, 7), cuts=st.lists(st.integers(0, 10)))
 def test_few_rows_are_all_drawn(count: int, cuts: list[int]) -> None:
     assert drawn(count, 8, cuts) == list(range(count))
