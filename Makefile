@@ -95,8 +95,8 @@ build/sdk/%/.ready: tests/sdk/requirements/%.txt | .venv/.ready
 	$(UV) pip install --quiet --python $(@D)/bin/python --requirement $<
 	touch $@
 
-test-sdk: setup build/sdk/sdk2/.ready build/sdk/sdk3/.ready build/sdk/awscli/.ready ## the SageMaker SDKs 2 and 3 and the AWS CLI, unmodified, on the local AWS
-	.venv/bin/python -m pytest -q tests/sdk
+test-sdk: setup build/sdk/sdk2/.ready build/sdk/sdk3/.ready build/sdk/awscli/.ready build/sdk/dvc/.ready ## the SageMaker SDKs 2 and 3, the AWS CLI and DVC, unmodified, on the local AWS
+	.venv/bin/python -m pytest -q tests/sdk tests/end_to_end/test_dvc.py
 
 check: setup lint types layers dockerfiles templates ## all static checks
 

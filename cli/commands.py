@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from cli import answers, emptying, executions, failures, materialization, prediction, stack
+from cli import answers, emptying, executions, failures, materialization, prediction, stack, tracked
 from cli.local_aws import LocalAws
 from cli.progress import counted, say, step
 from cli.serving import Served
@@ -93,7 +93,11 @@ def empty(arguments: argparse.Namespace) -> int:
 
 
 def upload(arguments: argparse.Namespace) -> int:
-    """Put a file where the pipeline picks it up; with --wait, follow what comes of it."""
+    """Put a file where the pipeline picks it up; with --wait, follow what comes of it.
+
+    With --dvc, FILE is a .dvc file: what it tracks is copied within S3 where it is in this project's DVC remote
+    already, and is uploaded from the working tree where it is not.
+    """
     failures.readable_file(arguments.file, "FILE", "name a CSV, TSV or Parquet file")
     if arguments.key is not None and (not arguments.key or arguments.key.endswith("/")):
         raise SluiceError(
@@ -103,7 +107,11 @@ def upload(arguments: argparse.Namespace) -> int:
         )
     target = stack.current(arguments.stack)
     place = keys.INCOMING_EVENTS if arguments.events else keys.INCOMING_TRAINING
-    done = executions.upload(target, arguments.file, arguments.key, place)
+    said = executions.caller(target)
+    if arguments.dvc:
+        done = tracked.upload(target, arguments.file, arguments.key, place, said)
+    else:
+        done = executions.upload(target, arguments.file, arguments.key, place, said)
     arn = executions.execution_arn(target, done)
     say(f"  ↑ {done.uri}\n  → {arn}")
     if not arguments.wait:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from cli.progress import say
 from cli.stack import Stack
@@ -51,26 +53,61 @@ class Progress:
     """The id of the last event."""
 
 
-def upload(stack: Stack, file: Path, key: str | None = None, place: str = keys.INCOMING_TRAINING) -> Upload:
-    """Put `file` where the pipeline picks it up, by default `<place><file name>`."""
+def upload(
+    stack: Stack,
+    file: Path,
+    key: str | None = None,
+    place: str = keys.INCOMING_TRAINING,
+    said: Mapping[str, str] | None = None,
+) -> Upload:
+    """Put `file` where the pipeline picks it up, by default `<place><file name>`.
+
+    `said` are fields of `sluice.payloads.documents.Uploaded` that the object is to say of itself.
+    """
     bucket = stack.output("UploadsBucketName")
     s3 = stack.client("s3")
-    key = key or place + _name_with_format(file)
+
+    def start() -> bytes:
+        with file.open("rb") as body:
+            return body.read(4)
+
+    key = key or place + name_with_format(file.name, start)
+    more = {"Metadata": metadata(said or {})}
     if file.stat().st_size < _PUT_LIMIT:
         with file.open("rb") as body:
-            version_id = s3.put_object(Bucket=bucket, Key=key, Body=body)["VersionId"]
+            version_id = s3.put_object(Bucket=bucket, Key=key, Body=body, **more)["VersionId"]
     else:
-        s3.upload_file(str(file), bucket, key)
+        s3.upload_file(str(file), bucket, key, ExtraArgs=more)
         version_id = s3.head_object(Bucket=bucket, Key=key)["VersionId"]
     return Upload(bucket, key, version_id)
 
 
-def _name_with_format(file: Path) -> str:
-    """The file's name; where its ending says nothing (`adult.data`), one that says how it is read is added."""
-    if file.suffix.lower() in keys.TRAINING_SUFFIXES:
-        return file.name
-    with file.open("rb") as body:
-        return file.name + (".parquet" if signatures.is_parquet(body.read(4)) else ".csv")
+def name_with_format(name: str, start: Callable[[], bytes]) -> str:
+    """Give a file's name; where its ending says nothing (`adult.data`), one that says how it is read is added.
+
+    Args:
+        name: the file's.
+        start: gives its first four bytes.
+    """
+    if Path(name).suffix.lower() in keys.TRAINING_SUFFIXES:
+        return name
+    return name + (".parquet" if signatures.is_parquet(start()) else ".csv")
+
+
+def metadata(said: Mapping[str, str]) -> dict[str, str]:
+    """Write what an object says of itself as its metadata, which is ASCII."""
+    return {keys.SAID[name]: quote(text, safe="/:=+,.@-_ ") for name, text in said.items()}
+
+
+def caller(stack: Stack) -> dict[str, str]:
+    """Give who the credentials belong to, as `said`; nothing where STS does not tell, which stops no upload."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return {"by": stack.client("sts").get_caller_identity()["Arn"]}
+    except (BotoCoreError, ClientError) as error:
+        say(f"  the upload will not say who made it: STS does not tell ({error})")
+        return {}
 
 
 def execution_arn(stack: Stack, upload: Upload) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
-from cli import commands, failures, init, preflight, skew, stack
+from cli import commands, dataset, failures, init, preflight, skew, stack
 from sluice.outcomes import Outcome
 
 _EXAMPLES = """\
@@ -22,6 +22,7 @@ examples:
   sluice upload bank.csv --wait                    S3 put → EventBridge → Step Functions, state by state
   sluice predict --file rows.csv                   through InvokeEndpoint, CSV out
   sluice predict --id C00001                       by id, where features.py declares features
+  sluice dataset diff 3f9a current                 rows, schema and distributions of two dataset versions
   sluice skew                                      does the online store hold what the dataset says?
   sluice down                                      stop the local AWS
   sluice empty --stack sluice-bank-dev --yes       delete what executions made, before `cdk destroy --all`
@@ -94,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     init.add_parser(subparsers)
     preflight.add_parser(subparsers)
     skew.add_parser(subparsers)
+    dataset.add_parser(subparsers)
 
     up = _add(
         subparsers,
@@ -131,10 +133,14 @@ def _parser() -> argparse.ArgumentParser:
         "put a file where the pipeline picks it up",
         "sluice upload bank.csv --wait",
         "sluice upload --events today.csv --wait",
+        "sluice upload --dvc data/bank.csv.dvc --wait",
         "sluice upload bank.parquet --wait --json --stack sluice-bank-prod",
         follows=True,
     )
-    upload.add_argument("file", type=Path, metavar="FILE", help="CSV, TSV or Parquet")
+    upload.add_argument(
+        "file", type=Path, metavar="FILE", help="CSV, TSV or Parquet; with --dvc its .dvc file"
+    )
+    upload.add_argument("--dvc", action="store_true", help="FILE is a .dvc file: upload what it tracks")
     where = upload.add_mutually_exclusive_group()
     where.add_argument(
         "--events",

@@ -71,9 +71,10 @@ FUNCTIONS = (
         timeout_seconds=900,
         scratch_mb=10240,
         # Of the parts that are there already it reads keys and times.
-        reads=(keys.manifest("*"), keys.dataset("*"), keys.current()),
+        reads=(keys.manifest("*"), f"{keys.STORED}/*", keys.current()),
         writes=(
-            keys.dataset("*"),
+            f"{keys.STORED}/*",
+            keys.lineage("*"),
             keys.parts("*"),
             keys.manifest("*"),
             keys.current(),
@@ -106,7 +107,7 @@ FUNCTIONS = (
         memory_mb=3008,
         timeout_seconds=900,
         scratch_mb=10240,
-        reads=(keys.manifest("*"), keys.dataset("*"), keys.materialized("*", "*", "*")),
+        reads=(keys.manifest("*"), f"{keys.STORED}/*", keys.materialized("*", "*", "*")),
         writes=(keys.materialized("*", "*", "*"),),
         materializes=True,
     ),
@@ -116,7 +117,7 @@ FUNCTIONS = (
         memory_mb=3008,
         timeout_seconds=900,
         scratch_mb=10240,
-        reads=(keys.manifest("*"), keys.dataset("*"), keys.current()),
+        reads=(keys.manifest("*"), f"{keys.STORED}/*", keys.current()),
         measures_skew=True,
     ),
     FunctionSpec(

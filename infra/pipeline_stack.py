@@ -133,7 +133,7 @@ class PipelineStack(cdk.Stack):
                         map(
                             artifacts.arn_for_objects,
                             (
-                                keys.dataset("*"),
+                                f"{keys.STORED}/*",
                                 keys.parts("*"),
                                 keys.manifest("*"),
                                 f"{keys.TRAINING_SETS}/*",

@@ -55,7 +55,9 @@ def _validated(asked: ValidateDatasetInput, artifacts: Artifacts) -> ValidatedDa
             rows=result.report.rows,
             rejected_rows=result.report.rejected_rows,
         )
-        provenance = Provenance(asked.execution, upload.where, upload.version_id, upload.etag)
+        provenance = Provenance(
+            asked.execution, upload.where, upload.version_id, upload.etag, upload.uploaded
+        )
         return store(result, project(), provenance, artifacts, append=append)
 
 

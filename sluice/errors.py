@@ -84,6 +84,10 @@ class NoDataset(DataError):
     """There is no dataset version to train on."""
 
 
+class PartMissing(DataError):
+    """The file of a part of a dataset version was deleted."""
+
+
 class OnlineTableMissing(SluiceError):
     """The table of a view is not there: nothing can be written to it, or read."""
 

@@ -10,8 +10,13 @@ INCOMING_TRAINING = "incoming/training/"
 INCOMING_EVENTS = "incoming/events/"
 TRAINING_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
 
+SAID = {"by": "sluice-by", "tracked_as": "sluice-tracked-as", "tracked_md5": "sluice-tracked-md5"}
+"""What `sluice upload` says of an object, as URL-quoted metadata: fields of `payloads.documents.Uploaded`."""
+
 DATASETS = "datasets"
 """Dataset versions: each is a manifest that is written last, and lists the parts that hold the rows."""
+STORED = f"{DATASETS}/files/md5"
+"""The bytes of parts, named by their content as DVC wants it: `datasets/` is a DVC remote (docs/decisions/0019)."""
 QUARANTINE = "quarantine"
 """What validation rejected, by execution, with the values; the report quotes one a reason, and nothing else any."""
 REPORTS = "reports"
@@ -32,9 +37,19 @@ OFFLINE = "offline"
 PREFIXES = (DATASETS, QUARANTINE, REPORTS, TRAINING_SETS, MODELS, FEATURES, FEAST, OFFLINE)
 
 
-def dataset(part: str) -> str:
-    """The rows of a part, a Parquet file. A version of one part is called like it, and has its manifest beside it."""
-    return f"{DATASETS}/{part}/data.parquet"
+def part(md5: str) -> str:
+    """The rows of a part, a Parquet file, by the MD5 (hex) of its bytes."""
+    return f"{STORED}/{md5[:2]}/{md5[2:]}"
+
+
+def folder_of_parts(md5: str) -> str:
+    """The list of a version's parts by which DVC knows them as a folder; `md5` is the MD5 (hex) of the list."""
+    return f"{part(md5)}.dir"
+
+
+def lineage(name: str) -> str:
+    """Where the part of this name came from, and what it holds; beside the manifest of the version of it alone."""
+    return f"{DATASETS}/{name}/lineage.json"
 
 
 def parts(version: str) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from urllib.parse import unquote
 
 from lambdas.adapters import storage
-from sluice import naming
+from sluice import keys, naming
 from sluice.datasets import incoming
 from sluice.errors import ObjectNotFound
+from sluice.payloads.documents import Uploaded
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -21,8 +23,8 @@ _ATTEMPTS = 5
 class Upload:
     """An object version as `sluice.datasets.reading.Source`. Every read is of the version that was first looked at.
 
-    Nothing is asked of S3 before `open`; then `etag` and `version_id` say which version it is. With `append` it
-    has to lie among the events.
+    Nothing is asked of S3 before `open`; then `etag` and `version_id` say which version it is, and `uploaded` who
+    brought it. With `append` it has to lie among the events.
     """
 
     def __init__(self, bucket: str, key: str, version_id: str | None, *, append: bool = False) -> None:
@@ -30,6 +32,7 @@ class Upload:
         self.suffix = incoming.suffix(key)
         self.version_id = version_id
         self.etag: str | None = None
+        self.uploaded = Uploaded()
         self._object = {"Bucket": bucket, "Key": key}
         self._append = append
         self._size = 0
@@ -69,6 +72,11 @@ class Upload:
         self._size = head["ContentLength"]
         self.version_id = head.get("VersionId", self.version_id)
         self.etag = head["ETag"].strip('"')
+        said = head.get("Metadata", {})
+        self.uploaded = Uploaded(
+            at=head.get("LastModified"),
+            **{name: unquote(said[key]) for name, key in keys.SAID.items() if key in said},
+        )
 
     def _gone(self) -> ObjectNotFound:
         version = f" in the version {self.version_id}" if self.version_id else ""

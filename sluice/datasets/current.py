@@ -1,8 +1,9 @@
 """The table as it is now: a list of parts that an upload replaces or is appended to, never lost and never twice.
 
-What is written for a part comes in this order: its rows, the list of the version it makes, the version's manifest,
-and last current.json, by a write that succeeds only if nobody wrote it since it was read. Who loses reads again and
-appends again. An execution that finds a move of its own there has moved the table before, and its answer was lost.
+What is written for a part comes in this order: its rows and lineage, the lists of the version it makes, the version's
+manifest, and last current.json, by a write that succeeds only if nobody wrote it since it was read. Who loses reads
+again and appends again. An execution that finds a move of its own there has moved the table before, and its answer
+was lost.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from sluice import keys, naming
 from sluice.artifacts import Artifacts
-from sluice.datasets import dataset_file, schema
+from sluice.datasets import dataset_file, dvc, schema
 from sluice.datasets.overlaps import Arrivals
-from sluice.errors import NoDataset, NotAppendable, PipelineFailed, StorageUnavailable
-from sluice.payloads.documents import Current, Manifest, Move, Part
+from sluice.errors import NoDataset, NotAppendable, PartMissing, PipelineFailed, StorageUnavailable
+from sluice.payloads.documents import Current, Lineage, Manifest, Move, Part
 from sluice.project import Column, Project
 
 _ATTEMPTS = 20
@@ -32,6 +34,7 @@ class NewPart:
 
     part: Part
     file: Path
+    lineage: Lineage
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,8 @@ def append(new: NewPart, project: Project, artifacts: Artifacts) -> Placed:
             return before.parts
         for part in before.parts:
             if arrivals.may_meet(part) and not arrivals.has_met(part):
-                with artifacts.open(keys.dataset(part.name)) as file:
+                check_part(part, before.dataset_version, artifacts)
+                with artifacts.open(part.key) as file:
                     arrivals.meet(part, file)
         repeats = arrivals.repeats(before.parts)
         return (*before.parts, new.part.model_copy(update={"repeats": repeats}))
@@ -117,10 +121,11 @@ def _move(
             return Placed(manifest, began=own is moves[0] and len(manifest.parts) == 1)
         before = None if seen is None else _manifest(seen.dataset_version, artifacts)
         parts = listed(before)
+        _write_rows(new, artifacts)
         if before is not None and [part.sha256 for part in parts] == [part.sha256 for part in before.parts]:
             return Placed(before, unchanged=True)
         manifest = _made_of(parts, project)
-        _write(manifest, new, artifacts)
+        _write(manifest, artifacts)
         move = Move(execution=execution, dataset_version=manifest.dataset_version, at=datetime.now(UTC))
         body = Current(dataset_version=manifest.dataset_version, moves=(*moves, move)[-_KEPT_MOVES:]).body()
         moved = (
@@ -167,6 +172,14 @@ def _manifest(version: str, artifacts: Artifacts) -> Manifest:
     return Manifest.model_validate_json(body)
 
 
+def contract(project: Project) -> dict[str, dict[str, Any]]:
+    """Give [columns] of project.toml as documents hold it: without defaults."""
+    return {
+        name: column.model_dump(mode="json", exclude_defaults=True)
+        for name, column in project.columns.items()
+    }
+
+
 def _made_of(parts: tuple[Part, ...], project: Project) -> Manifest:
     sha256 = naming.list_of_parts([part.sha256 for part in parts])
     return Manifest(
@@ -175,33 +188,56 @@ def _made_of(parts: tuple[Part, ...], project: Project) -> Manifest:
         bytes=sum(part.bytes for part in parts),
         rows=sum(part.rows - part.repeats for part in parts),
         project=project.name,
-        columns={
-            name: column.model_dump(mode="json", exclude_defaults=True)
-            for name, column in project.columns.items()
-        },
+        columns=contract(project),
         source=parts[-1].source,
         parts=parts,
     )
 
 
-def _write(manifest: Manifest, new: NewPart, artifacts: Artifacts) -> None:
-    version, rows = manifest.dataset_version, keys.dataset(new.part.name)
-    if not artifacts.exists(rows):
-        artifacts.upload(new.file, rows)
-    write_list(manifest, artifacts)
+def _write_rows(new: NewPart, artifacts: Artifacts) -> None:
+    """Write a part where it is not there; also one that the table has already, whose file somebody deleted."""
+    if not artifacts.exists(new.part.key):
+        artifacts.upload(new.file, new.part.key)
+    artifacts.create(keys.lineage(new.part.name), new.lineage.body(), "application/json")
+
+
+def _write(manifest: Manifest, artifacts: Artifacts) -> None:
+    version = manifest.dataset_version
+    folder = dvc.folder(manifest.parts)
+    artifacts.create(keys.folder_of_parts(folder.md5), folder.listing, "application/json")
+    # By this list jobs are given the parts:
+    # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_S3DataSource.html
+    prefix = f"{keys.DATASETS}/"
+    listed = [part.key.removeprefix(prefix) for part in manifest.parts]
+    body = json.dumps([{"prefix": artifacts.uri(prefix)}, *listed], indent=2).encode()
+    artifacts.create(keys.parts(version), body, "application/json")
     # Last and conditional: a version exists if and only if its manifest does.
     artifacts.create(keys.manifest(version), manifest.body(), "application/json")
 
 
-def write_list(manifest: Manifest, artifacts: Artifacts) -> None:
-    """Write the list by which jobs are given the parts, where it is not there: early versions have none.
+def check_parts(manifest: Manifest, artifacts: Artifacts) -> None:
+    """Check that the file of each part is there, before a job is started for them.
 
-    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_S3DataSource.html
+    Raises:
+        PartMissing: one is not.
     """
-    folder = f"{keys.DATASETS}/"
-    listed = [keys.dataset(part.name).removeprefix(folder) for part in manifest.parts]
-    body = json.dumps([{"prefix": artifacts.uri(folder)}, *listed], indent=2).encode()
-    artifacts.create(keys.parts(manifest.dataset_version), body, "application/json")
+    for part in manifest.parts:
+        check_part(part, manifest.dataset_version, artifacts)
+
+
+def check_part(part: Part, version: str, artifacts: Artifacts) -> None:
+    """Check that the file of a part is there.
+
+    Raises:
+        PartMissing: it is not.
+    """
+    if not artifacts.exists(part.key):
+        raise PartMissing(
+            f"the part {part.name} of the dataset version {version} is not there any more",
+            where=artifacts.uri(part.key),
+            why=f"somebody deleted the object; it held {part.rows:,} rows of {part.source.uri}",
+            fix="take its delete marker away (the bucket keeps versions), or upload that file again",
+        )
 
 
 def _told_apart_by(project: Project, where: str) -> tuple[str, str]:

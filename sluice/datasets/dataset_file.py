@@ -6,6 +6,7 @@ import hashlib
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -103,3 +104,15 @@ def sha256(dataset: Path) -> str:
     """Hash the file: the hexadecimal digits name the dataset version."""
     with dataset.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digests(dataset: Path) -> tuple[str, str]:
+    """Hash the file twice at once: SHA-256, by which it is named and checked, and MD5, by which DVC knows it."""
+    with ThreadPoolExecutor(1, "md5") as thread:
+        other = thread.submit(_md5, dataset)
+        return sha256(dataset), other.result()
+
+
+def _md5(dataset: Path) -> str:
+    with dataset.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -21,7 +21,7 @@ def read(folder: Path, manifest: Manifest, project: Project) -> Table:
     Raises:
         PipelineFailed: a part is missing, or is not the file that the manifest names.
     """
-    tables: list[Table] = [pq.read_table(file) for file in files(folder, manifest)]
+    tables: list[Table] = [_table(file) for file in files(folder, manifest)]
     if len(tables) == 1:
         return tables[0]
     names = tables[-1].column_names
@@ -36,7 +36,8 @@ def files(folder: Path, manifest: Manifest) -> list[Path]:
     Raises:
         PipelineFailed: as `read` does.
     """
-    found = [_file(folder, part, alone=len(manifest.parts) == 1) for part in manifest.parts]
+    arrived = [file for file in folder.rglob("*") if file.is_file()]
+    found = [_file(arrived, part) for part in manifest.parts]
     for file, part in zip(found, manifest.parts, strict=True):
         if dataset_file.sha256(file) != part.sha256:
             raise _broken(part, "its SHA-256 is another than the manifest says")
@@ -56,8 +57,15 @@ def newest(rows: Table, key: str, timestamp: str) -> Table:
     return rows.filter(pc.is_in(positions, value_set=last["at_max"].combine_chunks()))
 
 
-def _file(folder: Path, part: Part, *, alone: bool) -> Path:
-    there = [file for file in folder.rglob("*.parquet") if alone or file.parent.name == part.name]
+def _table(file: Path) -> Table:
+    with pq.ParquetFile(file) as parquet:  # by its name alone nobody would take it for one
+        return parquet.read()
+
+
+def _file(arrived: list[Path], part: Part) -> Path:
+    """Find a part by the end of its key: folders above it may have been left out on the way."""
+    name = part.key.rsplit("/", 1)[-1]
+    there = [file for file in arrived if file.name == name]
     if len(there) != 1:
         raise _broken(part, f"{len(there)} files arrived of it")
     return there[0]

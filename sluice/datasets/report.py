@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from sluice.arrow import compute as pc
+from sluice.datasets.sample import EvenSample
 from sluice.datasets.schema import Range, range_of
 from sluice.project import Project
 
@@ -38,7 +39,8 @@ class ValidationReport:
     """What became of the file. `reasons` counts rejected cells by "column: reason".
 
     By the same, `rows_of` numbers the first rows of each, and `examples` holds the first value: that is for the
-    report alone, and goes into no error, message or log.
+    report alone, and goes into no error, message or log. `missing` counts the accepted rows' nulls by column, `drawn`
+    are some of these rows: both are for the statistics of the dataset version.
     """
 
     rows: int = 0
@@ -48,6 +50,8 @@ class ValidationReport:
     rows_of: dict[str, list[int]] = field(default_factory=dict)
     examples: dict[str, str] = field(default_factory=dict)
     classes: Counter[str] = field(default_factory=Counter)
+    missing: Counter[str] = field(default_factory=Counter)
+    drawn: EvenSample = field(default_factory=EvenSample)
 
     @property
     def rejected_share(self) -> float:
@@ -77,9 +81,11 @@ class ValidationReport:
     def observe(
         self, rows: pa.RecordBatch, project: Project, ranges: Mapping[str, Range | None] | None = None
     ) -> None:
-        """Take down the ranges and classes of accepted rows; `ranges` are their columns', where they are known."""
+        """Take down what accepted rows hold; `ranges` are those of their columns, where they are known."""
+        self.drawn.take(rows)
         for name, column in project.columns.items():
             values = rows.column(rows.schema.get_field_index(name))
+            self.missing[name] += values.null_count
             found = range_of(column, values) if ranges is None else ranges[name]
             if found is not None:
                 self.columns[name].widen(*found)
@@ -90,8 +96,10 @@ class ValidationReport:
                     self.classes[_class_name(count["values"])] += count["counts"]
 
     def forget_accepted(self) -> None:
-        """Forget ranges and classes, to observe the accepted rows anew."""
+        """Forget what accepted rows hold, to observe them anew."""
         self.classes.clear()
+        self.missing.clear()
+        self.drawn = EvenSample()
         for column in self.columns.values():
             column.min = column.max = None
 

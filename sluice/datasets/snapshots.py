@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,11 +12,20 @@ import pyarrow.parquet as pq
 from sluice import keys, naming
 from sluice.arrow import compute as pc
 from sluice.artifacts import Artifacts
-from sluice.datasets import current
+from sluice.datasets import current, statistics
 from sluice.datasets.current import NewPart, Placed
 from sluice.datasets.validation import Accepted, ValidationResult
 from sluice.errors import DataError
-from sluice.payloads.documents import Appended, DocumentError, DocumentSource, Manifest, Part, Validation
+from sluice.payloads.documents import (
+    Appended,
+    DocumentError,
+    DocumentSource,
+    Lineage,
+    Manifest,
+    Part,
+    Uploaded,
+    Validation,
+)
 from sluice.payloads.training import ValidatedDataset
 from sluice.project import Project
 
@@ -32,6 +41,7 @@ class Provenance:
     source_uri: str
     version_id: str | None
     etag: str | None
+    uploaded: Uploaded = field(default_factory=Uploaded)
 
     def document(self) -> DocumentSource:
         return DocumentSource(
@@ -68,7 +78,8 @@ def store(
         future = _future_rows(result.outcome.file, part, project, now)
         place = current.append if append else current.replace
         try:
-            outcome = place(NewPart(part, result.outcome.file), project, artifacts)
+            lineage = _lineage(part, result, project, provenance, now)
+            outcome = place(NewPart(part, result.outcome.file, lineage), project, artifacts)
         except DataError as error:
             outcome = error
     else:
@@ -98,9 +109,10 @@ def found(version: str | None, artifacts: Artifacts) -> ValidatedDataset:
 
     Raises:
         NoDataset: there is none.
+        PartMissing: somebody deleted a part of it.
     """
     manifest = current.find(version, artifacts)
-    current.write_list(manifest, artifacts)
+    current.check_parts(manifest, artifacts)
     return ValidatedDataset(
         **_places(manifest, artifacts),
         rows=manifest.rows,
@@ -126,12 +138,34 @@ def _part(
     return Part(
         name=naming.dataset_version(accepted.sha256),
         sha256=accepted.sha256,
+        md5=accepted.md5,
         bytes=accepted.file.stat().st_size,
         rows=result.report.rows,
         source=provenance.document(),
         accepted=now,
         first_event=None if times is None else times.min,
         last_event=None if times is None else times.max,
+    )
+
+
+def _lineage(
+    part: Part, result: ValidationResult, project: Project, provenance: Provenance, now: datetime
+) -> Lineage:
+    report = result.report
+    drawn, columns = statistics.of(report, project)
+    return Lineage(
+        part=part.name,
+        project=project.name,
+        source=provenance.document(),
+        uploaded=provenance.uploaded,
+        accepted=now,
+        rows_read=report.rows + report.rejected_rows,
+        rejected_rows=report.rejected_rows,
+        reasons=dict(report.reasons.most_common()),
+        rows=report.rows,
+        columns=current.contract(project),
+        drawn=drawn,
+        statistics=columns,
     )
 
 

@@ -33,10 +33,11 @@ _SHOWN_REASONS = 5
 
 @dataclass(frozen=True)
 class Accepted:
-    """The accepted rows as a Parquet file, named by its SHA-256."""
+    """The accepted rows as a Parquet file, named by its SHA-256; DVC knows it by its MD5."""
 
     file: Path
     sha256: str
+    md5: str
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def validate(source: Source, project: Project, workdir: Path, *, whole: bool = T
             reading = _Reading(source, project, workdir, ragged=[])
             reading.run()
         _judge(source, project, reading.report, whole=whole)
-        outcome = Accepted(reading.dataset, dataset_file.sha256(reading.dataset))
+        outcome = Accepted(reading.dataset, *dataset_file.digests(reading.dataset))
     except DataError as error:
         outcome = error
     return ValidationResult(reading.report, reading.quarantine, outcome)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from sluice import keys
 from sluice.contract import Feature
 from sluice.outcomes import Outcome
 from sluice.payloads.base import Document, Payload
@@ -25,14 +26,16 @@ class DocumentSource(Payload):
 
 
 class Part(Payload):
-    """The accepted rows of one upload, in a Parquet file of their own (`sluice.keys.dataset` of its name).
+    """The accepted rows of one upload, in a Parquet file of their own. Its lineage lies in the folder of its name.
 
-    Times are UTC. `accepted` and the times of events are None of a part that was stored before parts were listed,
-    the latter also where the project has no entity.timestamp.
+    Times are UTC. The times of events are None where the project has no entity.timestamp.
     """
 
     name: str
     sha256: str
+    md5: str = Field(
+        description="by which DVC, and so the key, knows the file; what is checked is the SHA-256"
+    )
     bytes: int
     rows: int
     source: DocumentSource
@@ -43,12 +46,17 @@ class Part(Payload):
         default=0, description="rows whose key and time an earlier part has: these here count"
     )
 
+    @property
+    def key(self) -> str:
+        """Where the file lies."""
+        return keys.part(self.md5)
+
 
 class Manifest(Document):
     """manifest.json of a dataset version: the parts it is made of, in order, and under which contract.
 
     Of two rows with the same key and time the one in the later part counts. A version of one part is called like the
-    part. A manifest that lists no parts was written when a version was one file: that file is its part.
+    part. The name is a hash of the rows alone: who brought them, and when, is in each part's `Lineage`.
     """
 
     dataset_version: str
@@ -60,13 +68,66 @@ class Manifest(Document):
     source: DocumentSource = Field(description="of the last part")
     parts: tuple[Part, ...] = Field(min_length=1)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _of_one_file(cls, given: Any) -> Any:
-        if not isinstance(given, dict) or "parts" in given:
-            return given
-        part = {name: given.get(name) for name in ("sha256", "bytes", "rows", "source")}
-        return {**given, "parts": [{"name": given.get("dataset_version"), **part}]}
+
+class Uploaded(Payload):
+    """Who brought an object, and when, as far as S3 tells.
+
+    Attributes:
+        at: when S3 took it.
+        by: who the uploading client said it is (`sluice upload` asks STS for its ARN). S3 keeps the word and proves
+            nothing: which principal it was is in CloudTrail's data events alone.
+        tracked_as, tracked_md5: the path and MD5 of the `.dvc` file that it was uploaded by.
+    """
+
+    at: datetime | None = None
+    by: str | None = None
+    tracked_as: str | None = None
+    tracked_md5: str | None = None
+
+
+class ColumnStatistics(Payload):
+    """What the accepted rows of a part hold in one column.
+
+    `nulls`, `min` and `max` are of all rows; the others of those that were drawn (`Lineage.drawn`). Times are UTC, in
+    ISO 8601.
+
+    Attributes:
+        distinct: different values.
+        mean, deviation: of numbers; the deviation is the sample's.
+        quantiles: of numbers and times, at 0, 5, …, 100 %.
+        values: how many rows hold each of the most frequent values; none where most rows hold one of their own, and
+            of the entity key.
+    """
+
+    type: str
+    nulls: int
+    min: int | float | str | None = None
+    max: int | float | str | None = None
+    distinct: int = 0
+    mean: float | None = None
+    deviation: float | None = None
+    quantiles: tuple[float | str, ...] = ()
+    values: dict[str, int] = Field(default={})
+
+
+class Lineage(Document):
+    """lineage.json of a part: what it was made of, by whom, under which contract, and what it holds.
+
+    It is written once, with the part. Whoever brings the same rows again changes nothing of it.
+    """
+
+    part: str
+    project: str
+    source: DocumentSource
+    uploaded: Uploaded
+    accepted: datetime
+    rows_read: int
+    rejected_rows: int
+    reasons: dict[str, int] = Field(description="rejected cells by column and reason")
+    rows: int
+    columns: dict[str, dict[str, Any]] = Field(description="[columns] of project.toml, without defaults")
+    drawn: int = Field(description="rows that the statistics stand on: evenly drawn, or all of them")
+    statistics: dict[str, ColumnStatistics]
 
 
 class Move(Payload):

@@ -55,9 +55,10 @@ class Shop:
         """Each customer's full row as of the moment of the materialization, joined by Feast."""
         version = self.materialized["dataset_version"]
         bucket = self.stack.outputs["ArtifactsBucketName"]
-        self.stack.client("s3").download_file(
-            bucket, keys.dataset(version), str(self.folder / "data.parquet")
-        )
+        s3 = self.stack.client("s3")
+        manifest = s3.get_object(Bucket=bucket, Key=keys.manifest(version))["Body"].read()
+        (part,) = json.loads(manifest)["parts"]
+        s3.download_file(bucket, keys.part(part["md5"]), str(self.folder / "data.parquet"))
         code = self.folder / "everybody"
         shutil.copytree(CHURN, code)
         with (code / "features.py").open("a") as file:

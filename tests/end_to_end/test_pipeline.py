@@ -67,8 +67,9 @@ def test_the_dataset_version_is_the_hash_of_its_file(bank: Bank, trained: dict[s
     import hashlib
 
     s3, bucket = bank.stack.client("s3"), bank.stack.outputs["ArtifactsBucketName"]
-    key = keys.dataset(trained["dataset_version"])
-    body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    manifest = s3.get_object(Bucket=bucket, Key=keys.manifest(trained["dataset_version"]))["Body"].read()
+    (part,) = json.loads(manifest)["parts"]
+    body = s3.get_object(Bucket=bucket, Key=keys.part(part["md5"]))["Body"].read()
     assert hashlib.sha256(body).hexdigest()[:16] == trained["dataset_version"]
     assert pq.read_table(io.BytesIO(body)).num_rows == 599
 

@@ -43,7 +43,8 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
     "Functions/ValidateDatasetRole": {
         "<FunctionsValidateDatasetLogs>": LOGS,
         ARTIFACTS: ["s3:ListBucket"],
-        f"{ARTIFACTS}/datasets/*/data.parquet": ["s3:GetObject", *PUT],
+        f"{ARTIFACTS}/datasets/files/md5/*": ["s3:GetObject", *PUT],
+        f"{ARTIFACTS}/datasets/*/lineage.json": PUT,
         f"{ARTIFACTS}/datasets/*/parts.json": PUT,
         f"{ARTIFACTS}/datasets/*/manifest.json": ["s3:GetObject", *PUT],
         f"{ARTIFACTS}/datasets/current.json": ["s3:GetObject", *PUT],
@@ -87,7 +88,7 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
     },
     "SageMakerRole": {
         ARTIFACTS: ["s3:ListBucket"],
-        f"{ARTIFACTS}/datasets/*/data.parquet": ["s3:GetObject"],
+        f"{ARTIFACTS}/datasets/files/md5/*": ["s3:GetObject"],
         f"{ARTIFACTS}/datasets/*/parts.json": ["s3:GetObject"],
         f"{ARTIFACTS}/datasets/*/manifest.json": ["s3:GetObject"],
         f"{ARTIFACTS}/training-sets/*": ["s3:GetObject"],

@@ -174,7 +174,7 @@ class Bank:
         ).wait()
         name = naming.stack(Project.load(project).name, "local")
         values = json.loads(outputs.read_text())[name]
-        return Bank.of(Stack(values, self.stack.aws_env, str(project)))
+        return Bank.of(Stack(values, self.stack.aws_env, str(project), name=name))
 
     def notifications(self, execution_arn: str) -> list[dict[str, Any]]:
         """The notifications that name the execution, of all that have come so far."""

@@ -171,18 +171,19 @@ class Job:
         for table in tables:
             body = parquet(table)
             sha256 = hashlib.sha256(body).hexdigest()
-            self.put(f"processing/input/dataset/{sha256[:16]}/data.parquet", body)
-            listed.append({"name": sha256[:16], "sha256": sha256, "bytes": len(body), "rows": len(table)})
+            md5 = hashlib.md5(body).hexdigest()
+            self.put(f"processing/input/dataset/files/md5/{md5[:2]}/{md5[2:]}", body)
+            named = {"name": sha256[:16], "sha256": sha256, "md5": md5}
+            listed.append({**named, "bytes": len(body), "rows": len(table)})
         source = {"uri": "s3://uploads/a.csv", "version_id": "v", "etag": "e", "execution": "run"}
         manifest = {
-            **listed[-1],
+            **{name: listed[-1][name] for name in ("sha256", "bytes", "rows")},
             "dataset_version": "0123456789abcdef",
             "project": "toy",
             "columns": {},
             "source": source,
             "parts": [{**part, "source": source} for part in listed],
         }
-        del manifest["name"]
         self.put("processing/input/manifest/manifest.json", json.dumps(manifest).encode())
 
     def train(self, training_set: bytes, hyperparameters: dict[str, Any] | None = None) -> Run:

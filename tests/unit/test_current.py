@@ -12,11 +12,10 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from sluice import keys
 from sluice.datasets.reading import LocalFile
 from sluice.datasets.snapshots import Provenance, found, store
 from sluice.datasets.validation import validate
-from sluice.errors import DataRejected, NoDataset, NotAppendable, StorageUnavailable
+from sluice.errors import DataRejected, NoDataset, NotAppendable, PartMissing, StorageUnavailable
 from sluice.payloads.documents import Current, Manifest, Validation
 from sluice.payloads.training import ValidatedDataset
 from sluice.project import Project
@@ -119,8 +118,7 @@ def test_events_are_appended_and_the_version_is_named_by_the_list(uploads: Uploa
     assert (manifest.rows, manifest.bytes) == (4, first.bytes + second.bytes)
     assert json.loads(uploads.bucket.objects[f"datasets/{made.dataset_version}/parts.json"]) == [
         {"prefix": "s3://artifacts/datasets/"},
-        f"{first.name}/data.parquet",
-        f"{second.name}/data.parquet",
+        *(f"files/md5/{part.md5[:2]}/{part.md5[2:]}" for part in (first, second)),
     ]
     appended = uploads.report("events").appended
     assert appended is not None
@@ -139,7 +137,8 @@ def test_parts_lie_once(uploads: Uploads) -> None:
     uploads.take(LATER)
     uploads.replace(OVERLAPPING)
     uploads.take(LATER)
-    rows = [key for key in uploads.bucket.writes if key.endswith(".parquet")]
+    objects = uploads.bucket.objects
+    rows = [key for key in uploads.bucket.writes if objects[key].startswith(b"PAR1")]
     assert len(rows) == len(set(rows)) == 3
 
 
@@ -191,7 +190,7 @@ def test_parts_of_other_times_are_not_read(uploads: Uploads) -> None:
     uploads.take(LATER)
     assert uploads.bucket.opened == []
     uploads.take("id,at,amount,y\nz,2026-01-05,4,no\n")
-    assert uploads.bucket.opened == [keys.dataset(uploads.manifest.parts[1].name)]
+    assert uploads.bucket.opened == [uploads.manifest.parts[1].key]
 
 
 def test_the_first_events_may_be_the_table(uploads: Uploads) -> None:
@@ -325,23 +324,41 @@ def test_where_there_is_no_version_it_is_said(uploads: Uploads, version: str | N
     assert version is None or version in str(caught.value)
 
 
-def test_a_version_of_an_early_release_is_found_and_appended_to(uploads: Uploads) -> None:
-    """Its manifest lists no parts, and there is no list for jobs."""
-    table = uploads.replace(TABLE)
-    place = f"datasets/{table.dataset_version}"
-    manifest = json.loads(uploads.bucket.objects[f"{place}/manifest.json"])
-    for name in ("parts",):
-        del manifest[name]
-    uploads.bucket.objects[f"{place}/manifest.json"] = json.dumps(manifest).encode()
-    listed = uploads.bucket.objects.pop(f"{place}/parts.json")
+def test_a_version_whose_part_was_deleted_is_not_trained_on_and_the_part_is_named(uploads: Uploads) -> None:
+    uploads.replace(TABLE)
+    made = uploads.take(LATER)
+    lost = uploads.manifest.parts[0]
+    del uploads.bucket.objects[lost.key]
+    with pytest.raises(PartMissing) as caught:
+        found(None, uploads.bucket)
+    assert str(caught.value) == (
+        f"the part {lost.name} of the dataset version {made.dataset_version} is not there any more\n"
+        f"  where  s3://artifacts/{lost.key}\n"
+        "  why    somebody deleted the object; it held 3 rows of s3://uploads/0.csv\n"
+        "  to do  take its delete marker away (the bucket keeps versions), or upload that file again"
+    )
 
+
+@pytest.mark.parametrize("append", [True, False])
+def test_the_file_of_a_deleted_part_uploaded_again_brings_it_back(uploads: Uploads, append: bool) -> None:
+    table = uploads.replace(TABLE)
+    (part,) = uploads.manifest.parts
+    body = uploads.bucket.objects.pop(part.key)
+    uploads.take(TABLE, append=append)
+    assert uploads.bucket.objects[part.key] == body
     assert found(table.dataset_version, uploads.bucket).rows == 3
-    assert uploads.bucket.objects[f"{place}/parts.json"] == listed
-    uploads.take(OVERLAPPING, execution="events")
-    assert [part.rows for part in uploads.manifest.parts] == [3, 2]
-    appended = uploads.report("events").appended
-    assert appended is not None
-    assert appended.repeats == 1
+
+
+def test_events_that_may_repeat_rows_of_a_deleted_part_are_not_appended(uploads: Uploads) -> None:
+    table = uploads.replace(TABLE)
+    (lost,) = uploads.manifest.parts
+    del uploads.bucket.objects[lost.key]
+    with pytest.raises(PartMissing, match=f"the part {lost.name} of the dataset version"):
+        uploads.take(OVERLAPPING, execution="events")
+    assert uploads.current.dataset_version == table.dataset_version
+    error = uploads.report("events").error
+    assert error is not None
+    assert error.name == "PartMissing"
 
 
 # --- uploads that meet ---------------------------------------------------------------------------------------------
@@ -498,7 +515,7 @@ class Lost(Bucket):
 
 @pytest.mark.parametrize("append", [True, False], ids=["append", "replace"])
 @pytest.mark.parametrize("begins", [True, False], ids=["a table", "no table"])
-@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("number", range(6))
 def test_a_state_that_is_tried_again_does_nothing_twice(
     uploads: Uploads, number: int, begins: bool, append: bool
 ) -> None:
@@ -521,7 +538,7 @@ def test_a_state_that_is_tried_again_does_nothing_twice(
 
 
 @pytest.mark.parametrize("begins", [True, False], ids=["a table", "no table"])
-@pytest.mark.parametrize("number", range(1, 4))
+@pytest.mark.parametrize("number", range(1, 6))
 def test_a_client_that_tries_again_itself_and_is_refused_is_in_once(
     uploads: Uploads, number: int, begins: bool
 ) -> None:
@@ -541,7 +558,7 @@ def test_who_is_tried_again_after_others_came_undoes_nothing_of_theirs(
     uploads: Uploads, append: bool
 ) -> None:
     uploads.replace(TABLE, execution="table")
-    lossy = Lost(uploads.bucket, 3, StorageUnavailable("the answer was lost"))
+    lossy = Lost(uploads.bucket, 5, StorageUnavailable("the answer was lost"))
     with pytest.raises(StorageUnavailable):
         uploads.take(OVERLAPPING, execution="ours", bucket=lossy, append=append)
     version = uploads.current.dataset_version

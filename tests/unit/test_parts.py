@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -52,20 +51,22 @@ def rows(*given: tuple[str, int, int]) -> pa.Table:
     return pa.Table.from_pylist(columns, SCHEMA)
 
 
-def put(folder: Path, *tables: pa.Table, place: str = "{name}/data.parquet", group: int = 2) -> Manifest:
+def put(folder: Path, *tables: pa.Table, place: str = "files/md5/{start}/{rest}", group: int = 2) -> Manifest:
     """Write parts as they arrive in a job."""
     listed = []
     for number, table in enumerate(tables):
         file = folder / f"{number}.new"
         pq.write_table(table, file, row_group_size=group)
         sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-        there = folder / place.format(name=sha256[:16])
+        md5 = hashlib.md5(file.read_bytes()).hexdigest()
+        there = folder / place.format(start=md5[:2], rest=md5[2:])
         there.parent.mkdir(parents=True, exist_ok=True)
         times = [each for each in table["at"].to_pylist() if each is not None]
         listed.append(
             Part(
                 name=sha256[:16],
                 sha256=sha256,
+                md5=md5,
                 bytes=file.stat().st_size,
                 rows=len(table),
                 source=SOURCE,
@@ -84,6 +85,10 @@ def put(folder: Path, *tables: pa.Table, place: str = "{name}/data.parquet", gro
         source=SOURCE,
         parts=tuple(listed),
     )
+
+
+def file_of(folder: Path, part: Part) -> Path:
+    return folder / "files" / "md5" / part.md5[:2] / part.md5[2:]
 
 
 def test_of_two_rows_with_the_same_key_and_time_the_later_parts_counts(tmp_path: Path) -> None:
@@ -114,44 +119,23 @@ def test_columns_may_lie_in_another_order(tmp_path: Path) -> None:
     assert parts.read(tmp_path, manifest, PROJECT).to_pylist() == rows(("a", 1, 1), ("a", 2, 2)).to_pylist()
 
 
-def test_a_single_part_is_found_wherever_it_lies(tmp_path: Path) -> None:
-    table = rows(("a", 1, 1))
-    assert parts.read(tmp_path, put(tmp_path, table, place="data.parquet"), PROJECT).equals(table)
+def test_parts_are_found_also_where_no_folders_came_with_them(tmp_path: Path) -> None:
+    manifest = put(tmp_path, rows(("a", 1, 1)), rows(("b", 1, 2)), place="{rest}")
+    assert parts.read(tmp_path, manifest, PROJECT).equals(rows(("a", 1, 1), ("b", 1, 2)))
 
 
 def test_a_part_that_did_not_arrive_ends_the_job(tmp_path: Path) -> None:
     manifest = put(tmp_path, rows(("a", 1, 1)), rows(("b", 1, 1)))
-    (tmp_path / manifest.parts[0].name / "data.parquet").unlink()
+    file_of(tmp_path, manifest.parts[0]).unlink()
     with pytest.raises(PipelineFailed, match="0 files arrived"):
         parts.read(tmp_path, manifest, PROJECT)
 
 
 def test_a_part_that_is_another_file_ends_the_job(tmp_path: Path) -> None:
     manifest = put(tmp_path, rows(("a", 1, 1)), rows(("b", 1, 1)))
-    pq.write_table(rows(("c", 1, 1)), tmp_path / manifest.parts[1].name / "data.parquet")
+    pq.write_table(rows(("c", 1, 1)), file_of(tmp_path, manifest.parts[1]))
     with pytest.raises(PipelineFailed, match="its SHA-256 is another"):
         parts.read(tmp_path, manifest, PROJECT)
-
-
-def test_a_manifest_of_one_file_lists_it_as_its_part() -> None:
-    written: dict[str, Any] = {
-        "version": 1,
-        "dataset_version": "0123456789abcdef",
-        "sha256": "0123456789abcdef" + "0" * 48,
-        "bytes": 10,
-        "rows": 3,
-        "project": "shop",
-        "columns": {},
-        "source": SOURCE.model_dump(),
-    }
-    (part,) = Manifest.model_validate_json(json.dumps(written)).parts
-    assert (part.name, part.sha256, part.bytes, part.rows) == (
-        "0123456789abcdef",
-        "0123456789abcdef" + "0" * 48,
-        10,
-        3,
-    )
-    assert (part.source, part.repeats, part.accepted, part.first_event) == (SOURCE, 0, None, None)
 
 
 KEYS = st.sampled_from(["a", "b", "c", "", "ä"])
@@ -195,7 +179,7 @@ def test_repeats_are_the_rows_that_a_dictionary_would_replace(
         earlier = put(folder, *(table_of(part) for part in history), group=group).parts
     for part in earlier:
         if arrivals.may_meet(part):
-            with (folder / part.name / "data.parquet").open("rb") as file:
+            with file_of(folder, part).open("rb") as file:
                 arrivals.meet(part, file)
     there = {at for part in history for at in part}
     assert arrivals.repeats(earlier) == len(arriving.keys() & there)
@@ -240,7 +224,7 @@ def test_of_an_earlier_part_two_columns_and_the_row_groups_in_question_are_read(
         }
     )
     (part,) = put(tmp_path, table, group=10_000).parts
-    file = tmp_path / part.name / "data.parquet"
+    file = file_of(tmp_path, part)
     arriving = table.slice(150_000, 20_000)
     pq.write_table(arriving, tmp_path / "new.parquet")
     arrivals = Arrivals(tmp_path / "new.parquet", "id", "at")

@@ -27,6 +27,18 @@ PROVENANCE = Provenance("run-1", "s3://uploads/incoming/training/a.csv", "v1", "
 GOOD = "age,y\n1,yes\n2,no\n"
 
 
+def md5_of(body: bytes) -> str:
+    """As DVC names files: https://dvc.org/doc/user-guide/project-structure/internal-files#structure-of-the-cache-directory."""
+    digest = hashlib.md5(body).hexdigest()
+    return f"{digest[:2]}/{digest[2:]}"
+
+
+def rows_in(bucket: Bucket) -> bytes:
+    """The one Parquet file."""
+    (body,) = (body for body in bucket.objects.values() if body.startswith(b"PAR1"))
+    return body
+
+
 def result_of(folder: Path, text: str = GOOD) -> ValidationResult:
     (folder / "a.csv").write_text(text)
     work = folder / "work"
@@ -38,14 +50,14 @@ def test_a_version_is_its_files_hash_and_its_manifest_says_where_it_came_from(tm
     bucket = Bucket()
     stored = store(result_of(tmp_path), PROJECT, PROVENANCE, bucket)
 
-    body = bucket.objects[f"datasets/{stored.dataset_version}/data.parquet"]
+    body = rows_in(bucket)
     digest = hashlib.sha256(body).hexdigest()
     assert stored.dataset_version == digest[:16]
     assert stored.manifest_uri == f"s3://artifacts/datasets/{digest[:16]}/manifest.json"
     assert stored.parts_uri == f"s3://artifacts/datasets/{digest[:16]}/parts.json"
     assert json.loads(bucket.objects[f"datasets/{digest[:16]}/parts.json"]) == [
         {"prefix": "s3://artifacts/datasets/"},
-        f"{digest[:16]}/data.parquet",
+        f"files/md5/{md5_of(body)}",
     ]
     manifest = json.loads(bucket.objects[f"datasets/{digest[:16]}/manifest.json"])
     assert (manifest["sha256"], manifest["rows"], manifest["bytes"]) == (digest, 2, len(body))
@@ -134,9 +146,12 @@ def test_of_a_file_that_could_not_be_read_there_is_a_report_and_no_quarantine(tm
 def test_the_data_is_there_before_the_manifest_is(tmp_path: Path) -> None:
     bucket = Bucket()
     stored = store(result_of(tmp_path), PROJECT, PROVENANCE, bucket)
-    folder = f"datasets/{stored.dataset_version}"
-    assert bucket.writes[:4] == [
-        f"{folder}/data.parquet",
+    folder, rows = f"datasets/{stored.dataset_version}", md5_of(rows_in(bucket))
+    listing = json.dumps([{"md5": rows.replace("/", ""), "relpath": "part-00001.parquet"}]).encode()
+    assert bucket.writes[:6] == [
+        f"datasets/files/md5/{rows}",
+        f"{folder}/lineage.json",
+        f"datasets/files/md5/{md5_of(listing)}.dir",
         f"{folder}/parts.json",
         f"{folder}/manifest.json",
         "datasets/current.json",
@@ -144,7 +159,10 @@ def test_the_data_is_there_before_the_manifest_is(tmp_path: Path) -> None:
 
 
 def test_a_store_that_dies_before_the_data_leaves_no_manifest(tmp_path: Path) -> None:
-    bucket = Bucket(fails_on="data.parquet")
+    (tmp_path / "before").mkdir()
+    whole = Bucket()
+    store(result_of(tmp_path / "before"), PROJECT, PROVENANCE, whole)
+    bucket = Bucket(fails_on=md5_of(rows_in(whole)))
     with pytest.raises(ConnectionError):
         store(result_of(tmp_path), PROJECT, PROVENANCE, bucket)
     assert bucket.objects == {}

@@ -92,15 +92,19 @@ def test_help_lists_the_statuses(command: str, capsys: pytest.CaptureFixture[str
 
 
 class Client:
-    """An S3 that takes what is put."""
+    """An S3 that takes what is put, and an STS."""
 
     def __init__(self) -> None:
         self.put: list[str] = []
 
-    def put_object(self, *, Bucket: str, Key: str, Body: Any) -> dict[str, str]:  # noqa: N803
-        assert (Bucket, Body.read()) == ("uploads", b"id,at\n1,2026-01-01\n")
-        self.put.append(Key)
+    def put_object(self, **request: Any) -> dict[str, str]:
+        assert (request["Bucket"], request["Body"].read()) == ("uploads", b"id,at\n1,2026-01-01\n")
+        assert request["Metadata"] == {"sluice-by": "arn:aws:iam::1:user/ada"}
+        self.put.append(request["Key"])
         return {"VersionId": "1"}
+
+    def get_caller_identity(self) -> dict[str, str]:
+        return {"Arn": "arn:aws:iam::1:user/ada"}
 
 
 @pytest.mark.parametrize(

@@ -462,6 +462,7 @@ def manifest(*last_events: datetime | None, rows: int = 10) -> Manifest:
         Part(
             name=f"{number:016x}",
             sha256=f"{number:064x}",
+            md5=f"{number:032x}",
             bytes=1,
             rows=rows,
             source=source,
