@@ -43,7 +43,7 @@ from sluice import naming
 from sluice.datasets import current
 from sluice.features.plan import Aggregation, FeaturePlan, Function, Key, Type, Value, View
 from sluice.features.windows import Engine
-from sluice.payloads.documents import DocumentSource, Part
+from sluice.payloads.documents import DocumentSource, Lineage, Part, Uploaded
 from sluice.project import Project
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -221,18 +221,34 @@ def upload(folder: Path, entities: int) -> Path:
     """Make a dataset, and make it the current one; give its file."""
     file = folder / f"{entities}.parquet"
     pq.write_table(events(entities), file, row_group_size=1 << 18)
-    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    body = file.read_bytes()
+    sha256 = hashlib.sha256(body).hexdigest()
     source = DocumentSource(uri="s3://uploads/x", version_id=None, etag=None, execution=sha256[:16])
     part = Part(
         name=naming.dataset_version(sha256),
         sha256=sha256,
+        md5=hashlib.md5(body, usedforsecurity=False).hexdigest(),
         bytes=file.stat().st_size,
         rows=entities * _EVENTS,
         source=source,
         accepted=datetime.now(UTC),
     )
     project = Project.load_file(folder / "project.toml")
-    current.replace(current.NewPart(part, file), project, S3Artifacts(BUCKET))
+    lineage = Lineage(
+        part=part.name,
+        project=project.name,
+        source=source,
+        uploaded=Uploaded(),
+        accepted=datetime.now(UTC),
+        rows_read=part.rows,
+        rejected_rows=0,
+        reasons={},
+        rows=part.rows,
+        columns=current.contract(project),
+        drawn=0,
+        statistics={},
+    )
+    current.replace(current.NewPart(part, file, lineage), project, S3Artifacts(BUCKET))
     return file
 
 

@@ -22,12 +22,13 @@ from feast.repo_config import RepoConfig
 from feast.types import Bool, Float64, Int64, String
 
 from containers.features.definitions import Definitions
-from containers.features.store import CREATED, MOMENT, ROW, Source
+from containers.features.store import CREATED, ROW, Source
 from sluice import naming
 from sluice.arrow import Array, ChunkedArray, Table
 from sluice.arrow import compute as pc
 from sluice.errors import TrainingSetFailed
 from sluice.features import athena
+from sluice.features.names import MOMENT
 from sluice.features.plan import FeaturePlan, Key, Type, View
 
 CATALOG = "AwsDataCatalog"

@@ -67,7 +67,7 @@ class Table:
     def upload(self, data: Path) -> dict[str, Any]:
         trained = self.bank.train(data)
         assert trained["outcome"] in ("Deployed", "GateRejected"), trained
-        arn = materialization.after(self.stack, trained["execution_arn"])
+        arn = materialization.of(self.stack, trained["execution_arn"])
         done = materialization.follow(self.stack, arn)
         assert done["outcome"] == "Materialized", done
         return done
@@ -76,9 +76,10 @@ class Table:
         """The dataset's rows as they were validated."""
         file = self.folder / "dataset.parquet"
         bucket = self.stack.outputs["ArtifactsBucketName"]
-        self.stack.client("s3").download_file(
-            bucket, keys.dataset(self.materialized["dataset_version"]), str(file)
-        )
+        s3 = self.stack.client("s3")
+        manifest = s3.get_object(Bucket=bucket, Key=keys.manifest(self.materialized["dataset_version"]))
+        (part,) = json.loads(manifest["Body"].read())["parts"]
+        s3.download_file(bucket, keys.part(part["md5"]), str(file))
         rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
         return rows
 

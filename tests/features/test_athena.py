@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from sluice.errors import ProjectError, TrainingSetFailed
 from sluice.features import athena
+from sluice.features.names import MOMENT
 from sluice.features.plan import Aggregation, FeaturePlan, Key, Value, View
 from tests.features.brute_force import Row
 from tests.features.histories import ARROW, COLUMNS, TIME, rows_of, table
@@ -28,7 +29,7 @@ pytest.importorskip("feast", reason="Feast has an environment of its own")
 
 from containers.features.athena import Athena
 from containers.features.definitions import Definitions
-from containers.features.store import CREATED, MOMENT, ROW, Source, joined_here
+from containers.features.store import CREATED, ROW, Source, joined_here
 from tests.features.athena_in_duckdb import AthenaInDuckdb
 from tests.features.test_retrieval import PERSON, day, flat, found, log_of
 

@@ -99,15 +99,16 @@ class World:
         sink = BytesIO()
         pq.write_table(pa.table(columns, ["id", "at", "amount"]), sink)
         digest = f"{abs(hash(tuple(rows))):064x}"
-        self.bucket.objects[keys.dataset(digest[-16:])] = sink.getvalue()
-        return Part(name=digest[-16:], sha256=digest, bytes=1, rows=len(rows), source=SOURCE)
+        md5 = digest[-32:]
+        self.bucket.objects[keys.part(md5)] = sink.getvalue()
+        return Part(name=digest[-16:], sha256=digest, md5=md5, bytes=1, rows=len(rows), source=SOURCE)
 
     def materialize(self, day: int, *parts: Rows, only: str | None = None) -> None:
         """Write the store as it is right for these parts, looked up on that day."""
         files = []
         for number, rows in enumerate(parts):
             file = self.folder / f"{number}.parquet"
-            file.write_bytes(self.bucket.objects[keys.dataset(self._part(rows).name)])
+            file.write_bytes(self.bucket.objects[keys.part(self._part(rows).md5)])
             files.append(file)
         for each in entities(VIEW, files, "at", at(day), Share(), self.folder):
             if only is None or EntityIds(VIEW.keys).of((only,)) == each.id:
