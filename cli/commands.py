@@ -14,7 +14,17 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from cli import answers, emptying, executions, failures, materialization, prediction, stack, tracked
+from cli import (
+    answers,
+    emptying,
+    executions,
+    failures,
+    left_views,
+    materialization,
+    prediction,
+    stack,
+    tracked,
+)
 from cli.local_aws import LocalAws
 from cli.progress import counted, say, step
 from cli.serving import Served
@@ -30,12 +40,16 @@ def up(arguments: argparse.Namespace) -> int:
 
     Where the local AWS of this folder runs already, the project as it now is gets deployed to it.
     """
-    failures.load_project(arguments.project)
+    project = failures.load_project(arguments.project)
     local = LocalAws(stack.data_folder() / "local")
+    earlier = stack.running(naming.stack(project.name, "local"))
+    before = left_views.tables(earlier) if earlier else set()
     try:
         deployed = stack.deploy(arguments.project, local)
         deployed.save()
         say("\n".join(["", f"{arguments.project} is up:", *stack.describe(deployed)]))
+        for note in left_views.notes(deployed, before):
+            say(f"\n{note}")
         if arguments.detach or not local.is_ours:
             local.release()
             say("\nstop it with `sluice down`")

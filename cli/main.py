@@ -11,7 +11,7 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
-from cli import commands, dataset, failures, init, preflight, skew, stack
+from cli import commands, dataset, failures, feature_store, init, preflight, skew, stack
 from sluice.outcomes import Outcome
 
 _EXAMPLES = """\
@@ -24,6 +24,7 @@ examples:
   sluice predict --id C00001                       by id, where features.py declares features
   sluice dataset diff 3f9a current                 rows, schema and distributions of two dataset versions
   sluice skew                                      does the online store hold what the dataset says?
+  sluice feast                                     a feature_store.yaml for `feast` and `feast ui`
   sluice down                                      stop the local AWS
   sluice empty --stack sluice-bank-dev --yes       delete what executions made, before `cdk destroy --all`
   sluice run mybank --data bank.csv --json         all of it once, unattended
@@ -96,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     preflight.add_parser(subparsers)
     skew.add_parser(subparsers)
     dataset.add_parser(subparsers)
+    feature_store.add_parser(subparsers)
 
     up = _add(
         subparsers,

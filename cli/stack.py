@@ -112,6 +112,15 @@ def current(stack_name: str | None) -> Stack:
     return named[0]
 
 
+def running(name: str) -> Stack | None:
+    """Return the stack of this name that runs in this folder; None where none does."""
+    try:
+        found = [each for each in saved() if each.name == name]
+    except NoStack:
+        return None
+    return found[0] if found and local_aws.answers(found[0].aws_env.get("AWS_ENDPOINT_URL", "")) else None
+
+
 def saved() -> list[Stack]:
     """Return the stacks that `sluice up` left in this folder, at least one, whether or not they still run.
 
@@ -216,17 +225,14 @@ def describe(stack: Stack) -> list[str]:
     """Say where to look: lines for a person."""
     lines = [f"  {name:<22} {value}" for name, value in sorted(stack.outputs.items())]
     if stack.aws_env:
-        settings = " ".join(
-            f"{key}={stack.aws_env[key]}"
-            for key in (
-                "AWS_ENDPOINT_URL",
-                "AWS_ACCESS_KEY_ID",
-                "AWS_SECRET_ACCESS_KEY",
-                "AWS_DEFAULT_REGION",
-            )
-        )
-        lines += ["", "  the aws CLI and boto3 work on it:", f"    export {settings}"]
+        lines += ["", "  the aws CLI and boto3 work on it:", f"    export {settings(stack)}"]
     return lines
+
+
+def settings(stack: Stack) -> str:
+    """Give what a shell has to export for clients of the local AWS that a stack stands on."""
+    names = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")
+    return " ".join(f"{name}={stack.aws_env[name]}" for name in names)
 
 
 def data_folder() -> Path:

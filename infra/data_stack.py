@@ -16,6 +16,7 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from infra.config import DeployConfig
+from infra.grants import arn
 from sluice import keys, naming
 from sluice.features.plan import FeaturePlan
 
@@ -64,6 +65,12 @@ class DataStack(cdk.Stack):
         self.releases = self._releases()
         store = naming.online_store(project, config.environment)
         self.features = [self._view_table(store, view.name) for view in plan.views] if plan else []
+        # Named, not referred to: the other stack's reference would be an export, which cannot go while that stack has
+        # it, and so a view could never leave.
+        self.feature_arns = tuple(
+            arn("dynamodb", "table", naming.online_table(store, view.name))
+            for view in (plan.views if plan else ())
+        )
         self.outcomes = self._topic("Outcomes", config.outcome_email)
         self.alarms = self._topic("Alarms", config.alarm_email)
         # `enforce_ssl` brings a topic policy, and that replaces the default one, which lets alarms publish.

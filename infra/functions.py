@@ -202,7 +202,7 @@ class Functions(Construct):
             }
             if spec.plans_materialization:
                 told_where["FEATURE_REGISTRY"] = f"project/{REGISTRY}"
-            tables = tuple(table.table_arn for table in data.features)
+            tables = data.feature_arns
             if spec.materializes:
                 written = ("dynamodb:DescribeTable", "dynamodb:PutItem", "dynamodb:DeleteItem")
                 allow(role, [Grant(written, tables)])

@@ -121,8 +121,7 @@ class PipelineStack(cdk.Stack):
         artifacts = data.artifacts
         predictions = f"{keys.REPORTS}/*/predictions/*"
         if data.features:
-            tables = tuple(table.table_arn for table in data.features)
-            allow(role, [Grant(("dynamodb:BatchGetItem",), tables)])
+            allow(role, [Grant(("dynamodb:BatchGetItem",), data.feature_arns)])
         allow(
             role,
             [

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from feast import Entity, FeatureView, Field, OnDemandFeatureView, ValueType
+from feast.feature_view import DUMMY_ENTITY
 from feast.infra.registry.registry import REGISTRY_SCHEMA_VERSION
 from feast.proto_utils import serialize_data_source
 from feast.protos.feast.core.Entity_pb2 import Entity as EntityProto
@@ -37,17 +38,19 @@ def registry_of(definitions: Definitions, plan: FeaturePlan, store: str) -> byte
         plan: what was made of it.
         store: Feast's project, by which the online store's tables are called.
     """
+    views = [
+        _view(declared, view, definitions, store)
+        for declared, view in zip(definitions.views, plan.views, strict=True)
+    ]
     registry = Registry(
         registry_schema_version=REGISTRY_SCHEMA_VERSION,
         projects=[ProjectProto(spec=ProjectSpec(name=store))],
-        entities=[_entity(each, plan, store) for each in definitions.entities],
+        # The last is that of views without one, which Feast takes on-demand views for, and looks up.
+        entities=[_entity(each, plan, store) for each in (*definitions.entities, DUMMY_ENTITY)],
         data_sources=_sources(definitions, store),
-        feature_views=[
-            _view(declared, view, definitions, store)
-            for declared, view in zip(definitions.views, plan.views, strict=True)
-        ],
+        feature_views=views,
         on_demand_feature_views=[
-            _on_demand(declared, kept, store)
+            _on_demand(declared, kept, views, store)
             for declared, kept in zip(definitions.on_demand, plan.on_demand, strict=True)
         ],
     )
@@ -156,9 +159,17 @@ def _in_words(aggregation: Aggregation) -> str:
     return f"{words}, last {window if whole_days is None else f'{whole_days} days'}"
 
 
-def _on_demand(declared: OnDemandFeatureView, kept: OnDemand, store: str) -> OnDemandFeatureViewProto:
+def _on_demand(
+    declared: OnDemandFeatureView, kept: OnDemand, views: list[FeatureViewProto], store: str
+) -> OnDemandFeatureViewProto:
     proto: OnDemandFeatureViewProto = declared.to_proto()
     proto.spec.project = store
+    # A view has to hold the very fields that are read of it, down to their descriptions.
+    fields = {(view.spec.name, field.name): field for view in views for field in view.spec.features}
+    for source in proto.spec.sources.values():
+        projection = source.feature_view_projection
+        for column in projection.feature_columns:
+            column.CopyFrom(fields[projection.feature_view_name, column.name])
     # Feast takes the text where there is one, and its pickle only where there is none.
     proto.spec.feature_transformation.user_defined_function.CopyFrom(
         UserDefinedFunctionV2(name=kept.function, body_text=kept.source, mode=kept.mode)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 import uuid
 from pathlib import Path
@@ -11,14 +10,13 @@ from typing import Any
 
 import pytest
 
-from infra.build import ROOT
-from infra.features import plan_file
 from lambdas.adapters.online_store import OnlineTable
 from sluice import keys
 from sluice.features.materialization import Entity
 from sluice.features.online_keys import EntityIds
 from sluice.features.plan import Key
 from tests.support.bank import Bank, write_csv
+from tests.support.feasts import online_features, write_configuration
 
 PROJECT = """\
 [project]
@@ -71,41 +69,6 @@ def build_labels(table): ...
 HEADER = ["customer_id", "at", "amount"]
 TABLE = "corner_local.activity"
 ID = EntityIds((Key(name="customer_id", type="string"),))
-# Of Feast's own environment: the project's plan and objects, and the store that CDK made.
-ASK_FEAST = """\
-import json, sys
-from pathlib import Path
-
-import pandas as pd
-from feast import FeatureStore
-from feast.repo_config import RepoConfig
-
-from containers.features import definitions, store
-from sluice.features.plan import FeaturePlan
-
-project, scratch, endpoint, region, ids = sys.argv[1:]
-scratch = Path(scratch)
-config = RepoConfig(
-    project="corner_local",
-    provider="local",
-    registry=str(scratch / "registry.db"),
-    online_store={"type": "dynamodb", "region": region, "endpoint_url": endpoint},
-    offline_store={"type": "duckdb"},
-    entity_key_serialization_version=3,
-)
-plan = FeaturePlan.model_validate_json((scratch / "features.json").read_text())
-frame = pd.DataFrame({"customer_id": ["x"], store.MOMENT: pd.to_datetime(["2026-01-01"], utc=True),
-                      "spent": [0.0], "purchases": [0]})
-frame.to_parquet(scratch / "activity.parquet")
-objects = store.objects(plan, {"activity": store.Source(scratch / "activity.parquet", is_dated=False)})
-feast = FeatureStore(config=config)
-for each in objects:
-    (feast.registry.apply_entity if type(each).__name__ == "Entity" else feast.registry.apply_feature_view)(
-        each, "corner_local"
-    )
-rows = [{"customer_id": each} for each in json.loads(ids)]
-print(json.dumps(feast.get_online_features(["activity:spent", "activity:purchases"], rows).to_dict()))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -146,33 +109,6 @@ def items(corner: Bank) -> dict[str, dict[str, Any]]:
     return {item["entity_id"]["S"]: item for page in pages for item in page["Items"]}
 
 
-def asked_of_feast(corner: Bank, ids: list[str], scratch: Path) -> dict[str, list[Any]]:
-    plan = plan_file(Path(str(corner.stack.project_folder)))
-    assert plan is not None
-    (scratch / "features.json").write_bytes(plan.read_bytes())
-    client = corner.stack.client("dynamodb")
-    done = subprocess.run(
-        [
-            *(str(ROOT / ".venv-features" / "bin" / "python"), "-c", ASK_FEAST),
-            *(
-                str(corner.stack.project_folder),
-                str(scratch),
-                client.meta.endpoint_url,
-                client.meta.region_name,
-            ),
-            json.dumps(ids),
-        ],
-        cwd=ROOT,
-        env={**corner.stack.aws_env, "PATH": "/usr/bin:/bin", "HOME": str(scratch)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    answer: dict[str, list[Any]] = json.loads(done.stdout.strip().splitlines()[-1])
-    return answer
-
-
 def test_the_store_follows_the_table_and_feast_reads_it(
     corner: Bank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,7 +140,9 @@ def test_the_store_follows_the_table_and_feast_reads_it(
     assert (told[-1]["written"], told[-1]["removed"], told[-1]["held"]) == (0, 0, 3)
     assert items(corner) == after
 
-    answer = asked_of_feast(corner, ["A", "B", "C", "nobody"], tmp_path)
+    write_configuration(corner.stack, tmp_path)
+    rows = [{"customer_id": each} for each in ("A", "B", "C", "nobody")]
+    answer = online_features(corner.stack, tmp_path, ["activity:spent", "activity:purchases"], rows)
     assert answer["spent"] == [1.1 + 2.2, 12.0, 3.0, None]
     assert answer["purchases"] == [2, 2, 1, None]
 

@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from containers.features.definitions import read
@@ -87,7 +88,9 @@ profile = FeatureView(
 now = RequestSource(name="now", schema=[Field(name="basket", dtype=Float64)])
 
 @on_demand_feature_view(
-    sources=[activity[["spent"]], now], schema=[Field(name="ratio", dtype=Float64)], mode="python"
+    sources=[activity[["visits_7d", "spent"]], profile, now],
+    schema=[Field(name="ratio", dtype=Float64)],
+    mode="python",
 )
 def against(inputs):
     import math
@@ -197,7 +200,11 @@ def test_feast_finds_what_they_are_read_from_once(opened: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "inputs", "made"),
     [
-        ("against", {"spent": [2.0, 4.0], "basket": [16.0, 25.0]}, {"ratio": [2.0, 1.25]}),
+        (
+            "against",
+            {"visits_7d": [1, 2], "spent": [2.0, 4.0], "basket": [16.0, 25.0]},
+            {"ratio": [2.0, 1.25]},
+        ),
         ("twice", {"spent": [2.0, 4.5]}, {"doubled": [4.0, 9.0]}),
     ],
 )
@@ -212,6 +219,35 @@ def test_feast_runs_an_on_demand_view_from_it(
     view = {each.name: each for each in opened.list_on_demand_feature_views()}[name]
     answer = view.transform_arrow(pa.table(inputs)).to_pydict()
     assert {name: answer[name] for name in made} == made
+
+
+def test_feast_reads_features_online_by_it_and_makes_those_on_demand(opened: Any) -> None:
+    # On AWS, CDK makes the tables.
+    opened._get_provider().update_infra("shop_dev", [], opened.list_batch_feature_views(), [], [], True)
+    at = pd.to_datetime(["2026-01-01", "2026-01-01"], utc=True)
+    spent = {"spent": [2.0, 4.0], "visits_7d": [1, 2], "app": [0.5, None]}
+    members = {"shop": [7, 7], "channel": ["app", "web"], "member": [True, False]}
+    for view, values in (("activity", spent), ("profile", members)):
+        frame = pd.DataFrame({"customer_id": ["A", "B"], **values, "at": at})
+        opened.write_to_online_store(view, frame, transform_on_write=False)
+
+    found = opened.get_online_features(
+        ["activity:spent", "activity:visits_7d", "profile:member", "against:ratio", "twice:doubled"],
+        [
+            {"customer_id": "A", "shop": 7, "basket": 16.0},
+            {"customer_id": "B", "shop": 7, "basket": 25.0},
+        ],
+    ).to_dict()
+
+    assert found == {
+        "customer_id": ["A", "B"],
+        "shop": [7, 7],
+        "spent": [2.0, 4.0],
+        "visits_7d": [1, 2],
+        "member": [True, False],
+        "ratio": [2.0, 1.25],
+        "doubled": [4.0, 8.0],
+    }
 
 
 def test_feast_that_looks_writes_nothing(folder: Path, tmp_path: Path) -> None:

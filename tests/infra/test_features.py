@@ -27,7 +27,7 @@ from tests.infra.test_permissions import (
     tasks,
 )
 
-TABLE = "<Viewactivity>"
+TABLE = "arn:<Partition>:dynamodb:<Region>:<AccountId>:table/corner_shop_prod.activity"
 ALLOWED: dict[str, dict[str, list[str]]] = {
     "Functions/PlanMaterializationRole": {
         "<FunctionsPlanMaterializationLogs>": LOGS,
@@ -133,6 +133,13 @@ def test_a_views_table_is_the_one_that_feast_looks_for(shop: Stacks) -> None:
     assert table["AttributeDefinitions"] == [{"AttributeName": "entity_id", "AttributeType": "S"}]
     assert table["BillingMode"] == "PAY_PER_REQUEST"
     assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+
+
+def test_no_view_is_kept_by_a_reference_to_its_table(shop: Stacks) -> None:
+    """An export that another stack has cannot be deleted: a view that left could not be deployed."""
+    exports = json.dumps(shop.data.template.get("Outputs", {}))
+    assert "Viewactivity" not in exports
+    assert "Viewactivity" not in json.dumps(shop.pipeline.template)
 
 
 def test_features_outlive_their_stack_in_prod_alone(shop: Stacks, shop_local: Stacks) -> None:
