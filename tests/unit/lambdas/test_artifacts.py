@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,18 @@ def test_an_object_is_created_once(artifacts: S3Artifacts) -> None:
     assert artifacts.create(KEY, b"one", "text/plain")
     assert not artifacts.create(KEY, b"two", "text/plain")
     assert artifacts.read(KEY) == b"one"
+
+
+def test_what_begins_so_is_listed_with_when_it_was_last_written(artifacts: S3Artifacts) -> None:
+    before = datetime.now(UTC) - timedelta(seconds=1)  # S3 tells whole seconds
+    for key in ("features/a/0-of-1.parquet", "features/a/1-of-2.parquet", "features/ab/0-of-1.parquet"):
+        artifacts.write(key, b"", "")
+
+    listed = dict(artifacts.listed("features/a/"))
+
+    assert listed.keys() == {"features/a/0-of-1.parquet", "features/a/1-of-2.parquet"}
+    assert all(before <= modified <= datetime.now(UTC) for modified in listed.values())
+    assert artifacts.listed("features/b/") == []
 
 
 def test_an_object_is_replaced_by_who_has_seen_it_as_it_is(artifacts: S3Artifacts) -> None:

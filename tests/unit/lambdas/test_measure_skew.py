@@ -236,6 +236,16 @@ def test_rows_after_the_moment_are_not_held_against_what_was_written_before_them
     assert world.at_gate("one", 11).rate == 0.0
 
 
+def test_a_table_from_before_moves_were_listed_has_not_moved_since(world: World) -> None:
+    world.upload("one", 10, FIRST)
+    current = Current(dataset_version="one", moves=())
+    world.bucket.objects[keys.current()] = current.body()
+    world.materialize(13, FIRST)
+
+    found = world.at_gate("one", 11)
+    assert (found.rate, found.sampled, found.moved_on) == (0.0, 2, 0)
+
+
 def test_without_a_dataset_there_is_nothing_to_compare(world: World) -> None:
     found = world.measure()
     assert (found.dataset_version, found.rate, found.views) == (None, 0.0, [])
