@@ -10,9 +10,10 @@ from pathlib import Path
 import pandas as pd
 
 from containers.failure import run_job
+from containers.features.athena import Athena
 from containers.features.definitions import load, plan_of
 from containers.features.retrieval import examples
-from containers.features.store import MOMENT
+from containers.features.store import MOMENT, Join, joined_here
 from containers.hooks import unpack_project
 from containers.paths import MlPaths
 from containers.training_set.examples import TrainingSet, made_of, write
@@ -25,7 +26,9 @@ from sluice.payloads.documents import Manifest
 from sluice.project import Project
 
 
-def build(files: list[Path], dataset: Table, folder: Path, scratch: Path) -> TrainingSet:
+def build(
+    files: list[Path], dataset: Table, folder: Path, scratch: Path, join: Join = joined_here
+) -> TrainingSet:
     """Make the training set of a dataset as the project in `folder` defines it.
 
     Args:
@@ -33,16 +36,19 @@ def build(files: list[Path], dataset: Table, folder: Path, scratch: Path) -> Tra
         dataset: their rows; of two with the same key and time the later one.
         folder: the project's.
         scratch: an empty folder.
+        join: the offline store.
 
     Raises:
         ProjectError: project.toml or features.py cannot be used.
         TrainingSetFailed: build_labels raises or makes no usable labels, or one side of the split is empty.
         OneClassTarget: the target, or one side of the split, holds a single class.
     """
-    return made_of(examples_of(files, dataset, folder, scratch), dataset, Project.load(folder))
+    return made_of(examples_of(files, dataset, folder, scratch, join), dataset, Project.load(folder))
 
 
-def examples_of(files: list[Path], dataset: Table, folder: Path, scratch: Path) -> pd.DataFrame:
+def examples_of(
+    files: list[Path], dataset: Table, folder: Path, scratch: Path, join: Join = joined_here
+) -> pd.DataFrame:
     """Give the project's examples, one a row; see `retrieval.examples`."""
     project = Project.load(folder)
     definitions = load(folder)
@@ -55,7 +61,16 @@ def examples_of(files: list[Path], dataset: Table, folder: Path, scratch: Path) 
         return Engine(files, view, plan.timestamp, scratch=scratch).at_moments(moments, MOMENT)
 
     _say(f"features of {len(plan.views)} views, from {dataset.num_rows:,} rows")
-    return examples(dataset, plan, definitions, project, folder=folder, scratch=scratch, aggregate=aggregate)
+    return examples(
+        dataset,
+        plan,
+        definitions,
+        project,
+        folder=folder,
+        scratch=scratch,
+        aggregate=aggregate,
+        join=join,
+    )
 
 
 def _say(text: str) -> None:
@@ -75,7 +90,11 @@ def main() -> int:
             )
             channel = paths.processing_input("dataset")
             dataset = parts.read(channel, manifest, Project.load(folder))
-            made = build(parts.files(channel, manifest), dataset, folder, working)
+            athena = Athena.of(os.environ)
+            if athena is not None:
+                _say(f"features are joined by Athena, in its workgroup {athena.workgroup}")
+            join = athena or joined_here
+            made = build(parts.files(channel, manifest), dataset, folder, working, join)
         write(made, paths)
         _say(f"{made.train.num_rows:,} rows to train on, {made.held_out.num_rows:,} held out")
 

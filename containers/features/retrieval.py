@@ -8,10 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from feast import FeatureStore
 
 from containers.features.definitions import Definitions
-from containers.features.store import CREATED, MOMENT, Source, local_store
+from containers.features.store import CREATED, MOMENT, ROW, Join, Source, joined_here
 from containers.hooks import guarded
 from sluice.arrow import Array, Table
 from sluice.arrow import compute as pc
@@ -19,7 +18,6 @@ from sluice.errors import TrainingSetFailed
 from sluice.features.plan import FeaturePlan, View
 from sluice.project import Project
 
-_ROW = "sluice_row"
 _MICROSECONDS = pa.timestamp("us", "UTC")
 
 Aggregate = Callable[[View, Table], Table]
@@ -35,6 +33,7 @@ def examples(
     folder: Path,
     scratch: Path,
     aggregate: Aggregate,
+    join: Join = joined_here,
 ) -> pd.DataFrame:
     """Give one row a label: its entity's key, its moment, what a request would bring, the features, the target.
 
@@ -48,6 +47,7 @@ def examples(
         folder: the project's, where build_labels is traced to.
         scratch: an empty folder.
         aggregate: sums up the dataset's events.
+        join: the offline store.
 
     Raises:
         TrainingSetFailed: build_labels raises or gives no usable labels, or Feast gives not one row a label.
@@ -66,7 +66,11 @@ def examples(
         else:
             pq.write_table(_rows(dataset, moments, view), file)
         sources[view.name] = Source(file, is_dated=not view.aggregations)
-    return _joined(labels, plan, local_store(plan, definitions, sources, scratch), project)
+
+    def found(entities: Table) -> Table:
+        return join(entities, plan, definitions, sources, scratch)
+
+    return _joined(labels, plan, found, project)
 
 
 def _moments(dataset: Table, plan: FeaturePlan) -> Array:
@@ -145,16 +149,15 @@ def _check_columns(wanted: list[str], found: list[str], what: str, fix: str) -> 
         )
 
 
-def _joined(labels: Table, plan: FeaturePlan, store: FeatureStore, project: Project) -> pd.DataFrame:
+def _joined(
+    labels: Table, plan: FeaturePlan, join: Callable[[Table], Table], project: Project
+) -> pd.DataFrame:
     keys = [key.name for key in plan.keys]
     entities = labels.select([*keys, MOMENT, *(each.name for each in plan.request)])
-    entities = entities.append_column(_ROW, pa.array(range(labels.num_rows), pa.int64()))
-    references = [each for each in plan.model if ":" in each]
-    found: Table = store.get_historical_features(
-        entity_df=entities.to_pandas(integer_object_nulls=True), features=references
-    ).to_arrow()
-    found = found.sort_by(_ROW)
-    if found[_ROW].to_pylist() != list(range(labels.num_rows)):
+    entities = entities.append_column(ROW, pa.array(range(labels.num_rows), pa.int64()))
+    found = join(entities)
+    found = found.sort_by(ROW)
+    if found[ROW].to_pylist() != list(range(labels.num_rows)):
         raise TrainingSetFailed(
             f"Feast gave {found.num_rows:,} rows for {labels.num_rows:,} labels",
             where="get_historical_features",

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from feast import Entity, FeatureStore, FeatureView, Field, FileSource, ValueType
 from feast.repo_config import RepoConfig
 from feast.types import Int64, String
 
 from containers.features.definitions import TYPES, Definitions
+from sluice.arrow import Table
 from sluice.features.plan import FeaturePlan, Type
 
 MOMENT = "event_timestamp"
 CREATED = "created_timestamp"
 """Columns of the files that a view is read from: when its values were so, and when that was written down."""
+
+ROW = "sluice_row"
+"""Column of the labels: which one it is."""
 
 _OF_TYPE: dict[Type, Any] = {name: each for each, name in TYPES.items()}
 _KEYS = {"string": (ValueType.STRING, String), "integer": (ValueType.INT64, Int64)}
@@ -34,6 +38,26 @@ class Source:
 
     file: Path
     is_dated: bool
+
+
+Join: TypeAlias = Callable[[Table, FeaturePlan, Definitions, Mapping[str, Source], Path], Table]
+"""An offline store: from labels to the same rows, in any order, with the features that the model takes.
+
+It is given the labels with their keys, MOMENT (UTC), the fields of a request and ROW; the plan; the objects that it
+was made of; where each view's values lie, by its name; and an empty folder.
+"""
+
+
+def joined_here(
+    labels: Table, plan: FeaturePlan, definitions: Definitions, sources: Mapping[str, Source], scratch: Path
+) -> Table:
+    """Join by duckdb, in this process."""
+    store = local_store(plan, definitions, sources, scratch)
+    references = [each for each in plan.model if ":" in each]
+    found: Table = store.get_historical_features(
+        entity_df=labels.to_pandas(integer_object_nulls=True), features=references
+    ).to_arrow()
+    return found
 
 
 def local_store(

@@ -13,7 +13,7 @@ import pytest
 from containers.features.build_training_set import build
 from containers.features.definitions import load, plan_of
 from containers.features.retrieval import examples
-from containers.features.store import MOMENT
+from containers.features.store import MOMENT, Join, joined_here
 from sluice.errors import TrainingSetFailed
 from sluice.features.windows import Engine
 from sluice.project import Project
@@ -101,7 +101,9 @@ def log_of(rows: list[tuple[str, datetime, float, int | None]]) -> pa.Table:
     )
 
 
-def found(tmp_path: Path, log: pa.Table, labels: list[tuple[str, datetime, float]]) -> pd.DataFrame:
+def found(
+    tmp_path: Path, log: pa.Table, labels: list[tuple[str, datetime, float]], join: Join = joined_here
+) -> pd.DataFrame:
     names, times, baskets = zip(*labels, strict=True)
     frame = pd.DataFrame(
         {
@@ -131,6 +133,7 @@ def found(tmp_path: Path, log: pa.Table, labels: list[tuple[str, datetime, float
         aggregate=lambda view, moments: Engine([file], view, "at", scratch=scratch).at_moments(
             moments, MOMENT
         ),
+        join=join,
     )
 
 
@@ -217,14 +220,14 @@ people = FeatureView(
 """
 
 
-def flat(tmp_path: Path, table: pa.Table, features: str = PERSON) -> pd.DataFrame:
+def flat(tmp_path: Path, table: pa.Table, features: str = PERSON, join: Join = joined_here) -> pd.DataFrame:
     (tmp_path / "project.toml").write_text(FLAT)
     (tmp_path / "features.py").write_text(features)
     (tmp_path / "train.py").write_text("")
     pq.write_table(table, tmp_path / "data.parquet")
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    made = build([tmp_path / "data.parquet"], table, tmp_path, scratch)
+    made = build([tmp_path / "data.parquet"], table, tmp_path, scratch, join)
     frame: pd.DataFrame = pa.concat_tables([made.train, made.held_out]).to_pandas()
     return frame
 
