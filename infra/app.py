@@ -11,6 +11,7 @@ import aws_cdk as cdk
 from infra.config import CONTEXT_KEYS, DeployConfig
 from infra.data_stack import DataStack
 from infra.features import feature_plan
+from infra.offline import athena_plan
 from infra.pipeline_stack import PipelineStack
 from sluice import naming
 from sluice.errors import SluiceError
@@ -29,9 +30,19 @@ def build(outdir: str | None = None, context: Mapping[str, Any] | None = None) -
     config = DeployConfig.from_context({key: value for key, value in found.items() if value is not None})
     project = Project.load(config.project)
     plan = feature_plan(config.project)
+    by_athena = athena_plan(config, project, plan)
     names = (project.name, config.environment)
-    data = DataStack(app, naming.data_stack(*names), config=config, project=project.name, plan=plan)
-    PipelineStack(app, naming.stack(*names), config=config, project=project, plan=plan, data=data)
+    data = DataStack(
+        app,
+        naming.data_stack(*names),
+        config=config,
+        project=project.name,
+        plan=plan,
+        expires_offline=by_athena is not None,
+    )
+    PipelineStack(
+        app, naming.stack(*names), config=config, project=project, plan=plan, by_athena=by_athena, data=data
+    )
     return app
 
 

@@ -16,7 +16,7 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from infra.config import DeployConfig
-from sluice import naming
+from sluice import keys, naming
 from sluice.features.plan import FeaturePlan
 
 
@@ -35,6 +35,7 @@ class DataStack(cdk.Stack):
         config: DeployConfig,
         project: str,
         plan: FeaturePlan | None,
+        expires_offline: bool = False,
     ) -> None:
         super().__init__(
             scope,
@@ -46,6 +47,12 @@ class DataStack(cdk.Stack):
         self._keep_data = config.profile.keep_data
         self.uploads = self._bucket("UploadsBucket", keep_old_versions_days=90)
         self.artifacts = self._bucket("ArtifactsBucket", keep_old_versions_days=30)
+        if expires_offline:
+            self.artifacts.add_lifecycle_rule(
+                prefix=f"{keys.OFFLINE}/",
+                expiration=cdk.Duration.days(7),
+                noncurrent_version_expiration=cdk.Duration.days(1),
+            )
         # Not `event_bridge_enabled=True`: that configures the bucket through a custom resource, one more
         # Lambda function with rights on every bucket's notifications, for a property CloudFormation has.
         uploads = cast("s3.CfnBucket", self.uploads.node.default_child)

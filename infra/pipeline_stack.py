@@ -13,6 +13,7 @@ from infra.grants import Grant, allow, arn, service_role
 from infra.images import Images
 from infra.machines import Machines
 from infra.observability import Observability
+from infra.offline import Offline
 from infra.settings import machine_settings
 from sluice import keys, naming
 from sluice.features.plan import FeaturePlan
@@ -30,6 +31,7 @@ class PipelineStack(cdk.Stack):
         config: DeployConfig,
         project: Project,
         plan: FeaturePlan | None,
+        by_athena: FeaturePlan | None = None,
         data: DataStack,
     ) -> None:
         super().__init__(
@@ -49,6 +51,12 @@ class PipelineStack(cdk.Stack):
             require_native=config.profile.require_native,
         )
         self.sagemaker_role = self._sagemaker_role(data)
+        self.offline = None
+        if by_athena is not None:
+            self.offline = Offline(
+                self, "Offline", config=config, project=project, plan=by_athena, artifacts=data.artifacts
+            )
+            allow(self.sagemaker_role, self.offline.grants)
         self.machines = Machines(
             self,
             "Machines",
@@ -66,6 +74,7 @@ class PipelineStack(cdk.Stack):
                 images=self.images,
                 sagemaker_role_arn=self.sagemaker_role.role_arn,
                 functions=self.functions.version_arns,
+                offline=self.offline.settings if self.offline else {},
             ),
         )
         self.observability = Observability(

@@ -21,6 +21,7 @@ def machine_settings(
     images: Images,
     sagemaker_role_arn: str,
     functions: Mapping[str, str],
+    offline: Mapping[str, str],
 ) -> dict[str, Any]:
     """Give what the machines are told, but for each other's ARNs; `functions` are ARNs by name."""
     bucket = data.artifacts.bucket_name
@@ -43,6 +44,8 @@ def machine_settings(
             "serve": images.serve_uri,
         },
         "missing_features": project.serving.missing,
+        # What makes training sets is told of its offline store; nothing where that is its own.
+        "offline": dict(offline),
         "own_image": project.model.image is not None,
         "code_source": f"{code.s3_bucket_name}/{code.s3_object_key}",
         "places": {

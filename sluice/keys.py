@@ -24,7 +24,10 @@ MODELS = "models"
 FEATURES = "features"
 """What was last written to the online store, by view and share of its entities."""
 
-PREFIXES = (DATASETS, QUARANTINE, REPORTS, TRAINING_SETS, MODELS, FEATURES)
+OFFLINE = "offline"
+"""What Athena reads and writes for an execution. Nothing needs it once there is a training set: it expires."""
+
+PREFIXES = (DATASETS, QUARANTINE, REPORTS, TRAINING_SETS, MODELS, FEATURES, OFFLINE)
 
 
 def dataset(part: str) -> str:
@@ -50,6 +53,21 @@ def current() -> str:
 def materialized(view: str, share: str) -> str:
     """What the online store holds of a share of a view's entities, as far as it was written there."""
     return f"{FEATURES}/{view}/{share}.parquet"
+
+
+def offline_rows(table: str, execution: str) -> str:
+    """The folder of the rows that an execution's job made of a view, for Athena to read as a table's partition."""
+    return f"{OFFLINE}/rows/{table}/{execution}"
+
+
+def offline_staging(execution: str) -> str:
+    """The folder in which Feast hands Athena the labels of an execution, and gets its answer."""
+    return f"{OFFLINE}/staging/{execution}"
+
+
+def offline_results() -> str:
+    """The folder of what Athena says of each query, by its workgroup's settings."""
+    return f"{OFFLINE}/results"
 
 
 def rejected(execution: str) -> str:

@@ -57,6 +57,11 @@ def online_table(store: str, view: str) -> str:
     return f"{store}.{view}"
 
 
+def offline_database(project: str, environment: str) -> str:
+    """The database of the tables that Athena reads; it knows neither capitals nor hyphens."""
+    return f"sluice_{online_store(project, environment)}"
+
+
 def execution_name(bucket: str, key: str, version_id: str) -> str:
     """Name the training execution of one object version, so that a second event for it starts nothing.
 

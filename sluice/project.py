@@ -9,7 +9,7 @@ import tomllib
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -39,6 +39,7 @@ _MAX_HYPERPARAMETER_LENGTH = 2_500
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 
 _Name = Annotated[str, AfterValidator(normal)]
+OfflineStore: TypeAlias = Literal["duckdb", "athena"]
 _Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -202,6 +203,23 @@ class Online(_Table):
     refresh_minutes: Annotated[int, Field(ge=0, le=10_080)] = 60
 
 
+class Offline(_Table):
+    """[offline]: what joins features to the labels that are trained on.
+
+    Attributes:
+        store: `duckdb`, on the job's own instance, or `athena`, for rows that outgrow one.
+        environments: another store than that in some environments.
+        scan_limit_gb: Athena cancels a query that would read more; in 10^9 bytes.
+    """
+
+    store: OfflineStore = "duckdb"
+    environments: dict[Literal["local", "dev", "prod"], OfflineStore] = {}
+    scan_limit_gb: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+
+    def store_of(self, environment: Literal["local", "dev", "prod"]) -> OfflineStore:
+        return self.environments.get(environment, self.store)
+
+
 class Project(_Table):
     """project.toml as a whole; `Project.load` reads it."""
 
@@ -216,6 +234,7 @@ class Project(_Table):
     gates: Gates = Field(default=Gates(), validate_default=True)
     serving: Serving = Serving()
     online: Online = Online()
+    offline: Offline = Offline()
 
     @property
     def name(self) -> str:

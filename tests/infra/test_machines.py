@@ -96,6 +96,7 @@ def test_the_settings_are_those_of_project_environment_and_stacks(prod: Stacks) 
         "topic_arn": "<Outcomes>",
         "sagemaker_role_arn": "<SageMakerRole>",
         "own_image": False,
+        "offline": {},
         "hyperparameters": {"max_iter": "20", "loss": 'log "loss"', "early_stopping": "true"},
         "max_runtime_seconds": 3600,
         "instance_types": {

@@ -47,6 +47,7 @@ SETTINGS: dict[str, Any] = {
     "sagemaker_role_arn": f"arn:aws:iam::{ACCOUNT}:role/sagemaker",
     "images": {name: f"{_IMAGE}/{name}:1" for name in ("training_set", "process", "train", "serve")},
     "missing_features": "error",
+    "offline": {},
     "own_image": False,
     "code_source": "assets/code.zip",
     "places": {
@@ -142,10 +143,10 @@ class Run:
 
 
 @functools.cache
-def definition(machine: str, *, own_image: bool = False) -> str:
+def definition(machine: str, *, own_image: bool = False, offline: tuple[tuple[str, str], ...] = ()) -> str:
     """A machine's text, filled in as a deployment fills it in."""
     text = load.text(load.load(load.MACHINES / f"{machine}.asl.yaml"))
-    literal = json.dumps({**SETTINGS, "own_image": own_image})
+    literal = json.dumps({**SETTINGS, "own_image": own_image, "offline": dict(offline)})
     return text.replace("${Partition}", "aws").replace("${Settings}", json.dumps(literal)[1:-1])
 
 
@@ -186,8 +187,18 @@ class Harness:
             WaitFunction, "_wait_interval", lambda _self, env, wait_seconds: self._waits.append(wait_seconds)
         )
 
-    def run(self, machine: str, execution_input: Any, script: Script, *, own_image: bool = False) -> Run:
+    def run(
+        self,
+        machine: str,
+        execution_input: Any,
+        script: Script,
+        *,
+        own_image: bool = False,
+        offline: Mapping[str, str] | None = None,
+    ) -> Run:
         """Run a machine to its end, as deployed for a project with training code or with its own image.
+
+        `offline` is what a project's training set is told of its offline store.
 
         `script` gives each task state's outcomes: results of the task, or `Failure`s. A state that is entered
         or retried more often than it has outcomes gets its last one again; one without any is an error.
@@ -195,7 +206,11 @@ class Harness:
         self._script, self._taken = script, Counter()
         self._unscripted, self._pauses, self._waits = [], [], []
         worker = _Worker(
-            evaluation_details=_details(machine, execution_input, definition(machine, own_image=own_image)),
+            evaluation_details=_details(
+                machine,
+                execution_input,
+                definition(machine, own_image=own_image, offline=tuple((offline or {}).items())),
+            ),
             exec_comm=_NoApi(),
             cloud_watch_logging_session=None,
             activity_store={},

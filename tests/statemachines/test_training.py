@@ -127,6 +127,18 @@ def test_the_job_is_given_the_parts_and_the_manifest_that_orders_them(harness: H
     assert given["manifest"] == (DATASET["manifest_uri"], "S3Prefix")
 
 
+@pytest.mark.parametrize(
+    "offline",
+    [{}, {"ATHENA_DATABASE": "features"}, {"ATHENA_DATABASE": "features", "ATHENA_EXECUTION": "{job}"}],
+)
+def test_the_job_is_told_of_its_offline_store_and_is_never_told_nothing(
+    harness: Harness, offline: dict[str, str]
+) -> None:
+    [build] = harness.run("training", SOURCE, TRAINING, offline=offline).calls_of("BuildTrainingSet")
+    told = {name: value.replace("{job}", JOB) for name, value in offline.items()}
+    assert build["Environment"] == {"DATASET_VERSION": DATASET["dataset_version"], **told}
+
+
 def test_the_first_model_is_judged_alone(harness: Harness) -> None:
     result = train(harness)
 
