@@ -7,6 +7,7 @@ features as integers, event times only in whole milliseconds; on-demand views ru
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -107,7 +108,9 @@ class Athena:
     def _put(self, rows: Table, table: athena.Table, scratch: Path) -> None:
         import boto3
 
-        file = scratch / f"{table.name}.parquet"
+        # Apart from the views' own files, one of which may be called like a table.
+        file = scratch / "athena" / f"{table.name}.parquet"
+        file.parent.mkdir(exist_ok=True)
         pq.write_table(rows, file, row_group_size=_ROWS_AT_ONCE)
         bucket, folder = naming.split_uri(f"{self.rows}/{table.name}/{self.execution}")
         boto3.client("s3", region_name=self.region).upload_file(str(file), bucket, f"{folder}/rows.parquet")
@@ -171,7 +174,7 @@ class Athena:
             raise TrainingSetFailed(
                 "Athena did not join the features to the labels",
                 where=f"workgroup {self.workgroup}, database {self.database}",
-                why=str(error),
+                why=_reason(error),
                 fix="if it says that a limit of bytes was exceeded, raise [offline] scan_limit_gb in project.toml",
             ) from error
         return answer
@@ -210,6 +213,14 @@ def _refusals() -> type[Exception] | tuple[type[Exception], ...]:
     from feast.infra.utils.aws_utils import AthenaError, AthenaQueryError
 
     return (AthenaError, AthenaQueryError, ClientError)
+
+
+def _reason(error: Exception) -> str:
+    """Give Athena's own words; Feast's hold all of its answer in one text, the whole query first."""
+    said = str(error)
+    reasons = re.findall(r"'StateChangeReason': ('.*?'|\".*?\"), '", said)
+    queries = re.findall(r"'QueryExecutionId': '([^']+)'", said)
+    return f"{reasons[-1][1:-1]} (query {queries[0]})" if reasons and queries else said
 
 
 def _rows(view: View, table: athena.Table, source: Source, plan: FeaturePlan) -> Table:

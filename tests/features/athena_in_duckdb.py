@@ -86,7 +86,16 @@ class AthenaInDuckdb:
         return {"QueryExecutionId": number}
 
     def get_query_execution(self, *, QueryExecutionId: str) -> dict[str, Any]:  # noqa: N803
-        return {"QueryExecution": {"Status": self._states[QueryExecutionId]}}
+        # In the order in which the service answers.
+        return {
+            "QueryExecution": {
+                "QueryExecutionId": QueryExecutionId,
+                "Query": self.asked[int(QueryExecutionId) - 1],
+                "StatementType": "DDL",
+                "Status": {**self._states[QueryExecutionId], "SubmissionDateTime": "now"},
+                "WorkGroup": "…",
+            }
+        }
 
     def _make(self, location: str, query: str) -> None:
         target = self.folder / location

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
@@ -27,10 +26,12 @@ from tests.features.histories import ARROW, COLUMNS, TIME, rows_of, table
 pytest.importorskip("feast", reason="Feast has an environment of its own")
 
 from containers.features.athena import Athena
+from containers.features.build_training_set import main
 from containers.features.definitions import Definitions
 from containers.features.store import CREATED, MOMENT, ROW, Source, joined_here
 from tests.features.athena_in_duckdb import AthenaInDuckdb
-from tests.features.test_retrieval import PERSON, day, flat, found, log_of
+from tests.features.test_retrieval import FLAT, PERSON, day, flat, found, log_of
+from tests.support.jobs import Job
 
 # Feast's dependencies warn of their own future.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -46,6 +47,14 @@ SETTINGS = Athena(
     rows="s3://artifacts/offline/rows",
     staging="s3://artifacts/offline/staging/shop-prod-0123456789abcdef",
 )
+ENVIRONMENT = {
+    "ATHENA_REGION": "eu-central-1",
+    "ATHENA_DATABASE": "sluice_shop_prod",
+    "ATHENA_WORKGROUP": "sluice-shop-prod",
+    "ATHENA_EXECUTION": "shop-prod-0123456789abcdef",
+    "ATHENA_ROWS_URI": "s3://artifacts/offline/rows",
+    "ATHENA_STAGING_URI": "s3://artifacts/offline/staging/shop-prod-0123456789abcdef",
+}
 NO_DEFINITIONS = Definitions(module=ModuleType("features"), entities=(), views=(), on_demand=())
 DAY_MS = 86_400_000
 _MARCH_MS = 1_772_323_200_000
@@ -185,11 +194,11 @@ def test_athena_joins_what_duckdb_joins(
     windows = View(
         name="Windows", keys=keys, features=(Value(name="Count", type="integer"),), aggregations=(count,)
     )
-    rows, aged = row_view("rows", keys), row_view("aged", (SHOP,), ttl)
+    rows, aged = row_view("rows", keys), row_view("view_rows", (SHOP,), ttl)
     plan = plan_of(rows, aged, windows)
     files = {
         "rows": _rows(rows, events),
-        "aged": _rows(aged, events),
+        "view_rows": _rows(aged, events),  # called as the table of the other
         "Windows": _summed(windows, labels),
     }
     with tempfile.TemporaryDirectory() as folder:
@@ -288,14 +297,18 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 def test_what_is_asked_is_of_this_execution_and_below_its_folders(tmp_path: Path, service: Service) -> None:
     other = tmp_path / "s3" / "artifacts" / "offline" / "rows" / "view_rows" / "another"
     other.mkdir(parents=True)
-    view = row_view("rows", (SHOP,))
-    blank = dict.fromkeys(FEATURES) | {"Shop": "a", "card": 1}
-    theirs = _rows(view, [blank | {TIME: _microseconds(NOON) - 1000, "pieces": 99}])
-    names = [athena.ENTITY, *athena.tables(plan_of(view))[0].features.values(), MOMENT, CREATED]
-    pq.write_table(theirs.rename_columns(names), other / "rows.parquet")
+    moment = pa.array([NOON], pa.timestamp("ms", "UTC"))
+    theirs: dict[str, Any] = {
+        athena.ENTITY: ["1:a"],
+        MOMENT: moment,
+        CREATED: moment,
+        "f_rows_2e_select": [99],
+    }
+    nulls = {column.name: [None] for column in athena.tables(plan_of(row_view("rows", (SHOP,))))[0].columns}
+    pq.write_table(pa.table(nulls | theirs), other / "rows.parquet")
 
     fake, made = _run(tmp_path, service, event=NOON - timedelta(hours=1), label=NOON)
-    assert made["rows.SELECT"].to_pylist() == [3]
+    assert made["rows.SELECT"].to_pylist() == [3]  # theirs would be later
     assert fake.workgroups == {SETTINGS.workgroup}
     staging = f"offline/staging/{SETTINGS.execution}"
     assert [re.sub(r"[0-9a-f]{32}", "HEX", key) for key in fake.put] == [
@@ -323,11 +336,16 @@ def test_a_time_between_two_milliseconds_is_refused(tmp_path: Path, service: Ser
     assert 'store = "duckdb"' in told
 
 
-def test_a_query_that_is_cancelled_ends_the_job_with_its_reason(tmp_path: Path, service: Service) -> None:
+@pytest.mark.parametrize(
+    "refused", ["Bytes scanned limit was exceeded", "line 1: Column 'it' isn't there", 'a "b"']
+)
+def test_a_query_that_is_cancelled_ends_the_job_with_its_reason(
+    tmp_path: Path, service: Service, refused: str
+) -> None:
     with pytest.raises(TrainingSetFailed) as caught:
-        _run(tmp_path, service, event=NOON, label=NOON, refuses="Bytes scanned limit was exceeded")
-    assert "Bytes scanned limit was exceeded" in str(caught.value)
-    assert "scan_limit_gb" in str(caught.value)
+        _run(tmp_path, service, event=NOON, label=NOON, refuses=refused)
+    assert caught.value.why == f"{refused} (query 2)"
+    assert "scan_limit_gb" in caught.value.fix
 
 
 def test_a_label_that_does_not_come_back_ends_the_job(tmp_path: Path, service: Service) -> None:
@@ -344,21 +362,44 @@ def test_a_key_that_is_none_of_its_type_is_told_of(tmp_path: Path, service: Serv
         SETTINGS(labels, plan, NO_DEFINITIONS, {"rows": Source(tmp_path / "rows.parquet", True)}, tmp_path)
 
 
+def test_a_job_that_is_told_of_athena_asks_it(
+    tmp_path: Path, service: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    people = pa.table(
+        {
+            "id": list(range(40)),
+            "age": [float(number) for number in range(40)],
+            "plan": ["a", None] * 20,
+            "left": ["yes", "no", "no", "yes"] * 10,
+        }
+    )
+    job = Job(tmp_path / "ml", project=FLAT, hooks={"train.py": "", "features.py": PERSON})
+    job.put("processing/input/code/project.zip", job.code_zip())
+    job.put_dataset(people)
+    person = View(
+        name="people",
+        keys=(Key(name="id", type="integer"),),
+        features=(Value(name="age", type="number"), Value(name="plan", type="string")),
+    )
+    fake = service(tmp_path / "s3", plan_of(person, timestamp=None))
+    monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(job.base))
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    assert main() == 0
+    assert fake.asked
+    assert "joined by Athena, in its workgroup sluice-shop-prod" in capsys.readouterr().out
+    trained = pq.read_table(job.base / "processing/output/train/train.parquet")
+    assert {row["__key"]: row["age"] for row in trained.to_pylist()} == {
+        str(number): float(number) for number in range(40) if str(number) in trained["__key"].to_pylist()
+    }
+
+
 def test_a_job_that_is_told_of_no_athena_has_none() -> None:
     assert Athena.of({"DATASET_VERSION": "0123"}) is None
 
 
 def test_a_job_takes_athena_from_its_environment() -> None:
-    assert Athena.of(
-        {
-            "ATHENA_REGION": "eu-central-1",
-            "ATHENA_DATABASE": "sluice_shop_prod",
-            "ATHENA_WORKGROUP": "sluice-shop-prod",
-            "ATHENA_EXECUTION": "shop-prod-0123456789abcdef",
-            "ATHENA_ROWS_URI": "s3://artifacts/offline/rows",
-            "ATHENA_STAGING_URI": "s3://artifacts/offline/staging/shop-prod-0123456789abcdef",
-        }
-    ) == replace(SETTINGS)
+    assert Athena.of(ENVIRONMENT) == SETTINGS
 
 
 def test_a_view_is_a_table_of_small_letters_and_plain_types() -> None:
