@@ -59,7 +59,7 @@ def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
             "unjudged_champion": "minimums",
         },
         "serving": {"instance_type": "ml.t2.medium", "instance_count": 1, "missing": "error"},
-        "online": {"as_of": "now", "refresh_minutes": 60},
+        "online": {"as_of": "now", "refresh_minutes": 60, "move_windows": "run"},
     }
     assert project.name == "bank"
     assert project.features.names == ("age", "job")
