@@ -133,7 +133,9 @@ bench: setup ## the figures of the README, as JSON
 bench-features: setup ## the feature path: windows, online reads beside Feast's, predictions by id, the local DynamoDB, materialization beside Feast's, as JSON
 	missed=
 	.venv/bin/python benchmarks/features/windows.py || missed="$$missed windows"
-	.venv/bin/python -m benchmarks.features.online_read --feast .venv-features/bin/python || missed="$$missed online_read"
+	for store in stub local; do
+	  .venv/bin/python -m benchmarks.features.online_read --feast .venv-features/bin/python --store $$store || missed="$$missed online_read:$$store"
+	done
 	.venv/bin/python -m benchmarks.features.predictions_by_id || missed="$$missed predictions_by_id"
 	.venv/bin/python benchmarks/features/local_dynamodb.py || missed="$$missed local_dynamodb"
 	.venv/bin/python -m benchmarks.features.materialization --feast .venv-features/bin/python || missed="$$missed materialization"

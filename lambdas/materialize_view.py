@@ -97,10 +97,11 @@ def _changes(share: ShareToWrite, view: View, artifacts: Artifacts, ledger: Ledg
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         files = fetched(current.find(share.dataset_version, artifacts), artifacts, scratch)
-        found = entities(
-            view, files, project().entity.timestamp, share.moment, Share(share.number, share.count), scratch
-        )
-        return changes(found, ledger, view.ttl_microseconds, share.moment, share.as_of)
+        timestamp, part = project().entity.timestamp, Share(share.number, share.count)
+        found = entities(view, files, timestamp, share.moment, part, scratch, moved=share.moved)
+        # Others are of the time of their row.
+        are_windows = bool(view.aggregations) or timestamp is None
+        return changes(found, ledger, view.ttl_microseconds, share.as_of, are_windows=are_windows)
 
 
 def _write(artifacts: Artifacts, key: str, body: bytes, tag: str | None) -> str:

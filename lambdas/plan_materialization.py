@@ -17,7 +17,7 @@ from sluice import keys
 from sluice.datasets import current
 from sluice.errors import NoDataset
 from sluice.features.materialization import shares_of
-from sluice.features.moments import as_of, microseconds, utc
+from sluice.features.moments import as_of, microseconds, moved, utc
 from sluice.features.registry import publish
 from sluice.payloads.materialization import MaterializationPlan, PlanMaterializationInput, ShareToWrite
 
@@ -54,6 +54,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
                 count=share.count,
                 moment=microseconds(moment),
                 as_of=microseconds(looked_up),
+                moved=moved(project().online, view.ttl_microseconds, microseconds(moment)),
             )
             for view in feature_plan().views
             for share in shares_of(manifest.rows, len(view.features))

@@ -203,10 +203,12 @@ class Online(_Table):
     Attributes:
         as_of: the moment at which they are written, or the dataset's last event, for a log that has ended.
         refresh_minutes: so often windows are moved on without new events; 0 for never.
+        move_windows: of an entity without new events they move on with each "run", or once an "hour" or "day".
     """
 
     as_of: Literal["now", "last_event"] = "now"
     refresh_minutes: Annotated[int, Field(ge=0, le=10_080)] = 60
+    move_windows: Literal["run", "hour", "day"] = "run"
 
 
 class Offline(_Table):

@@ -23,10 +23,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,23 +36,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.features import feast_writer
+from benchmarks.features.local_aws import ROOT, local_aws
 from benchmarks.serving.proctree import usage
 from lambdas.adapters.artifacts import S3Artifacts
 from sluice import naming
 from sluice.datasets import current
+from sluice.features.online_keys import EntityIds
 from sluice.features.plan import Aggregation, FeaturePlan, Function, Key, Type, Value, View
 from sluice.features.windows import Engine
 from sluice.payloads.documents import DocumentSource, Lineage, Part, Uploaded
 from sluice.project import Project
 
-ROOT = Path(__file__).resolve().parents[2]
 BUCKET = "benchmark-artifacts"
 FUNCTION_MB = 3008
 """What MaterializeView has in infra/functions.py."""
 
 TO_FEAST, TO_SMALL, UNCHANGED = 1.0, 0.8, 0.2
 _COMPARED = 1000
-_START_SECONDS = 60.0
 _DAY = 86_400_000_000
 _FIRST = 1_735_689_600_000_000  # microseconds: 2025-01-01
 _MOMENT = _FIRST + 365 * _DAY
@@ -124,7 +123,6 @@ class World:
     environment: dict[str, str]
     server: int
     stores: int = 0
-    tables: list[str] = field(default_factory=list)
 
     def client(self, service: str) -> Any:
         return boto3.client(
@@ -165,38 +163,25 @@ class World:
 
 @contextmanager
 def world() -> Iterator[World]:
-    with tempfile.TemporaryDirectory(prefix="sluice-bench-") as name:
+    with local_aws() as aws, tempfile.TemporaryDirectory(prefix="sluice-bench-") as name:
         folder = Path(name)
         (folder / "project.toml").write_text(_PROJECT)
         (folder / "features.json").write_text(PLAN.model_dump_json())
-        argv = [sys.executable, "-m", "local", "serve", "--until-stdin-closes", f"--state-dir={folder}"]
-        process = subprocess.Popen(
-            argv, cwd=ROOT, stdin=subprocess.PIPE, stdout=sys.stderr, stderr=sys.stderr, text=True
-        )
-        try:
-            ready, deadline = folder / "ready.json", time.monotonic() + _START_SECONDS
-            while not ready.exists():
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise SystemExit("the local AWS did not start; see above")
-                time.sleep(0.01)
-            environment = {
-                "AWS_ENDPOINT_URL": json.loads(ready.read_text())["endpoint_url"],
-                "AWS_ACCESS_KEY_ID": "testing",
-                "AWS_SECRET_ACCESS_KEY": "testing",
-                "AWS_REGION": "us-east-1",
-                "AWS_DEFAULT_REGION": "us-east-1",
-                "ARTIFACTS_BUCKET": BUCKET,
-                "LAMBDA_TASK_ROOT": name,
-                "PROJECT_FILE": "project.toml",
-                "FEATURE_PLAN": "features.json",
-            }
-            os.environ |= environment
-            found = World(folder, environment, process.pid)
-            found.client("s3").create_bucket(Bucket=BUCKET)
-            yield found
-        finally:
-            process.terminate()
-            process.wait(30)
+        environment = {
+            "AWS_ENDPOINT_URL": aws.url,
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "ARTIFACTS_BUCKET": BUCKET,
+            "LAMBDA_TASK_ROOT": name,
+            "PROJECT_FILE": "project.toml",
+            "FEATURE_PLAN": "features.json",
+        }
+        os.environ |= environment
+        found = World(folder, environment, aws.pid)
+        found.client("s3").create_bucket(Bucket=BUCKET)
+        yield found
 
 
 def events(entities: int) -> pa.Table:
@@ -334,8 +319,6 @@ def measured(world: World, python: str, entities: int, beside: int, repeats: int
     features = ready_made(world, upload(world.folder, beside))
     ours, theirs, differing = [], [], 0
     draw = random.Random(1)
-    from sluice.features.online_keys import EntityIds
-
     ids = EntityIds(VIEW.keys)
     chosen = [ids.of([f"customer-{draw.randrange(beside):07d}"]) for _ in range(_COMPARED)]
     for _ in range(repeats):

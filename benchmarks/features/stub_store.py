@@ -6,6 +6,7 @@ python -m benchmarks.features.stub_store PORT
 from __future__ import annotations
 
 import asyncio
+import socket
 import subprocess
 import sys
 import time
@@ -13,16 +14,15 @@ import urllib.error
 import urllib.request
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import orjson
 import uvloop
 
+from benchmarks.features.local_aws import ROOT, local_aws
 from benchmarks.features.online_rows import TABLE, items
 
-ROOT = Path(__file__).resolve().parents[2]
 _READY_SECONDS = 60.0
 
 
@@ -114,6 +114,26 @@ def fill(url: str) -> None:
             name: {"B": base64.b64decode(cell["B"])} for name, cell in item["values"]["M"].items()
         }
         client.put_item(TableName=TABLE, Item=item)
+
+
+@contextmanager
+def store_of(told: str) -> Iterator[tuple[str, str]]:
+    """Give the URL of a store that holds the rows, and what it is called.
+
+    Args:
+        told: "stub"; "local" for the DynamoDB of a local AWS, started here; or the URL of one.
+    """
+    if told == "stub":
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        with stub_store(port) as url:
+            yield url, told
+        return
+    with local_aws() if told == "local" else nullcontext(None) as aws:
+        url = told if aws is None else aws.url
+        fill(url)
+        yield url, told
 
 
 if __name__ == "__main__":

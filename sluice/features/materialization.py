@@ -121,12 +121,19 @@ def shares_of(rows: int, features: int) -> list[Share]:
 
 
 def entities(
-    view: View, files: Sequence[Path], timestamp: str | None, moment: int, share: Share, scratch: Path
+    view: View,
+    files: Sequence[Path],
+    timestamp: str | None,
+    moment: int,
+    share: Share,
+    scratch: Path,
+    *,
+    moved: int | None = None,
 ) -> Iterator[Entity]:
     """Give every entity of a share as of a moment, in Feast's own bytes.
 
-    Values of a view of aggregations are of the moment itself, others of their row's event time; where rows have none,
-    of the moment.
+    Values of a view of aggregations are of the moment itself, or of `moved`, others of their row's event time; where
+    rows have none, of the moment.
 
     Args:
         view: one of the plan.
@@ -135,17 +142,20 @@ def entities(
         moment: microseconds since 1970 in UTC.
         share: of the entities.
         scratch: a folder for what does not fit in memory.
+        moved: how far windows have moved on of an entity without events since then; those of an entity that had some
+            are as of its last one. None: to the moment.
     """
     tables: Iterable[Table]
     if view.aggregations:
         if timestamp is None:
             raise ValueError(f"view {view.name!r} sums up events, which have no time")
-        tables = Engine(files, view, timestamp, scratch=scratch).as_of(moment, share)
+        engine = Engine(files, view, timestamp, scratch=scratch)
+        tables = engine.as_of(moment, share, moved=moment if moved is None else moved, time=_TIME)
     else:
         tables = [latest_rows(files, view, timestamp, moment, share, time=_TIME)]
     ids = EntityIds(view.keys)
     for table in tables:
-        times = table.column(_TIME).to_pylist() if _TIME in table.column_names else [moment] * table.num_rows
+        times = table.column(_TIME).to_pylist()
         places = entity_places([stored(_one(table, key.name), key.type) for key in view.keys]).tolist()
         for (key, values), time, place in zip(encoded(view, table), times, places, strict=True):
             yield Entity(ids.of(key), time, values, place)
@@ -193,7 +203,12 @@ class Changes:
 
 
 def changes(
-    found: Iterable[Entity], ledger: Ledger, ttl_microseconds: int | None, moment: int, looked_up: int
+    found: Iterable[Entity],
+    ledger: Ledger,
+    ttl_microseconds: int | None,
+    looked_up: int,
+    *,
+    are_windows: bool,
 ) -> Changes:
     """Hold what was found against the ledger.
 
@@ -204,8 +219,8 @@ def changes(
         found: the entities as they are to be.
         ledger: what the store holds.
         ttl_microseconds: of the view.
-        moment: as of when the entities are; microseconds since 1970 in UTC.
-        looked_up: when the dataset was; of two writers the later counts.
+        looked_up: when the dataset was; of two writers the later counts; microseconds since 1970 in UTC.
+        are_windows: the values are as of a moment; else of the time of their row.
     """
     written: list[Entity] = []
     before: Ledger = {}
@@ -213,7 +228,11 @@ def changes(
     for entity in found:
         held = ledger.get(entity.id)
         digest = entity.digest
-        if held is not None and held.digest == digest and _is_fresh(held, entity, ttl_microseconds, moment):
+        if (
+            held is not None
+            and held.digest == digest
+            and _is_fresh(held, entity, ttl_microseconds, are_windows)
+        ):
             before[entity.id] = after[entity.id] = held
             continue
         written.append(entity)
@@ -231,11 +250,11 @@ def changes(
     return Changes(written, gone, gone_before, count - len(written), before, after)
 
 
-def _is_fresh(held: Held, entity: Entity, ttl: int | None, moment: int) -> bool:
+def _is_fresh(held: Held, entity: Entity, ttl: int | None, are_windows: bool) -> bool:
     if entity.event == held.event:
         return True
     # Of a row whose event time moved on, the new time counts; of windows, only where readers look at it.
-    return entity.event == moment and (ttl is None or entity.event - held.event <= ttl // 2)
+    return are_windows and (ttl is None or entity.event - held.event <= ttl // 2)
 
 
 def read_ledger(body: bytes | None, table_id: str) -> Recorded:

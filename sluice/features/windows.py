@@ -146,18 +146,24 @@ class Engine:
             [*shown.columns, *features], [*shown.column_names, *(each.name for each in self._view.features)]
         )
 
-    def as_of(self, moment: int, share: Share = WHOLE) -> Iterator[Table]:
+    def as_of(
+        self, moment: int, share: Share = WHOLE, *, moved: int | None = None, time: str | None = None
+    ) -> Iterator[Table]:
         """Give the features of every entity that has an event at or before a moment, as of that moment.
 
         Args:
             moment: microseconds since 1970 in UTC.
             share: of the entities; all of them, if none is named.
+            moved: an earlier moment, which the features are as of instead; of an entity that has events after it
+                as of the last of those.
+            time: what to call a column of what each entity's features are as of, int64 microseconds; None for none.
 
         Yields:
             Tables of the keys and the features, a row an entity, ordered by the keys; each entity is in one table.
         """
         events = self._events(moment, self._partitions(0, share), share=share)
-        return _in_turn(lambda table: self._of_entities(table, moment), events, self._threads)
+        least = moment if moved is None else moved
+        return _in_turn(lambda table: self._of_entities(table, least, time), events, self._threads)
 
     def all_as_of(self, moment: int) -> Table:
         """Give `as_of` as one table, ordered by the keys."""
@@ -206,19 +212,22 @@ class Engine:
         timeline = self._timeline(events, numbers[: events.num_rows], int(numbers.max(initial=-1)) + 1)
         return self._features(events, timeline, numbers[events.num_rows :], moments)
 
-    def _of_entities(self, events: Table, moment: int) -> Table:
+    def _of_entities(self, events: Table, least: int, time: str | None) -> Table:
+        """Give the features as of each entity's last event, or of `least` where that is later."""
         numbers = entity_numbers([events.column(name) for name in self._log.keys])
         known = int(numbers.max(initial=-1)) + 1
         timeline = self._timeline(events, numbers, known)
         keys = events.select(list(self._log.keys)).take(pa.array(timeline.rows[timeline.starts[:known]]))
         order = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in keys.column_names])
-        moments = np.full(known, moment, np.int64)
-        features = self._features(events, timeline, order.to_numpy().astype(np.int64), moments)
+        entities = order.to_numpy().astype(np.int64)
+        # No event is later than the run's moment, so this is none either.
+        moments = np.maximum(timeline.times[timeline.starts[entities + 1] - 1], least)
+        features = self._features(events, timeline, entities, moments)
         columns = {
             key.name: _one(keys.column(key.name).take(order)).cast(SHOWN[key.type]) for key in self._view.keys
         }
-        names = (each.name for each in self._view.features)
-        return pa.table({**columns, **dict(zip(names, features, strict=True))})
+        columns |= dict(zip((each.name for each in self._view.features), features, strict=True))
+        return pa.table(columns if time is None else {**columns, time: pa.array(moments)})
 
     def _timeline(self, events: Table, entities: NDArray[np.int64], known: int) -> Timeline:
         return Timeline.of(entities, _one(events.column(self._log.timestamp)).to_numpy(), known)

@@ -35,6 +35,9 @@ class ShareToWrite(Payload):
     as_of: int = Field(
         description="when the dataset was looked up, in microseconds: of two writers the later counts"
     )
+    moved: int | None = Field(
+        default=None, description="how far windows have moved on without new events; null: to the moment"
+    )
 
 
 class MaterializationPlan(Payload):

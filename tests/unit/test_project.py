@@ -60,7 +60,7 @@ def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
             "max_skew": 0.01,
         },
         "serving": {"instance_type": "ml.t2.medium", "instance_count": 1, "missing": "error"},
-        "online": {"as_of": "now", "refresh_minutes": 60},
+        "online": {"as_of": "now", "refresh_minutes": 60, "move_windows": "run"},
         "offline": {"store": "duckdb", "environments": {}, "scan_limit_gb": 100},
     }
     assert project.name == "bank"

@@ -232,7 +232,7 @@ def world_of(monkeypatch: pytest.MonkeyPatch) -> World:
     bucket = StepBucket()
     bucket.world, world.bucket = world, bucket
 
-    def entities(*given: Any) -> Iterator[Entity]:
+    def entities(*given: Any, moved: int | None) -> Iterator[Entity]:
         dataset, moment, share = given[1], given[3], given[4]
         for id_, value in dataset.items():
             if share.has(PLACES[id_]):
@@ -577,3 +577,15 @@ def test_the_more_features_a_view_has_the_fewer_entities_are_in_a_call(
     (tmp_path / "project" / "features.json").write_text(both.model_dump_json())
     shares = plan(monkeypatch, manifest(START, rows=1_000_000))["shares"]
     assert [(share["view"], share["count"]) for share in shares] == [("activity", 1)] + [("wide", 5)] * 5
+
+
+@pytest.mark.usefixtures("deployed")
+def test_a_project_whose_windows_move_on_once_a_day_says_so_to_each_call(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    project = tmp_path / "project" / "project.toml"
+    project.write_text(PROJECT + '[online]\nmove_windows = "day"\n')
+    settings.project.cache_clear()
+    [share] = plan(monkeypatch, manifest(START), moment="2026-01-05T17:30:00Z")["shares"]
+    midnight = datetime(2026, 1, 5, tzinfo=UTC).timestamp() * 1_000_000
+    assert (share["moved"], share["moment"]) == (midnight, midnight + 17.5 * 3_600_000_000)
