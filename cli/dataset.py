@@ -148,7 +148,7 @@ def show(arguments: argparse.Namespace) -> int:
     """Say where a version came from, part by part, and what its columns hold."""
     versions = Versions(stack.current(arguments.stack))
     manifest = versions.named(arguments.version)
-    lineages = [versions.lineage(part) for part in manifest.parts]
+    lineages = versions.lineages(manifest.parts)
     missing = [part.name for part in versions.missing(manifest)]
     is_current = manifest.dataset_version == versions.current()
     if arguments.json:
@@ -174,10 +174,8 @@ def diff(arguments: argparse.Namespace) -> int:
     """
     versions = Versions(stack.current(arguments.stack))
     before, after = versions.named(arguments.before), versions.named(arguments.after)
-    known = {
-        part.name: versions.lineage(part)
-        for part in {part.name: part for part in (*before.parts, *after.parts)}.values()
-    }
+    parts = list({part.name: part for part in (*before.parts, *after.parts)}.values())
+    known = {lineage.part: lineage for lineage in versions.lineages(parts)}
     sides = [[known[part.name] for part in manifest.parts] for manifest in (before, after)]
     found = dataset_diff.compared(before, after, sides)
     if arguments.json:

@@ -11,6 +11,7 @@ from sluice.datasets.distributions import Distribution
 from sluice.payloads.documents import Lineage, Manifest
 
 _MOST_CHANGED = 3
+_LEAST = 0.01
 
 
 def compared(before: Manifest, after: Manifest, sides: Sequence[Sequence[Lineage]]) -> dict[str, Any]:
@@ -140,6 +141,6 @@ def _changes(before: dict[str, float], after: dict[str, float]) -> str:
     told = (
         f"{value} {_arrow(tables.share(before.get(value, 0.0)), tables.share(after.get(value, 0.0)))}"
         for value in most
-        if tables.share(before.get(value, 0.0)) != tables.share(after.get(value, 0.0))
+        if abs(changes[value]) >= _LEAST
     )
     return ", ".join(told)

@@ -10,6 +10,7 @@ from sluice.datasets.distributions import Distribution
 from sluice.payloads.documents import Lineage, Manifest
 
 _MOST_FREQUENT = 3
+_LEAST = 0.01
 
 
 def lines(
@@ -65,4 +66,4 @@ def _foundation(lineages: Sequence[Lineage]) -> str:
 
 def _frequent(told: Distribution) -> str:
     most = list(told.shares.items())[:_MOST_FREQUENT]
-    return ", ".join(f"{value} {tables.share(share)}" for value, share in most)
+    return ", ".join(f"{value} {tables.share(share)}" for value, share in most if share >= _LEAST)

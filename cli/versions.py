@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from cli.stack import Stack
@@ -14,6 +15,7 @@ from sluice.payloads.documents import Current, Lineage, Manifest, Part
 CURRENT = "current"
 """How a person calls the version that is the table now."""
 _SHOWN = 5
+_AT_ONCE = 8
 
 
 class NotOneVersion(SluiceError):
@@ -59,12 +61,16 @@ class Versions:
         bodies = (self._read(keys.manifest(version)) for version, _ in made[:count])
         return [Manifest.model_validate_json(body) for body in bodies if body is not None]
 
-    def lineage(self, part: Part) -> Lineage:
-        """Give where a part came from, and what it holds.
+    def lineages(self, parts: Sequence[Part]) -> list[Lineage]:
+        """Give of each part where it came from, and what it holds.
 
         Raises:
-            NoDataset: somebody deleted it.
+            NoDataset: somebody deleted that.
         """
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            return list(threads.map(self._lineage, parts))
+
+    def _lineage(self, part: Part) -> Lineage:
         body = self._read(keys.lineage(part.name))
         if body is None:
             raise NoDataset(
@@ -77,7 +83,9 @@ class Versions:
 
     def missing(self, manifest: Manifest) -> list[Part]:
         """Give the parts whose file is not there."""
-        return [part for part in manifest.parts if self.size(part.key) is None]
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            sizes = list(threads.map(self.size, (part.key for part in manifest.parts)))
+        return [part for part, size in zip(manifest.parts, sizes, strict=True) if size is None]
 
     def size(self, key: str) -> int | None:
         """Give the bytes of an object; None where there is none."""

@@ -201,6 +201,14 @@ def test_a_version_as_json_has_its_lineage_and_where_its_parts_lie(shop: Shop) -
     assert lineage["statistics"]["y"]["values"] == {"no": 300, "yes": 100}
 
 
+def test_a_lineage_that_was_deleted_is_named(shop: Shop) -> None:
+    version = shop.upload(TABLE)
+    del shop.bucket.objects[f"datasets/{version}/lineage.json"]
+    told = shop.refused("show", version)
+    assert f"NoDataset: the lineage of the part {version} is not there any more" in told
+    assert f"where  s3://artifacts/datasets/{version}/lineage.json" in told
+
+
 def test_a_version_whose_part_was_deleted_says_so(shop: Shop) -> None:
     version = shop.upload(TABLE)
     (part,) = shop.manifest(version).parts

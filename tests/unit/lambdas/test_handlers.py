@@ -6,11 +6,13 @@ import json
 import logging
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cli import executions
 from lambdas import decide_gate, report_outcome, validate_dataset
 from lambdas.adapters import endpoints, settings
 from lambdas.adapters.uploads import Upload
@@ -71,6 +73,30 @@ def test_a_good_file_becomes_a_dataset_version(bucket: Bucket, monkeypatch: pyte
     assert (answer.rows, answer.rejected_rows) == (3, 0)
     assert f"datasets/{answer.dataset_version}/manifest.json" in bucket.objects
     json.dumps(answer.model_dump())
+
+
+class Said(FakeS3):
+    """Objects that say something of themselves."""
+
+    def __init__(self, body: bytes, metadata: dict[str, str]) -> None:
+        super().__init__({(KEY, "v1"): body})
+        self._metadata = metadata
+
+    def head_object(self, **request: Any) -> dict[str, Any]:
+        taken = datetime(2026, 3, 1, 12, tzinfo=UTC)
+        return {**super().head_object(**request), "Metadata": self._metadata, "LastModified": taken}
+
+
+def test_what_an_object_says_of_its_upload_is_in_the_lineage(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = {"by": "arn:aws:iam::1:user/ada", "tracked_as": "däta/100 %.dvc", "tracked_md5": "0" * 32}
+    metadata = executions.metadata(said)
+    assert all(text.isascii() for pair in metadata.items() for text in pair), "S3 takes nothing else"
+    monkeypatch.setattr(Upload, "_s3", Said(GOOD, {**metadata, "another-tools": "word"}))
+    made = validate_dataset.handler(EVENT, None)
+    lineage = json.loads(bucket.objects[f"datasets/{made['dataset_version']}/lineage.json"])
+    assert lineage["uploaded"] == {**said, "at": "2026-03-01T12:00:00Z"}
 
 
 def test_a_refused_file_leaves_its_report_and_quarantine_and_no_dataset(
