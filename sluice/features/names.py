@@ -10,7 +10,7 @@ MOMENT = "event_timestamp"
 # Columns of Feast's join on duckdb: feast/infra/offline_stores/ibis.py of 0.67.
 _OF_THE_JOIN = ("entity_row_id", "event_expire_timestamp", "rn")
 _OF_THE_OTHER_SIDE = "_y"
-INTERNAL = "__sluice_"
+INTERNAL = "sluice_"
 """What names of our own begin with, where they stand beside those of a project."""
 
 

@@ -317,33 +317,6 @@ def test_a_plan_is_compiled_once_and_again_when_the_definitions_change(
     assert second.views[0].aggregations[0].window_microseconds == 7 * 24 * 3600 * 1_000_000
 
 
-FLAT_FEATURES = """\
-from feast import Entity, FeatureView, Field, FileSource, ValueType
-from feast.types import Float64
-
-customer = Entity(name="customer", join_keys=["customer_id"], value_type=ValueType.STRING)
-table = FileSource(name="table", path="dataset.parquet")
-customers = FeatureView(
-    name="customers", entities=[customer], source=table, schema=[Field(name="amount", dtype=Float64)]
-)
-"""
-
-
-def test_feast_joins_where_there_is_something_to_join(shop: Stacks, tmp_path: Path) -> None:
-    images = shop.pipeline.settings("Training")["images"]
-    assert images["training_set"] != images["process"]
-
-    write_shop(tmp_path / "shop", FLAT_FEATURES)
-    toml = tmp_path / "shop" / "project.toml"
-    toml.write_text(toml.read_text().replace('timestamp = "at"\n', "").replace("spent_30d", "amount"))
-    stacks = synthesize(tmp_path / "out", project=str(tmp_path / "shop"), environment="prod")
-    images = stacks.pipeline.settings("Training")["images"]
-    assert images["training_set"] == images["process"], "each row holds its entity's features already"
-    # What writes the online store, and what reads it, is as for any project with features.
-    assert roles(stacks.pipeline) == roles(shop.pipeline)
-    assert stacks.data.properties("Viewcustomers")["TableName"] == "corner_shop_prod.customers"
-
-
 def test_the_registry_is_compiled_with_the_plan_and_by_store(
     shop_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

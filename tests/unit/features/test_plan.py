@@ -58,7 +58,7 @@ def test_what_is_of_a_moment_or_made_has_to_be_joined(other: dict[str, Any]) -> 
         ("  ", "it has no name"),
         ("a:b", "a colon parts a view from its feature"),
         ("event_timestamp", "Feast calls the moment event_timestamp"),
-        ("__sluice_row", "names of Sluice's own begin with __sluice_"),
+        ("sluice_row", "names of Sluice's own begin with sluice_"),
     ],
 )
 def test_a_name_that_means_something_else_is_refused(name: str, why: str) -> None:
