@@ -123,10 +123,6 @@ def test_get_online_features_gives_the_very_values_that_serving_reads(shop: Shop
     assert {name: [bits(each) for each in found[name]] for name in expected} == expected
 
 
-@pytest.mark.skipif(
-    not any(FEATURES_PYTHON.parent.parent.glob("lib/*/site-packages/grpc")),
-    reason="`feast ui` needs feast[grpcio] in the dependency group features-dev",
-)
 def test_the_ui_shows_the_views(shop: Shop, repo: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
