@@ -30,7 +30,7 @@ from containers.serve.online.store import Store
 from containers.serve.online.views import stored_views
 from infra.features import feature_plan
 from tests.support import feasts
-from tests.support.local_aws import FEATURES_PYTHON, wait_until
+from tests.support.local_aws import wait_until
 from tests.support.shop import Shop
 
 STORE = "churn_local"
