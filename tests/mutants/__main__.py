@@ -28,7 +28,7 @@ LIST = Path(__file__).parent / "mutations.toml"
 _SECONDS = 300
 # pytest's: 1 a test failed, 2 a test file could not be loaded.
 _CAUGHT_BY = {1, 2}
-_ENVIRONMENTS = {"dev": ".venv", "infra": ".venv-infra"}
+_ENVIRONMENTS = {"dev": ".venv", "infra": ".venv-infra", "features": ".venv-features"}
 _LINKED = (*_ENVIRONMENTS.values(), "node_modules", "build", ".tools")
 
 Verdict = Literal["caught", "SURVIVED", "broken"]
