@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from sluice import keys, naming
 from sluice.artifacts import Artifacts
 from sluice.datasets import dataset_file, dvc, schema
@@ -26,6 +28,7 @@ from sluice.project import Column, Project
 _ATTEMPTS = 20
 # More than move the table while an execution's state is tried again.
 _KEPT_MOVES = 500
+_AFRESH = f"delete {keys.current()}, and upload the table under {keys.INCOMING_TRAINING}"
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def find(version: str | None, artifacts: Artifacts) -> Manifest:
             where=artifacts.uri(keys.manifest(version)),
             fix="name one that an execution has reported, or leave it out: {} trains on the current one",
         )
-    return Manifest.model_validate_json(body)
+    return _parsed(body, version, artifacts)
 
 
 def latest(artifacts: Artifacts) -> tuple[Manifest, datetime | None]:
@@ -167,9 +170,22 @@ def _manifest(version: str, artifacts: Artifacts) -> Manifest:
             f"the manifest of the dataset version {version} is not there any more",
             where=artifacts.uri(keys.manifest(version)),
             why=f"{artifacts.uri(keys.current())} names it",
-            fix=f"restore the object, or delete current.json and upload the table under {keys.INCOMING_TRAINING}",
+            fix=f"restore the object, or {_AFRESH}",
         )
-    return Manifest.model_validate_json(body)
+    return _parsed(body, version, artifacts)
+
+
+def _parsed(body: bytes, version: str, artifacts: Artifacts) -> Manifest:
+    try:
+        return Manifest.model_validate_json(body)
+    except ValidationError as error:
+        raise PipelineFailed(
+            f"the manifest of the dataset version {version} cannot be read",
+            where=artifacts.uri(keys.manifest(version)),
+            why=f"another release wrote it, or somebody changed it: {error.errors()[0]['msg']} "
+            f"({'.'.join(map(str, error.errors()[0]['loc']))})",
+            fix=_AFRESH,
+        ) from error
 
 
 def contract(project: Project) -> dict[str, dict[str, Any]]:

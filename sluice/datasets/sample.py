@@ -46,7 +46,7 @@ class EvenSample:
                 self._keep(rows, drawn)
                 drawn = []
                 self._halve()
-            self._next = self._kept * self._run + self._random.randrange(self._run)
+            self._next = self._kept * self._run + self._random.getrandbits(self._run.bit_length() - 1)
         self._keep(rows, drawn)
 
     def rows(self) -> Table | None:
@@ -61,7 +61,7 @@ class EvenSample:
         """Make runs twice as long: of two rows one is left."""
         table = self.rows()
         assert table is not None
-        halves = [2 * pair + self._random.randrange(2) for pair in range(self._kept // 2)]
+        halves = [2 * pair + self._random.getrandbits(1) for pair in range(self._kept // 2)]
         self._pieces = table.take(pa.array(halves)).combine_chunks().to_batches()
         self._kept //= 2
         self._run *= 2

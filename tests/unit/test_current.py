@@ -15,7 +15,14 @@ import pytest
 from sluice.datasets.reading import LocalFile
 from sluice.datasets.snapshots import Provenance, found, store
 from sluice.datasets.validation import validate
-from sluice.errors import DataRejected, NoDataset, NotAppendable, PartMissing, StorageUnavailable
+from sluice.errors import (
+    DataRejected,
+    NoDataset,
+    NotAppendable,
+    PartMissing,
+    PipelineFailed,
+    StorageUnavailable,
+)
 from sluice.payloads.documents import Current, Manifest, Validation
 from sluice.payloads.training import ValidatedDataset
 from sluice.project import Project
@@ -337,6 +344,30 @@ def test_a_version_whose_part_was_deleted_is_not_trained_on_and_the_part_is_name
         "  why    somebody deleted the object; it held 3 rows of s3://uploads/0.csv\n"
         "  to do  take its delete marker away (the bucket keeps versions), or upload that file again"
     )
+
+
+def test_a_manifest_that_cannot_be_read_is_told_with_the_way_out(uploads: Uploads) -> None:
+    version = uploads.replace(TABLE).dataset_version
+    key = f"datasets/{version}/manifest.json"
+    manifest = json.loads(uploads.bucket.objects[key])
+    del manifest["parts"][0]["md5"]
+    uploads.bucket.objects[key] = json.dumps(manifest).encode()
+    acts: list[Callable[[], object]] = [
+        lambda: found(None, uploads.bucket),
+        lambda: found(version, uploads.bucket),
+        lambda: uploads.replace(LATER + "b,2026-01-06,5,yes\n"),
+    ]
+    for act in acts:
+        with pytest.raises(PipelineFailed) as caught:
+            act()
+        assert str(caught.value) == (
+            f"the manifest of the dataset version {version} cannot be read\n"
+            f"  where  s3://artifacts/{key}\n"
+            "  why    another release wrote it, or somebody changed it: Field required (parts.0.md5)\n"
+            "  to do  delete datasets/current.json, and upload the table under incoming/training/"
+        )
+    del uploads.bucket.objects["datasets/current.json"]
+    assert uploads.replace(LATER + "b,2026-01-06,5,yes\n").rows == 2
 
 
 @pytest.mark.parametrize("append", [True, False])

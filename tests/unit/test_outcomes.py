@@ -34,6 +34,7 @@ def test_run_and_upload_end_alike(
     summary = {"outcome": outcome, "execution_arn": "arn"}
     monkeypatch.setattr(stacks, "current", lambda _name: Stack({}, {}))
     monkeypatch.setattr(executions, "upload", lambda *_: executions.Upload("uploads", "key", "v1"))
+    monkeypatch.setattr(executions, "caller", lambda _stack: {})
     monkeypatch.setattr(executions, "execution_arn", lambda *_: "arn")
     monkeypatch.setattr(executions, "follow", lambda *_: dict(summary))
     monkeypatch.setattr(Project, "load", lambda _folder: argparse.Namespace(name="bank"))
@@ -43,7 +44,7 @@ def test_run_and_upload_end_alike(
     file = tmp_path / "rows.csv"
     file.write_text("a,y\n1,yes\n")
     uploaded = commands.upload(
-        argparse.Namespace(stack=None, file=file, key=None, events=False, wait=True, json=True)
+        argparse.Namespace(stack=None, file=file, dvc=False, key=None, events=False, wait=True, json=True)
     )
     ran = commands.run(argparse.Namespace(project=tmp_path, data=file, reports=tmp_path, json=True))
 
