@@ -14,6 +14,7 @@ from sluice.payloads.training import (
     EndpointSeen,
     GateDecision,
     ReportOutcomeInput,
+    Rule,
     StateFailure,
     ValidatedDataset,
 )
@@ -88,7 +89,15 @@ CURVES = {
 }
 GATE = GateDecision(
     promote=True,
-    reasons=["roc_auc is 0.9, and at least 0.7 was asked for."],
+    rules=[
+        Rule(
+            name="minimum.roc_auc",
+            figure=0.9,
+            limit=0.7,
+            passed=True,
+            sentence="roc_auc is 0.9, and at least 0.7 was asked for.",
+        )
+    ],
     metrics={"roc_auc": 0.9, "log_loss": 0.3},
     champion_metrics={"roc_auc": 0.85, "log_loss": 0.35},
 )
@@ -240,7 +249,8 @@ def test_a_refused_model_is_not_said_to_serve() -> None:
 def test_a_model_that_could_not_be_judged_is_refused_with_the_reason_on_the_page() -> None:
     store = bucket({})
     reason = "The challenger could not score the held-out rows: it predicts <nothing>"
-    gate = GateDecision(promote=False, reasons=[reason], metrics={}, champion_metrics=None)
+    rule = Rule(name="scores", figure=None, limit=None, passed=False, sentence=reason)
+    gate = GateDecision(promote=False, rules=[rule], metrics={}, champion_metrics=None)
     reported = report_outcome(told(outcome="GateRejected", gate=gate), PROJECT, store, SEEN)
     assert f"- {reason}\n" in reported.message
     page = page_of(store).text
