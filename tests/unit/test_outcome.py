@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import re
-from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -21,6 +20,7 @@ from sluice.payloads.training import (
 from sluice.project import Project
 from sluice.reporting.outcome import outcome_without_report, report_outcome
 from tests.support.bucket import Bucket
+from tests.support.page import Page
 
 PROJECT = Project.model_validate(
     {
@@ -162,33 +162,6 @@ FAILED = {
         ),
     ),
 }
-
-
-class Page(HTMLParser):
-    """Reads a page's text, and refuses tags that are not closed in order."""
-
-    _VOID = frozenset({"meta", "path", "circle", "polyline"})
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.text = ""
-        self._open: list[str] = []
-        self.feed(html)
-        assert not self._open
-
-    def handle_starttag(self, tag: str, attrs: Any) -> None:
-        assert tag != "b", "text of the data was not escaped"
-        if tag not in self._VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: Any) -> None: ...
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self._open and self._open[-1] != "style":
-            self.text += data + " "
 
 
 def page_of(store: Bucket) -> Page:
