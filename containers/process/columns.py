@@ -29,10 +29,10 @@ class Columns:
         """
         column = self._column(name)
         if pa.types.is_floating(column.type):
-            values = [None if np.isnan(value) else self._text(name, value) for value in column.to_numpy()]
-        else:
-            values = column.to_pylist()
-        return np.array([*values, None], dtype=object)[:-1]
+            numbers, places = np.unique(column.to_numpy(), return_inverse=True)
+            texts = [None if np.isnan(number) else self._text(name, number) for number in numbers]
+            return _objects(texts)[places]
+        return _objects(column.to_pylist())
 
     def numbers(self, name: str) -> Floats:
         """Give a column of numbers, (n,), NaN for null.
@@ -64,3 +64,9 @@ class Columns:
         if name in self._booleans:
             return "true" if value else "false"
         return f"{value:.15g}"
+
+
+def _objects(values: list[str | None]) -> Texts:
+    made = np.empty(len(values), dtype=object)
+    made[:] = values
+    return made
