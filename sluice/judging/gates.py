@@ -45,12 +45,13 @@ def decide(evaluation: Evaluation, gates: Gates) -> GateDecision:
 
 
 def _enough_rows(rows: int, least: int) -> Rule:
+    passed = rows >= least
     sentence = (
         f"Judged on {rows:,} held-out rows; at least {least:,} are needed."
-        if rows >= least
+        if passed
         else f"Only {rows:,} held-out rows; at least {least:,} are needed to judge a model."
     )
-    return Rule(name="min_held_out_rows", figure=rows, limit=least, passed=rows >= least, sentence=sentence)
+    return Rule(name="min_held_out_rows", figure=rows, limit=least, passed=passed, sentence=sentence)
 
 
 def _unscored(error: str) -> Rule:
