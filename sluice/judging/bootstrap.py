@@ -8,7 +8,7 @@ a paired one. Hanley and MacGibbon (2006), Statistics in Medicine 25; Chamandy e
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,9 @@ REPLICATES = 1_000
 _LEAST_DEFINED = 0.9
 _BLOCK = 50
 
-BINARY_METRICS = ("roc_auc", "average_precision", "f1", "precision", "recall")
+OF_SCORES = ("roc_auc", "average_precision")
+OF_ANSWERS = ("f1", "precision", "recall")
+BINARY_METRICS = (*OF_SCORES, *OF_ANSWERS)
 
 
 @dataclass(frozen=True)
@@ -57,20 +59,28 @@ class Replicates:
 
 
 def binary(
-    actual: Bools, models: Sequence[BinaryScores], *, replicates: int, seed: int
+    actual: Bools,
+    models: Sequence[BinaryScores],
+    *,
+    replicates: int,
+    seed: int,
+    metrics: Collection[str] = BINARY_METRICS,
 ) -> dict[str, Replicates]:
-    """Resample the figures of BINARY_METRICS.
+    """Resample figures of BINARY_METRICS.
 
     Args:
         actual: (n,) whether the row is of the positive class.
         models: one or two, on the same rows.
         replicates: how many resamples.
         seed: the same gives the same.
+        metrics: which of them. Rows are told apart no further than these can: of f1 alone there are eight cells.
     """
-    bins = [_bins(model.chance, actual) for model in models]
+    by_score = any(name in metrics for name in OF_SCORES)
+    by_answer = any(name in metrics for name in OF_ANSWERS)
     code = actual.astype(np.int64)
-    for each, model in zip(bins, models, strict=True):
-        code = (code * BINS + each) * 2 + model.says_so
+    for model in models:
+        bins = _bins(model.chance, actual) if by_score else 0
+        code = (code * BINS + bins) * 2 + (model.says_so if by_answer else 0)
     cells, counts = np.unique(code, return_counts=True)
     of_models: list[tuple[Integers, Integers]] = []
     for _ in models:
@@ -80,9 +90,13 @@ def binary(
     positive = cells
     places = [(positive * BINS + of_bin, positive * 2 + says) for of_bin, says in of_models]
 
-    figures: dict[str, list[Floats]] = {name: [] for name in BINARY_METRICS}
+    figures: dict[str, list[Floats]] = {name: [] for name in BINARY_METRICS if name in metrics}
     for weights in _weights(counts, replicates, seed):
-        blocks = [_binary_figures(weights, *place) for place in places]
+        blocks = [
+            (_of_scores(weights, bins) if by_score else {})
+            | (_of_answers(weights, answers) if by_answer else {})
+            for bins, answers in places
+        ]
         for name, found in figures.items():
             found.append(np.stack([block[name] for block in blocks]))
     return _replicates(figures)
@@ -153,22 +167,27 @@ def _sums(weights: Floats, place: Integers, size: int) -> Floats:
     return np.stack([np.bincount(place, row, size) for row in weights])
 
 
-def _binary_figures(weights: Floats, bins: Integers, answers: Integers) -> dict[str, Floats]:
+def _of_scores(weights: Floats, bins: Integers) -> dict[str, Floats]:
     by_bin = _sums(weights, bins, 2 * BINS)
     # From the highest scores down, as one would call rows positive.
     negatives, positives = by_bin[:, BINS - 1 :: -1], by_bin[:, : BINS - 1 : -1]
     called, right = np.cumsum(negatives + positives, axis=1), np.cumsum(positives, axis=1)
-    of_answers = _sums(weights, answers, 4)
-    false_positives, misses, hits = of_answers[:, 1], of_answers[:, 2], of_answers[:, 3]
     with np.errstate(divide="ignore", invalid="ignore"):
         below = negatives.sum(axis=1, keepdims=True) - np.cumsum(negatives, axis=1) + negatives / 2
         area = (positives * below).sum(axis=1) / (positives.sum(axis=1) * negatives.sum(axis=1))
         precision = np.where(called > 0, right / called, 0.0)
-        average = (positives * precision).sum(axis=1) / positives.sum(axis=1)
         return {
             "roc_auc": area,
-            "average_precision": average,
-            # As scikit-learn has it with zero_division=0: without a positive prediction there is nothing right.
+            "average_precision": (positives * precision).sum(axis=1) / positives.sum(axis=1),
+        }
+
+
+def _of_answers(weights: Floats, answers: Integers) -> dict[str, Floats]:
+    of_answers = _sums(weights, answers, 4)
+    false_positives, misses, hits = of_answers[:, 1], of_answers[:, 2], of_answers[:, 3]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # As scikit-learn has it with zero_division=0: without a positive prediction there is nothing right.
+        return {
             "f1": _share(2 * hits, 2 * hits + false_positives + misses),
             "precision": _share(hits, hits + false_positives),
             "recall": hits / (hits + misses),

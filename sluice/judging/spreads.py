@@ -65,8 +65,11 @@ def binary(actual: Bools, models: Sequence[BinaryScores], asked: Asked) -> dict[
         "brier": _means([(m.chance - actual) ** 2 for m in models], asked),
         "accuracy": _shares([m.says_so == actual for m in models], asked),
     }
-    if any(map(asked.wants, bootstrap.BINARY_METRICS)):
-        resampled = bootstrap.binary(actual, models, replicates=asked.replicates, seed=asked.seed)
+    wanted = [name for name in bootstrap.BINARY_METRICS if asked.wants(name)]
+    if wanted:
+        resampled = bootstrap.binary(
+            actual, models, replicates=asked.replicates, seed=asked.seed, metrics=wanted
+        )
         rarest = int(min(actual.sum(), (~actual).sum()))
         for name, each in resampled.items():
             found[name] = _resampled(each, len(models), asked, rarest)

@@ -81,6 +81,20 @@ def test_a_model_does_not_differ_from_itself() -> None:
         assert (spread.below, spread.above) == (0.0, 0.0)
 
 
+def test_of_some_figures_no_more_cells_are_made_than_these_need() -> None:
+    actual, models = binary(5_000, 0.3, (0.3, 0.6))
+    all_of_them = bootstrap.binary(actual, models, replicates=2_000, seed=1)
+    for names in (["f1"], ["roc_auc"], ["recall", "average_precision"]):
+        found = bootstrap.binary(actual, models, replicates=2_000, seed=1, metrics=names)
+        assert found.keys() == set(names)
+        for name in names:
+            assert found[name].centre == pytest.approx(all_of_them[name].centre)
+            some, every = (each[name].spread_of_difference(0.95, 1_000) for each in (found, all_of_them))
+            assert some is not None
+            assert every is not None
+            assert some.below == pytest.approx(every.below, rel=0.1)
+
+
 def test_the_same_seed_draws_the_same_and_another_one_others() -> None:
     actual, models = binary(300, 0.3, (0.5, 0.5))
     first, same, other = (
