@@ -4,8 +4,8 @@
 
 Without arguments it takes telco where its file lies in ../shared/data, else churn with generated data. Prints JSON.
 The stack is deployed once; then the file is uploaded `--repeats` times (the first upload creates the endpoint, later
-ones are judged against the champion). The fit is timed in this process, imports excluded, on the rows that the
-training job was given. Bar: at most 12 s beyond the fit.
+ones are judged against the champion and deployed: a copy of the project lets pass what is only as good). The fit is
+timed in this process, imports excluded, on the rows that the training job was given. Bar: at most 12 s beyond it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import argparse
 import importlib.util
 import io
 import json
+import shutil
 import statistics
 import subprocess
 import sys
@@ -45,6 +46,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as folder:
         if not (arguments.project and arguments.data):
             arguments.project, arguments.data = _default(Path(folder))
+        arguments.project = _letting_equals_pass(arguments.project, Path(folder) / "project")
         project = Project.load(arguments.project)
         local = LocalAws(Path(folder) / "local")
         try:
@@ -84,12 +86,21 @@ def _default(folder: Path) -> tuple[Path, Path]:
     return churn, data
 
 
+def _letting_equals_pass(project: Path, folder: Path) -> Path:
+    """Copy a project, and let a model that is no worse take the place of the one in service."""
+    shutil.copytree(project, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    file = folder / "project.toml"
+    rule = '[gates]\nrule = "non-inferiority"\nmargin = 0.1\n'
+    file.write_text(file.read_text(encoding="utf-8").replace("[gates]\n", rule), encoding="utf-8")
+    return folder
+
+
 def _upload(deployed: stack.Stack, data: Path, turn: int) -> tuple[float, dict[str, Any]]:
     start = time.monotonic()
     upload = executions.upload(deployed, data, f"{keys.INCOMING_TRAINING}turn-{turn}-{data.name}")
     summary = executions.follow(deployed, executions.execution_arn(deployed, upload))
-    if summary["outcome"] == Outcome.FAILED:
-        raise SystemExit(f"{summary['error']}: {summary['cause']}")
+    if summary["outcome"] != Outcome.DEPLOYED:
+        raise SystemExit(f"{summary['outcome']}: {summary.get('cause') or summary['reasons']}")
     return time.monotonic() - start, summary
 
 

@@ -7,7 +7,9 @@ from typing import Literal
 Problem = Literal["binary", "multiclass", "regression"]
 
 METRICS: dict[Problem, frozenset[str]] = {
-    "binary": frozenset({"roc_auc", "average_precision", "log_loss", "accuracy", "f1", "brier"}),
+    "binary": frozenset(
+        {"roc_auc", "average_precision", "log_loss", "accuracy", "f1", "precision", "recall", "brier"}
+    ),
     "multiclass": frozenset({"accuracy", "f1_macro", "log_loss"}),
     "regression": frozenset({"rmse", "mae", "r2"}),
 }

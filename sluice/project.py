@@ -28,6 +28,7 @@ from pydantic_core import ErrorDetails
 from sluice.cells import ColumnType
 from sluice.column_names import normal
 from sluice.errors import ProjectError
+from sluice.gate_tables import FairnessGate, Gates, SliceGate
 from sluice.problems import COMPARED, METRICS, Problem
 from sluice.spelling import Spelling
 from sluice.splits import KEY_COLUMN
@@ -168,22 +169,6 @@ class Model(_Table):
         return value
 
 
-class Gates(_Table):
-    """[gates]: what a challenger must show on the held-out rows before it is deployed.
-
-    Attributes:
-        max_skew: the share of the entities looked at that the online store may lack, or hold otherwise than the
-            dataset says; of a project that declares features.
-    """
-
-    minimum: dict[str, float] = {}
-    compare: str = ""
-    tolerance: Annotated[float, Field(ge=0)] = 0.0
-    min_held_out_rows: Annotated[int, Field(ge=1)] = 50
-    unjudged_champion: Literal["minimums", "reject"] = "minimums"
-    max_skew: _Share = 0.01
-
-
 class Serving(_Table):
     """[serving]: what the endpoint runs on.
 
@@ -277,13 +262,11 @@ class Project(_Table):
     @model_validator(mode="after")
     def _tables_agree(self) -> Self:
         known = METRICS[self.target.problem]
-        for where, metric in [
-            ("gates.compare", self.gates.compare),
-            *(("gates.minimum", m) for m in self.gates.minimum),
-        ]:
+        for where, metric in self.gates.metrics.items():
             if metric not in known:
                 raise ValueError(
-                    f"{where}: {metric!r} is no {self.target.problem} metric; known: {_list(known)}"
+                    f"{where}: {metric!r} is no {self.target.problem} metric{_did_you_mean(metric, known)}; "
+                    f"known: {_list(known)}"
                 )
         for where, name in [("entity.key", self.entity.key), ("entity.timestamp", self.entity.timestamp)]:
             if name is not None and name not in self.columns:
@@ -298,6 +281,7 @@ class Project(_Table):
                 f"{KEY_COLUMN!r} is what Sluice calls a row's key: it can be no feature and no target"
             )
         self._check_positive()
+        self._check_parts()
         return self
 
     def _check_positive(self) -> None:
@@ -308,6 +292,37 @@ class Project(_Table):
                 raise ValueError(
                     f"target.positive: {self.target.positive!r} is no category of {self.target.column!r}; "
                     f"known: {_list(allowed)}"
+                )
+
+    def _check_parts(self) -> None:
+        """Check by what the held-out rows are parted."""
+        for name in self.gates.columns:
+            if name in (self.target.column, KEY_COLUMN):
+                raise ValueError(
+                    f"gates: the rows cannot be parted by {name!r}, which is the target or the key"
+                )
+            if name in self.columns and self.columns[name].type == "timestamp":
+                raise ValueError(f"gates: the rows cannot be parted by {name!r}, which is of type timestamp")
+        for each in self.gates.slices:
+            column = self.columns.get(each.column)
+            if each.cuts and (
+                each.column in self.features.categorical
+                or (column is not None and column.type not in ("integer", "number"))
+            ):
+                raise ValueError(f"gates.slices: `cuts` are for numbers, and {each.column!r} holds none")
+            allowed = [] if column is None else [str(category) for category in column.categories or ()]
+            for value in map(str, each.values):
+                if allowed and value not in allowed:
+                    raise ValueError(
+                        f"gates.slices: {value!r} is no category of {each.column!r}"
+                        f"{_did_you_mean(value, allowed)}; known: {_list(allowed)}"
+                    )
+        if self.gates.fairness is not None and self.target.problem != "binary":
+            raise ValueError(f'gates.fairness is for problem = "binary", not for {self.target.problem}')
+        for budget in ("max_row_ms", "max_model_mb"):
+            if self.model.image is not None and getattr(self.gates, budget) is not None:
+                raise ValueError(
+                    f"gates.{budget}: a model of your own image is judged by its answers; what it takes is not seen"
                 )
 
     @classmethod
@@ -325,6 +340,14 @@ class Project(_Table):
                 raise ProjectError(
                     f"there is no column {name!r}{_did_you_mean(name, project.columns)}",
                     where=f"{file}: {'target.column' if name == project.target.column else 'features'}",
+                    fix=f"describe it under [columns.{name}], or add a features.py that makes it",
+                )
+        for name in project.gates.columns:
+            if name not in project.columns and name not in project.features.names and not made_by_hook:
+                raise ProjectError(
+                    f"there is no column {name!r}{_did_you_mean(name, project.columns)}",
+                    where=f"{file}: gates",
+                    why="the held-out rows are to be parted by it",
                     fix=f"describe it under [columns.{name}], or add a features.py that makes it",
                 )
         if project.model.image is None and not (folder / "train.py").is_file():
@@ -383,6 +406,8 @@ def _fields_at(path: list[str]) -> list[str]:
         return list(Project.model_fields)
     if path[0] == "columns":
         return list((Spelling if len(path) > 2 else Column).model_fields)
+    if path[0] == "gates" and len(path) > 1:
+        return list((SliceGate if path[1] == "slices" else FairnessGate).model_fields)
     annotation = Project.model_fields[path[0]].annotation
     return (
         list(annotation.model_fields)

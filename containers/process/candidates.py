@@ -12,6 +12,7 @@ import numpy as np
 
 from containers.predictions import Predictions
 from containers.process import refusal, transform
+from containers.process.measured import MEASURED, Important, Measured
 from containers.scoring import Scoring
 from sluice.contract import ModelContract
 from sluice.errors import EvaluationFailed, ProjectError, SluiceError
@@ -20,14 +21,19 @@ from sluice.errors import EvaluationFailed, ProjectError, SluiceError
 class ArchivedModel:
     """One model scoring the held-out rows in a process of its own, from now on."""
 
-    def __init__(self, role: str, folder: Path, held_out: Path, scratch: Path) -> None:
+    def __init__(
+        self, role: str, folder: Path, held_out: Path, scratch: Path, *, important: Important | None = None
+    ) -> None:
         self._role = role
+        self._archive = folder / "model.tar.gz"
         self._out = scratch / role / "scores"
         self._out.mkdir(parents=True)
         self._model = scratch / role / "model"
-        self._error = _unpack(folder / "model.tar.gz", self._model)
+        self._error = _unpack(self._archive, self._model)
         command = [sys.executable, "-m", "containers.process.score"]
         command += [str(self._model), str(held_out), str(self._out)]
+        if important is not None:
+            command += [important.metric, str(important.seed)]
         self._process = None if self._error else subprocess.Popen(command)
 
     def predictions(self, _given: ModelContract, _rows: int) -> tuple[Predictions, ModelContract]:
@@ -55,6 +61,15 @@ class ArchivedModel:
         except ProjectError:
             return None
 
+    @property
+    def measured(self) -> Measured:
+        """What was measured of it beside its predictions, once these are there."""
+        return Measured.model_validate_json((self._out / MEASURED).read_bytes())
+
+    @property
+    def archive_bytes(self) -> int:
+        return self._archive.stat().st_size
+
     def stop(self) -> None:
         """End it where nobody waited for it."""
         if self._process is not None:
@@ -66,6 +81,8 @@ class OwnImage:
     """One model whose own container has answered to the held-out rows, in a batch transform job."""
 
     scoring = None
+    archive_bytes = None
+    measured = Measured()
 
     def __init__(self, role: str, file: Path) -> None:
         self._role = role

@@ -8,30 +8,27 @@ import numpy as np
 import numpy.typing as npt
 from sklearn import metrics
 
+from sluice.judging.calibration import Calibration
+
 MAX_POINTS = 200
-CALIBRATION_BINS = 10
 
 Floats = npt.NDArray[np.float64]
 
 
-def binary_curves(actual: npt.NDArray[np.bool_], positive: Floats) -> dict[str, Any]:
+def binary_curves(
+    actual: npt.NDArray[np.bool_], positive: Floats, reliability: Calibration
+) -> dict[str, Any]:
     """Give `roc` (false, true positive rate), `precision_recall` (recall, precision) and `calibration`.
 
-    Calibration points are (mean predicted probability, share of positives, rows) of ten bins of equal width,
-    without the empty ones.
+    Calibration points are (mean predicted probability, share of positives, rows) of sluice.judging.calibration's
+    bins.
     """
     false_rate, true_rate, _ = metrics.roc_curve(actual, positive)
     precision, recall, _ = metrics.precision_recall_curve(actual, positive)
-    bins = np.minimum((positive * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
-    calibration = [
-        [float(positive[inside].mean()), float(actual[inside].mean()), int(inside.sum())]
-        for inside in (bins == number for number in range(CALIBRATION_BINS))
-        if inside.any()
-    ]
     return {
         "roc": _points(false_rate, true_rate),
         "precision_recall": _points(recall[::-1], precision[::-1]),
-        "calibration": calibration,
+        "calibration": [[each.predicted, each.seen, each.rows] for each in reliability.bins],
     }
 
 

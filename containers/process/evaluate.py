@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 import tempfile
@@ -10,12 +11,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from containers.failure import run_job
+from containers.hooks import unpack_project
 from containers.paths import MlPaths
 from containers.process.candidates import ArchivedModel, OwnImage
+from containers.process.measured import Important
 from containers.process.transform import ANSWERS
 from sluice.contract import ModelContract
 from sluice.errors import EvaluationFailed
 from sluice.payloads.documents import Evaluation, ModelEvaluation
+from sluice.project import Project
 
 
 def evaluate(
@@ -26,50 +30,77 @@ def evaluate(
     A model is given as its archive, or as what its own container has answered to the held-out rows.
 
     Raises:
-        EvaluationFailed: the challenger does not load, does not predict, or predicts no figures. Of a
-            champion that is told in its `error` instead.
+        EvaluationFailed: the challenger does not load, does not predict, or predicts no figures; or the rows cannot
+            be parted as [gates] asks. Of a champion that is told in its `error` instead.
+        ProjectError: project.toml cannot be read.
     """
     held_out = paths.processing_input("held_out")
-    challenger_uri = environment.get("CHALLENGER_MODEL_URI", "")
     champion_uri = environment.get("CHAMPION_MODEL_URI")
     unanswered = environment.get("CHAMPION_ERROR")
+    folder = unpack_project(paths.processing_input("code"), scratch / "code")
+    gates = Project.load_file(folder / "project.toml").gates
+    sha256 = _sha256(held_out)
     with ExitStack() as started:
 
-        def candidate(role: str) -> ArchivedModel | OwnImage:
+        def candidate(role: str, important: Important | None = None) -> ArchivedModel | OwnImage:
             folder = paths.processing_input(role)
             if (folder / ANSWERS).exists():
                 return OwnImage(role, folder / ANSWERS)
-            model = ArchivedModel(role, folder, held_out, scratch)
+            model = ArchivedModel(role, folder, held_out, scratch, important=important)
             started.callback(model.stop)
             return model
 
-        challenger = candidate("challenger")
+        seed = int(sha256[:16], 16)
+        challenger = candidate("challenger", Important(gates.compare, seed))
         champion = candidate("champion") if champion_uri and not unanswered else None
         # Only now: these imports take a second, in which the models score already.
         from containers.frames import read_training_set
         from containers.process.judging import judge
+        from containers.process.verdict import Contest
 
         table, given = read_training_set(held_out)
         predictions, contract = challenger.predictions(given, table.num_rows)
-        judged = {"challenger": judge(predictions, contract, table)}
-        champion_evaluation = None
+        contest = Contest(table, given, gates, seed, judge(predictions, contract, table, gates.confidence))
+        error = None
         if champion_uri:
             try:
                 if champion is None:
                     raise _unanswered(unanswered or "")
-                judged["champion"] = judge(*champion.predictions(given, table.num_rows), table)
-                champion_evaluation = judged["champion"].evaluation(champion_uri, champion.scoring)
-            except EvaluationFailed as error:
-                print(f"the champion could not be judged: {error}", flush=True)
-                champion_evaluation = ModelEvaluation(model_uri=champion_uri, error=str(error))
-    evaluation = Evaluation(
-        problem=given.target.problem,
-        held_out_rows=table.num_rows,
-        challenger=judged["challenger"].evaluation(challenger_uri, challenger.scoring),
-        champion=champion_evaluation,
-        curves={name: each.curves for name, each in judged.items()},
-    )
+                contest.champion = judge(
+                    *champion.predictions(given, table.num_rows), table, gates.confidence
+                )
+            except EvaluationFailed as failure:
+                print(f"the champion could not be judged: {failure}", flush=True)
+                error = str(failure)
+        evaluation = contest.evaluation(
+            held_out_sha256=sha256,
+            challenger=_seen(challenger, environment.get("CHALLENGER_MODEL_URI", "")),
+            champion=None if champion_uri is None else _seen(champion, champion_uri, error),
+            importance=challenger.measured.importance,
+        )
     return evaluation, contract
+
+
+def _sha256(held_out: Path) -> str:
+    """Hash the file of the held-out rows; where it is not one file, `read_training_set` says so."""
+    digest = hashlib.sha256()
+    for file in sorted(held_out.glob("*.parquet")):
+        with file.open("rb") as opened:
+            while block := opened.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _seen(model: ArchivedModel | OwnImage | None, uri: str, error: str | None = None) -> ModelEvaluation:
+    """Say of a model what is no figure of the held-out rows."""
+    if model is None or error is not None:
+        return ModelEvaluation(model_uri=uri, error=error)
+    return ModelEvaluation(
+        model_uri=uri,
+        scoring=model.scoring,
+        latency=model.measured.latency,
+        archive_bytes=model.archive_bytes,
+    )
 
 
 def _unanswered(reason: str) -> EvaluationFailed:

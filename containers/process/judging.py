@@ -1,4 +1,4 @@
-"""A model's figures and curves, from its predictions for the held-out rows."""
+"""A model's answers, figures and curves, from its predictions for the held-out rows."""
 
 from __future__ import annotations
 
@@ -11,63 +11,71 @@ import numpy as np
 from containers.frames import target_of
 from containers.predictions import Predictions
 from containers.process import curves, metrics
+from containers.process.answers import Answers, BinaryAnswers, ClassAnswers, ValueAnswers
 from sluice.arrow import Table
 from sluice.contract import ModelContract
 from sluice.errors import EvaluationFailed
-from sluice.payloads.documents import ModelEvaluation
+from sluice.judging import calibration
+from sluice.judging.calibration import Calibration
+from sluice.judging.scores import BinaryScores, ClassScores, ValueScores
 
 
 @dataclass(frozen=True)
 class Judged:
     """What is told of one model."""
 
+    answers: Answers
     metrics: dict[str, float]
     curves: dict[str, Any]
-
-    def evaluation(self, model_uri: str, scoring: str | None) -> ModelEvaluation:
-        return ModelEvaluation(model_uri=model_uri, metrics=self.metrics, scoring=scoring)
+    calibration: Calibration | None = None
 
 
-def judge(predictions: Predictions, contract: ModelContract, table: Table) -> Judged:
+def judge(predictions: Predictions, contract: ModelContract, table: Table, confidence: float) -> Judged:
     """Judge a model.
 
     Args:
         predictions: for the rows of `table`, in their order.
         contract: the model's own.
         table: the held-out rows.
+        confidence: of each bound.
 
     Raises:
-        EvaluationFailed: a figure cannot be computed from these rows.
+        EvaluationFailed: a prediction is no number, or a figure cannot be computed from these rows.
     """
-    actual = target_of(table, contract)
-    if predictions.labels is None:
-        values = actual.to_numpy(dtype=np.float64)
-        judged = Judged(
-            metrics.regression_metrics(values, predictions.values),
-            curves.regression_curves(values, predictions.values),
-        )
-    else:
-        positions = metrics.class_positions(actual.tolist(), contract)
-        classes = contract.target.classes
-        if contract.target.problem == "binary" and contract.target.positive is not None:
-            positive = classes.index(contract.target.positive)
-            is_positive = positions == positive
-            chance = predictions.values[:, positive]
-            judged = Judged(
-                metrics.binary_metrics(is_positive, chance, predictions.labels == positive),
-                curves.binary_curves(is_positive, chance),
-            )
-        else:
-            judged = Judged(
-                metrics.multiclass_metrics(positions, predictions.values, predictions.labels),
-                curves.confusion(positions, predictions.labels, list(classes)),
-            )
-    undefined = [name for name, value in judged.metrics.items() if not math.isfinite(value)]
+    answers = answers_of(predictions, contract, table)
+    found = answers.figures()
+    undefined = [name for name, value in found.items() if not math.isfinite(value) or answers.lacking(name)]
     if undefined:
         raise EvaluationFailed(
-            f"{', '.join(undefined)} cannot be computed from {len(actual):,} held-out rows",
+            f"{', '.join(undefined)} cannot be computed from {table.num_rows:,} held-out rows",
             where="the held-out rows",
             why="there are too few of them, or they are all alike",
             fix="upload more rows, or raise split.held_out_share",
         )
-    return judged
+    if isinstance(answers, BinaryAnswers):
+        reliability = calibration.of(answers.actual, answers.scores.chance, confidence)
+        drawn = curves.binary_curves(answers.actual, answers.scores.chance, reliability)
+        return Judged(answers, found, drawn, reliability)
+    if isinstance(answers, ClassAnswers):
+        matrix = curves.confusion(answers.actual, answers.scores.says, list(answers.classes))
+        return Judged(answers, found, matrix)
+    return Judged(answers, found, curves.regression_curves(answers.actual, answers.scores.values))
+
+
+def answers_of(predictions: Predictions, contract: ModelContract, table: Table) -> Answers:
+    """Put predictions beside what is true of the rows.
+
+    Raises:
+        EvaluationFailed: a prediction is no number.
+    """
+    actual = target_of(table, contract)
+    if predictions.labels is None:
+        return ValueAnswers(actual.to_numpy(dtype=np.float64), ValueScores(predictions.values))
+    truth = actual.tolist()
+    positions = metrics.class_positions(truth, contract)
+    classes = contract.target.classes
+    if contract.target.problem == "binary" and contract.target.positive is not None:
+        positive = classes.index(contract.target.positive)
+        chance, says_so = predictions.values[:, positive], predictions.labels == positive
+        return BinaryAnswers(positions == positive, BinaryScores(chance, says_so))
+    return ClassAnswers(truth, positions, ClassScores(predictions.values, predictions.labels), classes)

@@ -2,66 +2,71 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+
 import numpy as np
 import numpy.typing as npt
 from sklearn import metrics
 
 from sluice.contract import ModelContract
+from sluice.judging.scores import BinaryScores, ClassScores, ValueScores
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 
 def binary_metrics(
-    actual: npt.NDArray[np.bool_], positive: Floats, labels: npt.NDArray[np.bool_]
+    actual: npt.NDArray[np.bool_], scores: BinaryScores, only: Collection[str] | None = None
 ) -> dict[str, float]:
-    """Judge probabilities.
-
-    Args:
-        actual: (n,) whether the row is of the positive class.
-        positive: (n,) the probability that it is.
-        labels: (n,) whether the model says so.
-    """
-    return _plain(
+    """Judge probabilities, by `only` some metrics if they are given; `actual` is (n,), true of the positive class."""
+    chance, says_so = scores.chance, scores.says_so
+    return _computed(
         {
-            "roc_auc": metrics.roc_auc_score(actual, positive),
-            "average_precision": metrics.average_precision_score(actual, positive),
-            "log_loss": metrics.log_loss(actual, positive, labels=[False, True]),
-            "accuracy": metrics.accuracy_score(actual, labels),
-            "f1": metrics.f1_score(actual, labels, zero_division=0.0),
-            "brier": metrics.brier_score_loss(actual, positive),
-        }
+            "roc_auc": lambda: metrics.roc_auc_score(actual, chance),
+            "average_precision": lambda: metrics.average_precision_score(actual, chance),
+            "log_loss": lambda: metrics.log_loss(actual, chance, labels=[False, True]),
+            "accuracy": lambda: metrics.accuracy_score(actual, says_so),
+            "f1": lambda: metrics.f1_score(actual, says_so, zero_division=0.0),
+            "precision": lambda: metrics.precision_score(actual, says_so, zero_division=0.0),
+            "recall": lambda: metrics.recall_score(actual, says_so, zero_division=0.0),
+            "brier": lambda: metrics.brier_score_loss(actual, chance),
+        },
+        only,
     )
 
 
-def multiclass_metrics(actual: Integers, probabilities: Floats, labels: Integers) -> dict[str, float]:
-    """Judge class probabilities; `actual` is -1 where the row's class is one the model has never seen.
-
-    Args:
-        actual: (n,) class positions.
-        probabilities: (n, classes).
-        labels: (n,) predicted class positions.
-    """
+def multiclass_metrics(
+    actual: Integers, scores: ClassScores, only: Collection[str] | None = None
+) -> dict[str, float]:
+    """Judge class probabilities; `actual` is (n,), -1 where the row's class is one the model has never seen."""
     # Such a row is a miss with a probability of nothing, which log_loss takes for the smallest it knows.
-    unseen = np.where(actual < 0, probabilities.shape[1], actual)
-    widened = np.column_stack([probabilities, np.zeros(len(actual))])
-    return _plain(
+    unseen = np.where(actual < 0, scores.chances.shape[1], actual)
+
+    def log_loss() -> float:
+        widened = np.column_stack([scores.chances, np.zeros(len(actual))])
+        return float(metrics.log_loss(unseen, widened, labels=np.arange(widened.shape[1])))
+
+    return _computed(
         {
-            "accuracy": metrics.accuracy_score(unseen, labels),
-            "f1_macro": metrics.f1_score(unseen, labels, average="macro", zero_division=0.0),
-            "log_loss": metrics.log_loss(unseen, widened, labels=np.arange(widened.shape[1])),
-        }
+            "accuracy": lambda: metrics.accuracy_score(unseen, scores.says),
+            "f1_macro": lambda: metrics.f1_score(unseen, scores.says, average="macro", zero_division=0.0),
+            "log_loss": log_loss,
+        },
+        only,
     )
 
 
-def regression_metrics(actual: Floats, predicted: Floats) -> dict[str, float]:
-    """Judge values; both (n,)."""
-    return _plain(
+def regression_metrics(
+    actual: Floats, scores: ValueScores, only: Collection[str] | None = None
+) -> dict[str, float]:
+    """Judge values; `actual` is (n,)."""
+    return _computed(
         {
-            "rmse": metrics.root_mean_squared_error(actual, predicted),
-            "mae": metrics.mean_absolute_error(actual, predicted),
-            "r2": metrics.r2_score(actual, predicted),
-        }
+            "rmse": lambda: metrics.root_mean_squared_error(actual, scores.values),
+            "mae": lambda: metrics.mean_absolute_error(actual, scores.values),
+            "r2": lambda: metrics.r2_score(actual, scores.values),
+        },
+        only,
     )
 
 
@@ -71,5 +76,5 @@ def class_positions(actual: list[object], contract: ModelContract) -> Integers:
     return np.array([positions.get(label, -1) for label in actual], dtype=np.int64)  # type: ignore[call-overload]
 
 
-def _plain(values: dict[str, float]) -> dict[str, float]:
-    return {name: float(value) for name, value in values.items()}
+def _computed(figures: dict[str, Callable[[], float]], only: Collection[str] | None) -> dict[str, float]:
+    return {name: float(compute()) for name, compute in figures.items() if only is None or name in only}

@@ -1,4 +1,6 @@
-"""Scores the held-out rows with one model, in a process of its own: `… score MODEL_DIR HELD_OUT_DIR OUT_DIR`.
+"""Scores the held-out rows with one model, in a process of its own: `… score MODEL HELD_OUT OUT [METRIC SEED]`.
+
+The first three are folders; with a metric it also weighs the features by it.
 
 Two models bring two different `train` modules: in one process the second would be unpickled with the code
 of the first.
@@ -7,21 +9,29 @@ of the first.
 from __future__ import annotations
 
 import sys
+import time
 import traceback
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
 
 from containers.frames import features_of, read_training_set
 from containers.model import Model
 from containers.predictions import PredictionFailed
-from containers.process import refusal
+from containers.process import importance, latency, refusal
+from containers.process.answers import Answers
+from containers.process.judging import answers_of
+from containers.process.measured import MEASURED, Important, Measured
+from sluice.arrow import Table
 from sluice.contract import ModelContract
 from sluice.errors import SluiceError
+from sluice.payloads.evaluation import Importances
 
 
-def score(model_folder: Path, held_out_folder: Path, out: Path) -> None:
-    """Write `predictions.npz` (containers.model.Predictions) and the model's `contract.json` to `out`.
+def score(model_folder: Path, held_out_folder: Path, out: Path, important: Important | None = None) -> None:
+    """Write `predictions.npz` (containers.model.Predictions), `measured.json` and the model's contract to `out`.
 
     Raises:
         PredictionFailed: the model does not load or predict, or wants other columns than the rows have.
@@ -36,10 +46,29 @@ def score(model_folder: Path, held_out_folder: Path, out: Path) -> None:
             why=mismatch,
             fix="models can only be compared while target and features are the same",
         )
-    predictions = model.predict(features_of(table, model.contract))
+    features = features_of(table, model.contract)
+    start = time.perf_counter()
+    predictions = model.predict(features)
+    seconds = time.perf_counter() - start
     labels = {} if predictions.labels is None else {"labels": predictions.labels}
     np.savez(out / "predictions.npz", allow_pickle=False, values=predictions.values, **labels)
     model.contract.save(out / "contract.json")
+    measured = Measured(
+        latency=latency.measure(features, model.predict, seconds),
+        importance=None if important is None else _importance(model, table, features, important),
+    )
+    (out / MEASURED).write_text(measured.model_dump_json(), encoding="utf-8")
+
+
+def _importance(model: Model, table: Table, features: pd.DataFrame, asked: Important) -> Importances | None:
+    def answers(frame: pd.DataFrame, rows: npt.NDArray[np.int64]) -> Answers:
+        return answers_of(model.predict(frame), model.contract, table.take(rows))
+
+    try:
+        return importance.permutation(features, answers, asked)
+    except PredictionFailed as error:
+        # Shuffled rows may be such as there are none, and a model may refuse them: it is judged all the same.
+        return Importances(metric=asked.metric, unmeasured=str(error))
 
 
 def mismatch_of(model: ModelContract, given: ModelContract) -> str:
@@ -61,9 +90,10 @@ def mismatch_of(model: ModelContract, given: ModelContract) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    model_folder, held_out_folder, out = map(Path, arguments)
+    model_folder, held_out_folder, out = map(Path, arguments[:3])
+    important = Important(arguments[3], int(arguments[4])) if len(arguments) > 3 else None
     try:
-        score(model_folder, held_out_folder, out)
+        score(model_folder, held_out_folder, out, important)
     except SluiceError as error:
         refusal.leave(error, out)
     except SystemExit as stop:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from containers.frames import write_training_set
 from containers.paths import MlPaths
-from containers.training_set import casting, row_keys, rows, targets
+from containers.training_set import casting, kept, row_keys, rows, targets
 from sluice.arrow import Table
 from sluice.column_names import normal
 from sluice.contract import ClassLabel, Kind, ModelContract
@@ -70,7 +70,7 @@ def made_of(frame: pd.DataFrame, dataset: Table, project: Project) -> TrainingSe
     table: Table = pa.table(columns)
     return TrainingSet(
         train=table.filter(pa.array(~held_out)),
-        held_out=table.filter(pa.array(held_out)),
+        held_out=kept.beside(table, frame, project).filter(pa.array(held_out)),
         contract=contract,
         summary=_summary(dataset, keys, target, held_out, contract, project),
         own_image=project.model.image is not None,
@@ -85,6 +85,7 @@ def _check_columns(frame: pd.DataFrame, project: Project) -> None:
     wanted[project.target.column] = "target.column"
     if project.entity.key:
         wanted[project.entity.key] = "entity.key"
+    wanted |= dict.fromkeys((name for name in project.gates.columns if name not in wanted), "gates")
     missing = [name for name in wanted if name not in frame.columns]
     if missing:
         raise TrainingSetFailed(

@@ -324,7 +324,7 @@ def _gates(draft: Draft) -> list[str]:
         minimum, note = _minimum(draft, held_out)
         lines.append(f"minimum = {{ {minimum} }}  # {note}")
     lines.append(
-        f"compare = {string(compare)}  # a new model replaces the one in service if it is no worse in this"
+        f"compare = {string(compare)}  # a new model replaces the one in service if it is shown to be better in this"
     )
     if held_out < 100:
         lines.append(

@@ -1,124 +1,147 @@
-"""Promote or reject: the challenger against the project's gates, with reasons a person can follow."""
+"""Promote or reject: the evaluation against the project's gates, rule by rule, in sentences a person can follow."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from sluice.errors import GateFailed
+from sluice.gate_tables import Gates
+from sluice.judging import part_rules, superiority
+from sluice.judging.figures import against_limit, finite_or_none, metric_of
 from sluice.payloads.documents import Evaluation, ModelEvaluation
-from sluice.payloads.training import GateDecision
-from sluice.problems import SMALLER_IS_BETTER
-from sluice.project import Gates
-
-# 0.85 - 0.84 is more than 0.01 in binary floating point.
-_ROUNDING = 1e-12
+from sluice.payloads.training import GateDecision, Rule
 
 
 def decide(evaluation: Evaluation, gates: Gates) -> GateDecision:
-    """Hold an evaluation against the gates; every gate is looked at, and gives one reason, met or not.
+    """Hold an evaluation against the gates; every rule is looked at, and all have to be met.
 
-    Metrics that are not finite refuse the challenger and are left out of the decision's `metrics`,
-    which travel as JSON.
+    A wrong model passes all rules more rarely than any one of them: more rules need no correction of the confidence
+    (Berger (1982), Technometrics 24). Metrics that are not finite refuse the challenger and are left out of the
+    decision's `metrics`, which travel as JSON.
 
     Raises:
-        GateFailed: the evaluation lacks a metric that a gate is about.
+        GateFailed: the evaluation lacks what a rule is about.
     """
     challenger, champion = evaluation.challenger, evaluation.champion
-    verdicts = [_enough_rows(evaluation.held_out_rows, gates.min_held_out_rows)]
+    rules = [_enough_rows(evaluation.held_out_rows, gates.min_held_out_rows)]
     if challenger.error is not None:
-        verdicts.append((False, f"The challenger could not score the held-out rows: {challenger.error}"))
+        rules.append(_unscored(challenger.error))
     else:
-        verdicts += _finite(challenger)
-        verdicts += [_limit(challenger, metric, limit) for metric, limit in gates.minimum.items()]
-        verdicts.append(_against_champion(challenger, champion, gates))
+        rules += _finite(challenger)
+        rules += [
+            against_limit(f"minimum.{metric}", metric, metric_of(challenger, metric), limit)
+            for metric, limit in gates.minimum.items()
+        ]
+        rules += _against_champion(evaluation, gates)
+        rules += part_rules.of(evaluation, gates)
+        rules += _budgets(challenger, gates)
     return GateDecision(
-        promote=all(met for met, _ in verdicts),
-        reasons=[reason for _, reason in verdicts],
+        promote=all(rule.passed for rule in rules),
+        rules=rules,
         metrics=_finite_only(challenger.metrics),
         champion_metrics=None if champion is None or champion.error else _finite_only(champion.metrics),
     )
 
 
-_Verdict = tuple[bool, str]
+def _enough_rows(rows: int, least: int) -> Rule:
+    passed = rows >= least
+    sentence = (
+        f"Judged on {rows:,} held-out rows; at least {least:,} are needed."
+        if passed
+        else f"Only {rows:,} held-out rows; at least {least:,} are needed to judge a model."
+    )
+    return Rule(name="min_held_out_rows", figure=rows, limit=least, passed=passed, sentence=sentence)
 
 
-def _enough_rows(rows: int, least: int) -> _Verdict:
-    if rows < least:
-        return False, f"Only {rows:,} held-out rows; at least {least:,} are needed to judge a model."
-    return True, f"Judged on {rows:,} held-out rows; at least {least:,} are needed."
+def _unscored(error: str) -> Rule:
+    sentence = f"The challenger could not score the held-out rows: {error}"
+    return Rule(name="scores", figure=None, limit=None, passed=False, sentence=sentence)
 
 
-def _finite(challenger: ModelEvaluation) -> list[_Verdict]:
+def _finite(challenger: ModelEvaluation) -> list[Rule]:
     broken = {name: value for name, value in challenger.metrics.items() if not math.isfinite(value)}
     return [
-        (False, f"The challenger's {name} is {value}, which is no figure.") for name, value in broken.items()
+        Rule(
+            name="finite",
+            figure=None,
+            limit=None,
+            passed=False,
+            sentence=f"The challenger's {name} is {value}, which is no figure.",
+        )
+        for name, value in broken.items()
     ]
 
 
-def _limit(challenger: ModelEvaluation, metric: str, limit: float) -> _Verdict:
-    value = _metric(challenger, metric)
-    if metric in SMALLER_IS_BETTER:
-        met, bound, beyond = value <= limit, "at most", "above"
-    else:
-        met, bound, beyond = value >= limit, "at least", "below"
-    shown, wanted = _figures(value, limit)
-    if met:
-        return True, f"{metric} is {shown}, and {bound} {wanted} was asked for."
-    if math.isnan(value):
-        return False, f"{metric} is NaN, where {bound} {wanted} was asked for."
-    return False, f"{metric} is {shown}, {beyond} the {wanted} that was asked for."
-
-
-def _against_champion(
-    challenger: ModelEvaluation, champion: ModelEvaluation | None, gates: Gates
-) -> _Verdict:
-    metric = gates.compare
-    value = _metric(challenger, metric)
+def _against_champion(evaluation: Evaluation, gates: Gates) -> Iterator[Rule]:
+    metric, champion = gates.compare, evaluation.champion
+    value = metric_of(evaluation.challenger, metric)
     if champion is None:
-        return True, "There is no champion yet: only the minimums apply."
+        sentence = "There is no champion yet: it is held against limits only."
+        yield Rule(name="champion", figure=None, limit=None, passed=True, sentence=sentence)
+        return
     best = champion.metrics.get(metric, math.nan)
     if champion.error is not None or not math.isfinite(best):
-        return _unjudged(champion.error or f"it has no {metric} on the held-out rows", gates)
-    worse = value - best if metric in SMALLER_IS_BETTER else best - value
-    shown, champions = _figures(value, best)
-    allowed = f" (a tolerance of {gates.tolerance:g} is allowed)" if gates.tolerance else ""
-    if worse <= gates.tolerance + _ROUNDING:
-        how = "as good as" if worse == 0 else "better than" if worse < 0 else "hardly worse than"
-        return True, f"{metric} is {shown}, {how} the champion's {champions} on the same rows{allowed}."
-    # NaN compares as not worse and not better: it is refused here.
-    return False, f"{metric} is {shown}, worse than the champion's {champions} on the same rows{allowed}."
-
-
-def _unjudged(why: str, gates: Gates) -> _Verdict:
-    """Do with a champion that could not be judged, whatever the reason, what the project says."""
-    if gates.unjudged_champion == "minimums":
-        return True, f"The champion could not be judged, so only the minimums apply: {why}"
-    return False, (
-        'The champion could not be judged, and gates.unjudged_champion is "reject". To replace it without a '
-        f'comparison, set that to "minimums", deploy, and upload again: {why}'
-    )
-
-
-def _metric(model: ModelEvaluation, name: str) -> float:
-    try:
-        return model.metrics[name]
-    except KeyError:
-        found = ", ".join(sorted(model.metrics)) or "none"
+        yield _unjudged(champion.error or f"it has no {metric} on the held-out rows", gates)
+        return
+    if not math.isfinite(value):
+        sentence = f"The challenger has no {metric} to be compared by."
+        yield Rule(name=gates.rule, figure=None, limit=None, passed=False, sentence=sentence)
+        return
+    if evaluation.confidence != gates.confidence or metric not in evaluation.comparisons:
         raise GateFailed(
-            f"the evaluation has no {name}",
+            f"the evaluation does not compare {metric} with a confidence of {gates.confidence:g}",
             where="evaluation.json",
-            why=f"its metrics are: {found}",
+            why=f"its confidence is {evaluation.confidence}, and it compares "
+            f"{', '.join(sorted(evaluation.comparisons)) or 'nothing'}",
             fix="evaluate again with the project.toml whose [gates] are to decide",
-        ) from None
+        )
+    compared = superiority.Compared(
+        metric, value, best, evaluation.comparisons[metric], gates.confidence, evaluation.held_out_rows
+    )
+    yield superiority.rule(compared, gates)
 
 
-def _figures(value: float, other: float) -> tuple[str, str]:
-    """Write two figures with as many digits as it takes to tell them apart, four at least."""
-    for digits in range(4, 17):
-        pair = f"{value:.{digits}g}", f"{other:.{digits}g}"
-        if value == other or pair[0] != pair[1]:
-            return pair
-    return repr(value), repr(other)
+def _unjudged(why: str, gates: Gates) -> Rule:
+    """Do with a champion that could not be judged, whatever the reason, what the project says."""
+    beaten = gates.unjudged_champion == "minimums"
+    sentence = (
+        'The champion could not be judged and counts as beaten, for gates.unjudged_champion is "minimums": the '
+        f"limits alone decide. Why it could not: {why}"
+        if beaten
+        else 'The champion could not be judged, and so it blocks, for gates.unjudged_champion is "reject". To '
+        'replace it without a comparison, set that to "minimums", deploy, and upload again. '
+        f"Why it could not: {why}"
+    )
+    return Rule(name="unjudged_champion", figure=None, limit=None, passed=beaten, sentence=sentence)
+
+
+def _budgets(challenger: ModelEvaluation, gates: Gates) -> Iterator[Rule]:
+    latency, size = challenger.latency, challenger.archive_bytes
+    if gates.max_row_ms is not None:
+        yield _budget(
+            "max_row_ms",
+            None if latency is None else latency.row_ms,
+            gates.max_row_ms,
+            "A row alone takes it",
+            "ms",
+        )
+    if gates.max_model_mb is not None:
+        megabytes = None if size is None else size / 1e6
+        yield _budget("max_model_mb", megabytes, gates.max_model_mb, "Its archive has", "MB")
+
+
+def _budget(name: str, found: float | None, limit: float, what: str, unit: str) -> Rule:
+    if found is None:
+        raise GateFailed(
+            f"the evaluation says nothing of gates.{name}",
+            where="evaluation.json",
+            why="it was written before there was this rule, or of an image of your own",
+            fix="evaluate again with the project.toml whose [gates] are to decide",
+        )
+    passed = found <= limit
+    sentence = f"{what} {found:.3g} {unit}, {'within' if passed else 'beyond'} the {limit:g} {unit} that are allowed."
+    return Rule(name=name, figure=finite_or_none(found), limit=limit, passed=passed, sentence=sentence)
 
 
 def _finite_only(metrics: dict[str, float]) -> dict[str, float]:

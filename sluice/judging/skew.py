@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 
 from sluice.payloads.materialization import MeasuredSkew
-from sluice.payloads.training import GateDecision
+from sluice.payloads.training import GateDecision, Rule
 
 _MOST_NAMED = 5
 
 
 def also_judged(decision: GateDecision, skew: MeasuredSkew | None, most: float) -> GateDecision:
-    """Add to a decision what the online store says to it: one more reason, met or not.
+    """Add to a decision what the online store says to it: one more rule, met or not.
 
     Args:
         decision: by the evaluation.
@@ -20,9 +20,15 @@ def also_judged(decision: GateDecision, skew: MeasuredSkew | None, most: float) 
     """
     if skew is None:
         return decision
-    met, reason = verdict(skew, most)
-    update = {"promote": decision.promote and met, "reasons": [*decision.reasons, reason]}
-    return decision.model_copy(update=update)
+    met, sentence = verdict(skew, most)
+    rule = Rule(
+        name="max_skew",
+        figure=skew.wrong / skew.sampled if skew.sampled else None,
+        limit=most,
+        passed=met,
+        sentence=sentence,
+    )
+    return decision.model_copy(update={"promote": decision.promote and met, "rules": [*decision.rules, rule]})
 
 
 def verdict(skew: MeasuredSkew, most: float) -> tuple[bool, str]:

@@ -11,8 +11,18 @@ from sluice import keys
 from sluice.contract import Feature
 from sluice.outcomes import Outcome
 from sluice.payloads.base import Document, Payload
+from sluice.payloads.evaluation import (
+    Bounds,
+    CalibrationSummary,
+    Comparison,
+    Gap,
+    GroupEvaluation,
+    Importances,
+    Latency,
+    SliceEvaluation,
+)
 from sluice.payloads.materialization import MeasuredSkew
-from sluice.payloads.training import EndpointSeen, Source, StateFailure
+from sluice.payloads.training import EndpointSeen, Rule, Source, StateFailure
 from sluice.problems import Problem
 
 
@@ -232,22 +242,47 @@ class TrainingSetSummary(Document):
 class ModelEvaluation(Payload):
     """One model's figures on the held-out rows; `error` instead of metrics where it could not score them.
 
-    `scoring` says by which path it would be served, and why; None of an image of the user's own.
+    Attributes:
+        intervals: how far each figure may be from the truth; none where the rows are too few to tell.
+        calibration: of a binary problem.
+        scoring: by which path it would be served, and why; None of an image of the user's own, as is `latency`.
+        archive_bytes: of its model.tar.gz; None where its answers were read, and not it.
     """
 
     metrics: dict[str, float] = Field(default={})
+    intervals: dict[str, Bounds] = Field(default={})
+    calibration: CalibrationSummary | None = None
     error: str | None = None
     model_uri: str
     scoring: str | None = None
+    latency: Latency | None = None
+    archive_bytes: int | None = None
 
 
 class Evaluation(Document):
-    """evaluation.json: challenger and champion, judged on the same held-out rows."""
+    """evaluation.json: challenger and champion, judged on the same held-out rows.
+
+    One that was written before there were intervals has figures only, and no comparisons.
+
+    Attributes:
+        held_out_sha256: of the file of the rows, which also seeds what is drawn.
+        confidence: of each bound in here, one-sided.
+        comparisons: by metric; empty without a champion that could be judged.
+        slices, groups, gaps: as gates.slices and gates.fairness ask for them.
+        importance: None of an image of the user's own.
+    """
 
     problem: Problem
     held_out_rows: int
+    held_out_sha256: str | None = None
+    confidence: float | None = None
     challenger: ModelEvaluation
     champion: ModelEvaluation | None
+    comparisons: dict[str, Comparison] = Field(default={})
+    slices: tuple[SliceEvaluation, ...] = ()
+    groups: tuple[GroupEvaluation, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    importance: Importances | None = None
     curves: dict[str, Any] = Field(default={}, description="points for plots, at most 200 a curve")
 
 
@@ -284,6 +319,7 @@ class Report(Summary, Document):
     source: Source
     endpoint: EndpointSeen | None = None
     failure: StateFailure | None
+    rules: list[Rule] = Field(default=[], description="the gate's, each with its figure and its limit")
     validation: Validation | None
     training_set: TrainingSetSummary | None
     evaluation: Evaluation | None

@@ -62,13 +62,34 @@ class DecideGateInput(Payload):
     skew: MeasuredSkew | None = None
 
 
+class Rule(Payload):
+    """One rule of the gate, and what came of it.
+
+    Attributes:
+        name: the key of project.toml that it stands for.
+        figure: what was found, null where there is no finite figure.
+        limit: what it was held against.
+        sentence: both in words, for whoever reads nothing else.
+    """
+
+    name: str
+    figure: float | None
+    limit: float | None
+    passed: bool
+    sentence: str
+
+
 class GateDecision(Payload):
-    """What DecideGate answers. A refusal is a value, not an error."""
+    """What DecideGate answers: promoted if every rule is met. A refusal is a value, not an error."""
 
     promote: bool
-    reasons: list[str]
+    rules: list[Rule]
     metrics: dict[str, float]
     champion_metrics: dict[str, float] | None
+
+    @property
+    def reasons(self) -> list[str]:
+        return [rule.sentence for rule in self.rules]
 
 
 class StateFailure(Payload):

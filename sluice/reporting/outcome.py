@@ -61,6 +61,7 @@ def _report(findings: Findings) -> Report:
         source=findings.source,
         endpoint=findings.endpoint,
         failure=findings.told.failure,
+        rules=[] if findings.told.gate is None else findings.told.gate.rules,
         validation=findings.validation,
         training_set=findings.training_set,
         evaluation=findings.evaluation,

@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from sluice.outcomes import Outcome
-from sluice.problems import SMALLER_IS_BETTER
+from sluice.payloads.evaluation import Importances
+from sluice.reporting import figures
 from sluice.reporting.findings import Findings
-from sluice.reporting.plots import Series, confusion_matrix, scatter, unit_curves
+from sluice.reporting.plots import Bar, Series, bars, confusion_matrix, scatter, unit_curves
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _SHOWN_REASONS = 20
+_SHOWN_FEATURES = 15
 
 
 def render(findings: Findings) -> str:
@@ -32,7 +34,13 @@ def render(findings: Findings) -> str:
             tone=tone,
             verdict=verdict,
             line=line,
-            smaller_is_better=SMALLER_IS_BETTER,
+            rules=[] if findings.told.gate is None else findings.told.gate.rules,
+            metrics=figures.metrics(findings),
+            confidence=figures.confidence(findings),
+            slices=figures.slices(findings),
+            groups=figures.groups(findings),
+            gaps=figures.gaps(findings),
+            costs=figures.costs(findings),
             # The functions of plots.py escape what they draw.
             plots=[Markup(drawn) for drawn in _plots(findings)],  # noqa: S704
             shown_reasons=_SHOWN_REASONS,
@@ -126,16 +134,46 @@ def _plots(findings: Findings) -> Iterator[str]:
         ("predicted_actual", _predicted_actual),
     ):
         series = [
-            Series({"challenger": "this model"}.get(role, role), each[key], role)
+            Series(
+                {"challenger": "this model"}.get(role, role), each[key], role, _bounds(findings, role, key)
+            )
             for role, each in reversed(curves.items())  # the challenger last, on top
             if each.get(key)
         ]
         if series:
             yield draw(series)
+    if findings.evaluation is not None and findings.evaluation.importance is not None:
+        yield from _importance(findings.evaluation.importance)
     for role, each in curves.items():
         if "confusion" in each:
             name = {"challenger": "This model"}.get(role, "The champion")
             yield confusion_matrix(name, each["confusion"])
+
+
+def _bounds(findings: Findings, role: str, key: str) -> list[tuple[float, float]]:
+    """Give how low and high the points of a curve may be, of those that have it said."""
+    evaluation = findings.evaluation
+    if key != "calibration" or evaluation is None:
+        return []
+    model = evaluation.challenger if role == "challenger" else evaluation.champion
+    if model is None or model.calibration is None:
+        return []
+    return [(each.bounds.low, each.bounds.high) for each in model.calibration.bins]
+
+
+def _importance(importance: Importances) -> Iterator[str]:
+    if importance.unmeasured is not None:
+        yield f"<p>What each feature is worth could not be told: {escape(importance.unmeasured)}</p>"
+    elif importance.features:
+        count = len(importance.features)
+        title = "What each feature is worth" + (
+            f": {_SHOWN_FEATURES} of {count}" if count > _SHOWN_FEATURES else ""
+        )
+        yield bars(
+            title,
+            f"{importance.metric} lost where it is shuffled, on {importance.rows:,} rows",
+            [Bar(each.feature, each.loss, each.error) for each in importance.features[:_SHOWN_FEATURES]],
+        )
 
 
 def _roc(series: list[Series]) -> str:
@@ -148,7 +186,12 @@ def _precision_recall(series: list[Series]) -> str:
 
 def _calibration(series: list[Series]) -> str:
     return unit_curves(
-        "Calibration", "predicted probability", "share of positives", series, diagonal=True, dots=True
+        "Calibration",
+        "predicted probability",
+        "share of positives",
+        series,
+        diagonal=True,
+        dots=True,
     )
 
 

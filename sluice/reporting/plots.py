@@ -1,4 +1,4 @@
-"""Plots as inline SVG: curves, a scatter and a confusion matrix; no script, nothing to load."""
+"""Plots as inline SVG: curves, a scatter, bars and a confusion matrix; no script, nothing to load."""
 
 from __future__ import annotations
 
@@ -12,17 +12,31 @@ _MARGIN = 44
 _INNER = _SIZE - 2 * _MARGIN
 _TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
 _MOST_CLASSES = 12
+_BAR_NAMES = 110
+_BAR_MARGIN = 16
+_BAR_STEP = 18
+_BAR_LETTERS = 20
 
 Point = Sequence[float]
 
 
 @dataclass(frozen=True)
 class Series:
-    """A named curve; `style` is the CSS class that gives it its colour."""
+    """A named curve; `style` is the CSS class that gives it its colour, `bounds` how low and high points may be."""
 
     name: str
     points: Sequence[Point]
     style: str
+    bounds: Sequence[Point] = ()
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bar's name and length, and by how much either end of it may be off."""
+
+    name: str
+    value: float
+    error: float
 
 
 @dataclass(frozen=True)
@@ -49,6 +63,9 @@ def unit_curves(
     for each in series:
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (frame.at(p[0], p[1]) for p in each.points))
         marks.append(f'<polyline class="curve {each.style}" points="{path}"/>')
+        for point, (low, high) in zip(each.points, each.bounds, strict=False):
+            (x, bottom), (_, top) = frame.at(point[0], low), frame.at(point[0], high)
+            marks.append(f'<path class="whisker {each.style}" d="M{x:.1f} {bottom:.1f}V{top:.1f}"/>')
         if dots:
             marks += [_dot(frame, p, each.style, 2.5) for p in each.points]
     return _figure(title, x_label, y_label, frame, marks, series)
@@ -61,6 +78,41 @@ def scatter(title: str, x_label: str, y_label: str, series: Sequence[Series]) ->
     marks = [_diagonal(frame)]
     marks += [_dot(frame, p, each.style, 1.8) for each in series for p in each.points]
     return _figure(title, x_label, y_label, frame, marks, series)
+
+
+def bars(title: str, label: str, values: Sequence[Bar]) -> str:
+    """Draw horizontal bars, one below the other, from 0 to the right or to the left."""
+    low = min(0.0, *(each.value - each.error for each in values))
+    high = max(0.0, *(each.value + each.error for each in values))
+    span, inner = (high - low) or 1.0, _SIZE - _BAR_NAMES - _BAR_MARGIN
+    height = _BAR_STEP * len(values) + 34
+
+    def at(value: float) -> float:
+        return _BAR_NAMES + inner * (value - low) / span
+
+    marks = []
+    for number, each in enumerate(values):
+        y = _BAR_STEP * number + 6
+        left, right = sorted((at(0.0), at(each.value)))
+        name = each.name if len(each.name) <= _BAR_LETTERS else each.name[: _BAR_LETTERS - 1] + "…"
+        marks.append(f'<text class="tick left" x="{_BAR_NAMES - 6}" y="{y + 9}">{escape(name)}</text>')
+        marks.append(
+            f'<rect class="amount challenger" x="{left:.1f}" y="{y}" width="{right - left:.1f}" height="11"/>'
+        )
+        ends = at(each.value - each.error), at(each.value + each.error)
+        marks.append(f'<path class="error" d="M{ends[0]:.1f} {y + 5.5}H{ends[1]:.1f}"/>')
+    bottom = _BAR_STEP * len(values) + 6
+    marks.append(f'<path class="grid" d="M{at(0.0):.1f} 0V{bottom}"/>')
+    marks += [
+        f'<text class="tick" x="{at(value):.1f}" y="{bottom + 12}">{value:.2g}</text>'
+        for value in sorted({0.0, high})
+    ]
+    marks.append(f'<text class="label" x="{_SIZE / 2}" y="{height - 2}">{escape(label)}</text>')
+    return (
+        f"<figure><figcaption>{escape(title)}</figcaption>"
+        f'<svg viewBox="0 0 {_SIZE} {height}" role="img" aria-label="{escape(title, quote=True)}">'
+        f"{''.join(marks)}</svg></figure>"
+    )
 
 
 def confusion_matrix(title: str, confusion: dict[str, Any]) -> str:

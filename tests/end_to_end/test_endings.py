@@ -122,7 +122,7 @@ def test_a_model_that_is_there_because_an_answer_was_lost_is_deployed(
 
     summary = executions.follow(ending.stack, arn)
 
-    # The same rows as the champion's: as good as that.
+    # The same rows as the champion's: no worse than that.
     assert summary["outcome"] == "Deployed", summary
     assert ending.endpoint_config() == name
     deployment = ending.stack.outputs["DeploymentArn"].replace(":stateMachine:", ":execution:")

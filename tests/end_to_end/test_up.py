@@ -52,7 +52,7 @@ class Shell:
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     made = Shell(tmp_path_factory.mktemp("shell"))
-    write_project(made.folder / "bank")
+    write_project(made.folder / "bank", lenient=False)
     write_csv(made.folder / "bank.csv", bank_rows(400))
     up = made.sluice("up", "bank", "--detach")
     assert up.returncode == 0, up.stderr
@@ -71,6 +71,14 @@ def test_an_upload_that_is_refused_ends_with_the_status_of_its_outcome(shell: Sh
     done = shell.sluice("upload", "noise.csv", "--wait", "--json")
     assert json.loads(done.stdout)["outcome"] == "GateRejected"
     assert done.returncode == 3, done.stderr
+
+
+def test_the_same_file_again_is_not_promoted(shell: Shell) -> None:
+    done = shell.sluice("upload", "bank.csv", "--wait", "--json")
+    summary = json.loads(done.stdout)
+    assert summary["outcome"] == "GateRejected", done.stderr
+    assert any("an equal model takes nobody's place" in reason for reason in summary["reasons"])
+    assert done.returncode == 3
 
 
 def test_up_again_deploys_to_what_runs(shell: Shell) -> None:

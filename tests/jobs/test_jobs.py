@@ -22,7 +22,7 @@ import pytest
 from sluice.contract import ModelContract
 from sluice.payloads.documents import Evaluation
 from sluice.splits import is_held_out
-from tests.support.jobs import BINARY, ROOT, TRAIN, Job, Trained, toy_table
+from tests.support.jobs import BINARY, MULTICLASS, REGRESSION, ROOT, TRAIN, Job, Trained, toy_table
 
 
 def test_the_training_set_is_split_by_entity_and_described(binary: Trained) -> None:
@@ -77,7 +77,7 @@ def test_challenger_and_champion_are_judged_with_code_of_their_own(binary: Train
     assert evaluation.challenger.metrics["roc_auc"] > 0.9
     assert evaluation.challenger.metrics != evaluation.champion.metrics
     assert set(evaluation.challenger.metrics) == {
-        "roc_auc", "average_precision", "log_loss", "accuracy", "f1", "brier",
+        "roc_auc", "average_precision", "log_loss", "accuracy", "f1", "precision", "recall", "brier",
     }  # fmt: skip
     assert evaluation.held_out_rows == pq.read_table(io.BytesIO(binary.held_out_set)).num_rows
     for curves in evaluation.curves.values():
@@ -88,13 +88,15 @@ def test_challenger_and_champion_are_judged_with_code_of_their_own(binary: Train
 def test_a_champion_of_another_contract_is_no_failure(
     binary: Trained, multiclass: Trained, tmp_path: Path
 ) -> None:
-    job = Job(tmp_path)
+    job = Job(tmp_path, MULTICLASS)
     run = job.evaluate(
         multiclass.held_out_set, multiclass.trained.model_archive(), binary.trained.model_archive()
     )
     assert run.code == 0, run.output
     evaluation = Evaluation.model_validate(job.evaluation)
     assert set(evaluation.challenger.metrics) == {"accuracy", "f1_macro", "log_loss"}
+    assert evaluation.challenger.intervals.keys() == evaluation.challenger.metrics.keys()
+    assert evaluation.comparisons == {}
     assert evaluation.curves["challenger"]["confusion"]["classes"] == ["high", "low", "middle"]
     assert evaluation.champion is not None
     assert "problem is 'binary'" in (evaluation.champion.error or "")
@@ -105,12 +107,13 @@ def test_a_champion_of_another_contract_is_no_failure(
 
 
 def test_a_regression_is_judged(regression: Trained, tmp_path: Path) -> None:
-    job = Job(tmp_path)
+    job = Job(tmp_path, REGRESSION)
     run = job.evaluate(regression.held_out_set, regression.trained.model_archive())
     assert run.code == 0, run.output
     evaluation = Evaluation.model_validate(job.evaluation)
     assert evaluation.champion is None
     assert evaluation.challenger.metrics["r2"] > 0.7
+    assert evaluation.challenger.intervals.keys() == {"rmse", "mae", "r2"}
     assert 0 < len(evaluation.curves["challenger"]["predicted_actual"]) <= 200
 
 

@@ -48,12 +48,12 @@ class Smoke:
         self.outputs: dict[str, str] = {}
 
     def _write_project(self) -> Path:
-        """Copy examples/churn under a name nobody else has; each model passes its gate, so that each is deployed."""
+        """Copy examples/churn under a name nobody else has; each model passes its gate, to be deployed."""
         folder = self.account.folder / "project"
         shutil.copytree(ROOT / "examples" / "churn", folder, ignore=shutil.ignore_patterns("__pycache__"))
         file = folder / "project.toml"
         text = file.read_text().replace('name = "churn"', f'name = "{PROJECT}"')
-        file.write_text(text.replace("[gates]\n", "[gates]\ntolerance = 1.0\n"))
+        file.write_text(text.replace("[gates]\n", '[gates]\nrule = "non-inferiority"\nmargin = 1.0\n'))
         return folder
 
     def run(self, *, keep: bool) -> None:

@@ -25,7 +25,7 @@ MODEL_URI = "s3://artifacts/models/bank-dev-1-train/output/model.tar.gz"
 CHAMPION_URI = "s3://artifacts/models/bank-dev-0-train/output/model.tar.gz"
 # The first digits of sha256("arn:aws:states:us-east-1:123456789012:execution:training:bank-csv-0123456789abcdef").
 JOB = "bank-dev-eb865072a4c4f0bc"
-GATE = {"promote": True, "reasons": [], "metrics": {"roc_auc": 0.9}, "champion_metrics": None}
+GATE = {"promote": True, "rules": [], "metrics": {"roc_auc": 0.9}, "champion_metrics": None}
 DEPLOYED = {
     "outcome": "Deployed",
     "endpoint_name": "sluice-bank-dev",
@@ -206,7 +206,14 @@ CHAMPION = {
         "model_name": {"S": "bank-dev-0"},
     }
 }
-REFUSED = {**GATE, "promote": False, "reasons": ["roc_auc 0.7 is below 0.8"]}
+RULE = {
+    "name": "minimum.roc_auc",
+    "figure": 0.7,
+    "limit": 0.8,
+    "passed": False,
+    "sentence": "roc_auc is 0.7, below the 0.8 that was asked for.",
+}
+REFUSED = {**GATE, "promote": False, "rules": [RULE]}
 
 ENDPOINT: dict[str, list[Any]] = {
     "AcquireLock": [{}],

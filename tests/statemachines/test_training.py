@@ -389,7 +389,7 @@ def test_a_refused_model_is_an_outcome_not_a_failure(harness: Harness) -> None:
     told = report(result)
     assert told.outcome == "GateRejected"
     assert told.gate is not None
-    assert told.gate.reasons == REFUSED["reasons"]
+    assert [rule.model_dump() for rule in told.gate.rules] == REFUSED["rules"]
 
 
 @pytest.mark.parametrize("state", WORK)

@@ -109,6 +109,9 @@ def toy_table(problem: str = "binary", rows: int = 400) -> pa.Table:
                 "colour": colour,
                 "grade": draw.choice([1, 2, 3, None]),
                 "member": draw.random() < 0.5,
+                # No features, and from the number of the row, so that no draw above is another one.
+                "sex": "fm"[i % 2],
+                "years": float(18 + i * 7 % 60),
                 "y": target,
             }
         )
@@ -200,6 +203,7 @@ class Job:
         return sink.getvalue()
 
     def evaluate(self, held_out_set: bytes, challenger: bytes, champion: bytes | None = None) -> Run:
+        self.put("processing/input/code/project.zip", self.code_zip())
         self.put("processing/input/held_out/held_out.parquet", held_out_set)
         self.put("processing/input/challenger/model.tar.gz", challenger)
         uris = {"CHALLENGER_MODEL_URI": "s3://b/challenger"}

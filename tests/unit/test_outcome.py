@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import re
-from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -15,12 +14,14 @@ from sluice.payloads.training import (
     EndpointSeen,
     GateDecision,
     ReportOutcomeInput,
+    Rule,
     StateFailure,
     ValidatedDataset,
 )
 from sluice.project import Project
 from sluice.reporting.outcome import outcome_without_report, report_outcome
 from tests.support.bucket import Bucket
+from tests.support.page import Page
 
 PROJECT = Project.model_validate(
     {
@@ -89,7 +90,15 @@ CURVES = {
 }
 GATE = GateDecision(
     promote=True,
-    reasons=["roc_auc is 0.9, and at least 0.7 was asked for."],
+    rules=[
+        Rule(
+            name="minimum.roc_auc",
+            figure=0.9,
+            limit=0.7,
+            passed=True,
+            sentence="roc_auc is 0.9, and at least 0.7 was asked for.",
+        )
+    ],
     metrics={"roc_auc": 0.9, "log_loss": 0.3},
     champion_metrics={"roc_auc": 0.85, "log_loss": 0.35},
 )
@@ -156,33 +165,6 @@ FAILED = {
 }
 
 
-class Page(HTMLParser):
-    """Reads a page's text, and refuses tags that are not closed in order."""
-
-    _VOID = frozenset({"meta", "path", "circle", "polyline"})
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.text = ""
-        self._open: list[str] = []
-        self.feed(html)
-        assert not self._open
-
-    def handle_starttag(self, tag: str, attrs: Any) -> None:
-        assert tag != "b", "text of the data was not escaped"
-        if tag not in self._VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: Any) -> None: ...
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self._open and self._open[-1] != "style":
-            self.text += data + " "
-
-
 def page_of(store: Bucket) -> Page:
     return Page(store.objects["reports/run/report.html"].decode())
 
@@ -241,7 +223,8 @@ def test_a_refused_model_is_not_said_to_serve() -> None:
 def test_a_model_that_could_not_be_judged_is_refused_with_the_reason_on_the_page() -> None:
     store = bucket({})
     reason = "The challenger could not score the held-out rows: it predicts <nothing>"
-    gate = GateDecision(promote=False, reasons=[reason], metrics={}, champion_metrics=None)
+    rule = Rule(name="scores", figure=None, limit=None, passed=False, sentence=reason)
+    gate = GateDecision(promote=False, rules=[rule], metrics={}, champion_metrics=None)
     reported = report_outcome(told(outcome="GateRejected", gate=gate), PROJECT, store, SEEN)
     assert f"- {reason}\n" in reported.message
     page = page_of(store).text

@@ -54,9 +54,15 @@ def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
         "gates": {
             "minimum": {},
             "compare": "roc_auc",
-            "tolerance": 0.0,
+            "rule": "improvement",
+            "margin": None,
+            "confidence": 0.95,
             "min_held_out_rows": 50,
-            "unjudged_champion": "minimums",
+            "unjudged_champion": "reject",
+            "max_row_ms": None,
+            "max_model_mb": None,
+            "slices": (),
+            "fairness": None,
             "max_skew": 0.01,
         },
         "serving": {"instance_type": "ml.t2.medium", "instance_count": 1, "missing": "error"},
@@ -89,11 +95,11 @@ def test_a_challenger_is_compared_by_the_problems_usual_metric(
 
 
 def test_defaults_from_elsewhere_leave_the_rest_of_a_table_and_what_is_said(tmp_path: Path) -> None:
-    tables = "[split]\nheld_out_share = 0.3\n[gates]\ntolerance = 0.01\nminimum = { f1 = 0.5 }\n"
+    tables = "[split]\nheld_out_share = 0.3\n[gates]\nconfidence = 0.9\nminimum = { f1 = 0.5 }\n"
     project = Project.load(_write(tmp_path, GOOD + tables))
     assert (project.split.salt, project.split.held_out_share) == ("bank", 0.3)
     gates = project.gates
-    assert (gates.compare, gates.tolerance, gates.minimum) == ("roc_auc", 0.01, {"f1": 0.5})
+    assert (gates.compare, gates.confidence, gates.minimum) == ("roc_auc", 0.9, {"f1": 0.5})
     said = '[split]\nsalt = "bank-2"\n[gates]\ncompare = "f1"\n'
     project = Project.load(_write(tmp_path, GOOD + said))
     assert (project.split.salt, project.gates.compare) == ("bank-2", "f1")
@@ -133,6 +139,59 @@ def test_a_default_that_hangs_on_a_mistake_adds_no_mistake(tmp_path: Path) -> No
         ('positive = "yes"', "", "`positive` is for problem"),
         ('problem = "binary"', 'problem = "ranking"', "target.problem: found 'ranking'"),
         ("[features]", '[gates]\ncompare = "rmse"\n[features]', "'rmse' is no binary metric"),
+        ("[features]", '[gates]\ncompare = "roc_acu"\n[features]', "(did you mean 'roc_auc'?)"),
+        ("[features]", "[gates]\ntolerance = 0.01\n[features]", "gates: `tolerance` is no key any more"),
+        (
+            "[features]",
+            '[[gates.slices]]\ncolumn = "job"\nminimum = { rmse = 1 }\n[features]',
+            "gates.slices (job).minimum.rmse: 'rmse' is no binary metric",
+        ),
+        (
+            "[features]",
+            '[[gates.slices]]\ncolum = "job"\n[features]',
+            "gates.slices.0.colum: unknown key (did you mean 'column'?); allowed: column, cuts, margin,",
+        ),
+        (
+            "[features]",
+            '[[gates.slices]]\ncolumn = "jbo"\n[features]',
+            "there is no column 'jbo' (did you mean 'job'?)",
+        ),
+        (
+            "[features]",
+            '[[gates.slices]]\ncolumn = "job"\ncuts = [3]\n[features]',
+            "gates.slices: `cuts` are for numbers, and 'job' holds none",
+        ),
+        (
+            'type = "string"\n[columns.y]',
+            'type = "string"\ncategories = ["clerk", "nurse"]\n[[gates.slices]]\ncolumn = "job"\n'
+            'values = ["nusre"]\n[columns.y]',
+            "gates.slices: 'nusre' is no category of 'job' (did you mean 'nurse'?); known: clerk, nurse",
+        ),
+        (
+            "[features]",
+            '[[gates.slices]]\ncolumn = "y"\n[features]',
+            "cannot be parted by 'y', which is the target",
+        ),
+        (
+            "[features]",
+            '[columns.at]\ntype = "timestamp"\n[gates.fairness]\ncolumns = ["at"]\n[features]',
+            "cannot be parted by 'at', which is of type timestamp",
+        ),
+        (
+            "[features]",
+            '[gates.fairness]\ncolumns = ["sex"]\n[features]',
+            "there is no column 'sex'",
+        ),
+        (
+            "[features]",
+            '[gates.fairness]\ncolumn = ["job"]\n[features]',
+            "gates.fairness.column: unknown key (did you mean 'columns'?)",
+        ),
+        (
+            "[features]",
+            '[model]\nimage = "x"\n[gates]\nmax_row_ms = 3\n[features]',
+            "gates.max_row_ms: a model of your own image is judged by its answers",
+        ),
         ("[features]", '[entity]\nkey = "id"\n[features]', "entity.key: there is no column 'id'"),
         ("[features]", '[data]\ndelimiter = ";;"\n[features]', "data.delimiter: found ';;'"),
         (
@@ -167,7 +226,13 @@ LONGEST = "x" * 2_500
         ("[data]\nmax_rejected_share = 1", "[data]\nmax_rejected_share = 1.01", "data.max_rejected_share"),
         ("[split]\nheld_out_share = 0.01", "[split]\nheld_out_share = 0", "split.held_out_share"),
         ("[split]\nheld_out_share = 0.99", "[split]\nheld_out_share = 1", "split.held_out_share"),
-        ("[gates]\ntolerance = 0", "[gates]\ntolerance = -0.01", "gates.tolerance"),
+        ("[gates]\nconfidence = 0.5", "[gates]\nconfidence = 0.49", "gates.confidence"),
+        ("[gates]\nconfidence = 0.99", "[gates]\nconfidence = 0.991", "gates.confidence"),
+        (
+            "[gates]\nrule = 'non-inferiority'\nmargin = 1e-9",
+            "[gates]\nrule = 'non-inferiority'\nmargin = 0",
+            "gates.margin",
+        ),
         ("[gates]\nmin_held_out_rows = 1", "[gates]\nmin_held_out_rows = 0", "gates.min_held_out_rows"),
         ("[gates]\nmax_skew = 0", "[gates]\nmax_skew = -0.01", "gates.max_skew"),
         ("[gates]\nmax_skew = 1", "[gates]\nmax_skew = 1.01", "gates.max_skew"),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sluice.judging.skew import also_judged, verdict
 from sluice.payloads.materialization import FoundDifference, MeasuredSkew, ViewSkew
-from sluice.payloads.training import GateDecision
+from sluice.payloads.training import GateDecision, Rule
 
 
 def view(
@@ -122,7 +122,8 @@ def test_no_value_and_no_entity_is_named() -> None:
         assert word not in reason
 
 
-DECISION = GateDecision(promote=True, reasons=["as good"], metrics={"roc_auc": 0.9}, champion_metrics=None)
+BETTER = Rule(name="improvement", figure=0.1, limit=0.0, passed=True, sentence="as good")
+DECISION = GateDecision(promote=True, rules=[BETTER], metrics={"roc_auc": 0.9}, champion_metrics=None)
 
 
 def test_a_project_without_a_store_is_decided_as_before() -> None:
@@ -135,6 +136,7 @@ def test_the_store_can_refuse_and_never_promotes(promote: bool, missing: int) ->
     before = DECISION.model_copy(update={"promote": promote})
     after = also_judged(before, measured(view(10, missing=missing)), 0.05)
     assert after.promote is (promote and not missing)
-    assert after.reasons[:1] == ["as good"]
-    assert len(after.reasons) == 2
+    first, added = after.rules
+    assert first == BETTER
+    assert (added.name, added.figure, added.limit, added.passed) == ("max_skew", missing / 10, 0.05, not missing)
     assert (after.metrics, after.champion_metrics) == (before.metrics, None)

@@ -151,12 +151,13 @@ def test_answers_are_judged_as_the_model_itself_is(
     request: pytest.FixtureRequest, tmp_path: Path, problem: str
 ) -> None:
     trained: Trained = request.getfixturevalue(problem)
-    itself = Job(tmp_path / "itself")
+    itself = Job(tmp_path / "itself", trained.built.project)
     assert itself.evaluate(trained.held_out_set, trained.trained.model_archive()).code == 0
     (tmp_path / "scores").mkdir()
     answers = answers_of(trained, tmp_path / "scores")
 
-    job = Job(tmp_path / "answers")
+    job = Job(tmp_path / "answers", trained.built.project)
+    job.put("processing/input/code/project.zip", job.code_zip())
     job.put("processing/input/held_out/held_out.parquet", trained.held_out_set)
     for role in ("challenger", "champion"):
         job.put(f"processing/input/{role}/held_out.csv.out", answers)
@@ -180,6 +181,7 @@ def test_answers_are_judged_as_the_model_itself_is(
 
 def evaluated(binary: Trained, folder: Path, *, challenger: bytes, **environment: str) -> tuple[Job, Any]:
     job = Job(folder)
+    job.put("processing/input/code/project.zip", job.code_zip())
     job.put("processing/input/held_out/held_out.parquet", binary.held_out_set)
     job.put("processing/input/challenger/held_out.csv.out", challenger)
     return job, job.run(

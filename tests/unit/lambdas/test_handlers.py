@@ -353,13 +353,11 @@ def test_a_decision_is_one_line_without_what_a_models_failure_quotes(
     bucket.write("reports/run/evaluation/evaluation.json", json.dumps(evaluation).encode(), "")
     uri = "s3://artifacts/reports/run/evaluation/evaluation.json"
     answer = decide_gate.handler({"execution": "run", "evaluation_uri": uri}, None)
-    assert "secret" in answer["reasons"][-1]
+    assert "secret" in answer["rules"][-1]["sentence"]
     line = logged(caplog)
-    assert (line["message"], line["execution"], line["promote"]) == ("gate", "run", True)
-    assert len(line["reasons"]) == len(answer["reasons"])
-    assert line["reasons"][-1] == (
-        "The champion could not be judged, so only the minimums apply: see evaluation.json"
-    )
+    assert (line["message"], line["execution"], line["promote"]) == ("gate", "run", False)
+    assert len(line["reasons"]) == len(answer["rules"])
+    assert line["reasons"][-1].endswith("Why it could not: see evaluation.json")
 
 
 @pytest.mark.usefixtures("bucket")
