@@ -185,7 +185,7 @@ class Athena:
     ) -> FeatureView:
         columns = [table.features[name] for name in names]
         types = {each.name: _STORED[each.type][1] for each in view.features}
-        dated = [CREATED] if source.is_dated else []
+        dated = [athena.CREATED] if source.is_dated else []
         read = ", ".join([f"{athena.ENTITY} AS {entity.name}", MOMENT, *dated, *columns])
         # The one partition: its projection is of type `injected`, and wants the value in the query. No name in it is
         # anybody's text but as `athena.tables` wrote it.
@@ -203,7 +203,7 @@ class Athena:
                 name=table.name,
                 query=query,
                 timestamp_field=MOMENT,
-                created_timestamp_column=CREATED if source.is_dated else "",
+                created_timestamp_column=athena.CREATED if source.is_dated else "",
             ),
             ttl=timedelta(0) if view.aggregations else timedelta(microseconds=view.ttl_microseconds or 0),
         )
@@ -233,7 +233,7 @@ def _rows(view: View, table: athena.Table, source: Source, plan: FeaturePlan) ->
     }
     if source.is_dated:
         # Places in the dataset, as microseconds: as milliseconds they are as many.
-        columns[CREATED] = rows[CREATED].cast(pa.int64()).cast(_MILLISECONDS)
+        columns[athena.CREATED] = rows[CREATED].cast(pa.int64()).cast(_MILLISECONDS)
     for each in view.features:
         column = rows[each.name]
         if each.type == "timestamp":

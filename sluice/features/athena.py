@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sluice.errors import ProjectError
+from sluice.features.names import MOMENT
 from sluice.features.plan import FeaturePlan, Type, View
 
 ENTITY = "entity"
 """What a row is about: the view's keys as one text (see `Table`)."""
-MOMENT = "event_timestamp"
 CREATED = "created_timestamp"
+"""As Feast's SQL for Athena calls it, whatever the column is called that it is told."""
 EXECUTION = "execution"
 """The partition: which execution's rows a query is about."""
 

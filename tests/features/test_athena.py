@@ -261,7 +261,7 @@ def test_a_table_without_times_is_joined_by_its_places(tmp_path: Path, service: 
             "left": ["yes", "no"] * 20,
         }
     )
-    made = flat(tmp_path, people, PERSON, _at_work(tmp_path, service)).sort_values("age")
+    made = flat(tmp_path, people, join=_at_work(tmp_path, service)).sort_values("age")
     assert made["age"].tolist() == [float(number) for number in range(40)]
     assert made["plan"].tolist() == people["plan"].to_pylist()
 
@@ -302,7 +302,7 @@ def test_what_is_asked_is_of_this_execution_and_below_its_folders(tmp_path: Path
     theirs: dict[str, Any] = {
         athena.ENTITY: ["1:a"],
         MOMENT: moment,
-        CREATED: moment,
+        athena.CREATED: moment,
         "f_rows_2e_select": [99],
     }
     nulls = {column.name: [None] for column in athena.tables(plan_of(row_view("rows", (SHOP,))))[0].columns}
