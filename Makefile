@@ -19,7 +19,7 @@ unexport VIRTUAL_ENV
 
 SOURCES := sluice cli local lambdas containers examples benchmarks tests
 
-.PHONY: help setup demo test test-unit coverage mutants nightly sanitize fuzz test-sdk check lint types layers dockerfiles synth templates bench bench-features bench-serving smoke-aws smoke-local soak clean
+.PHONY: help setup demo test test-unit coverage mutants nightly sanitize fuzz test-sdk check lint types layers dockerfiles synth templates bench bench-judge bench-features bench-serving smoke-aws smoke-local soak clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | column -t -s "$$(printf '\t')"
@@ -142,6 +142,9 @@ bench-features: setup ## the feature path: windows, online reads beside Feast's,
 	test -z "$$missed" || { echo "missed its bar or failed:$$missed" >&2; exit 1; }
 
 # About ten minutes; the first time it installs the peers' environments. For development: ARGUMENTS=--quick.
+bench-judge: setup ## what the gate promotes of models whose truth is known, and what it costs
+	.venv/bin/python -m benchmarks.judge
+
 bench-serving: setup ## the serving container beside other servers: tables, docs/serving.*, build/bench/serving.json
 	.venv/bin/python -m benchmarks.serving compare $(or $(ARGUMENTS),--docs)
 
