@@ -141,10 +141,10 @@ bench-features: setup ## the feature path: windows, online reads beside Feast's,
 	.venv/bin/python -m benchmarks.features.materialization --feast .venv-features/bin/python || missed="$$missed materialization"
 	test -z "$$missed" || { echo "missed its bar or failed:$$missed" >&2; exit 1; }
 
-# About ten minutes; the first time it installs the peers' environments. For development: ARGUMENTS=--quick.
 bench-judge: setup ## what the gate promotes of models whose truth is known, and what it costs
 	.venv/bin/python -m benchmarks.judge
 
+# About ten minutes; the first time it installs the peers' environments. For development: ARGUMENTS=--quick.
 bench-serving: setup ## the serving container beside other servers: tables, docs/serving.*, build/bench/serving.json
 	.venv/bin/python -m benchmarks.serving compare $(or $(ARGUMENTS),--docs)
 

@@ -138,5 +138,10 @@ def test_the_store_can_refuse_and_never_promotes(promote: bool, missing: int) ->
     assert after.promote is (promote and not missing)
     first, added = after.rules
     assert first == BETTER
-    assert (added.name, added.figure, added.limit, added.passed) == ("max_skew", missing / 10, 0.05, not missing)
+    assert (added.name, added.figure, added.limit, added.passed) == (
+        "max_skew",
+        missing / 10,
+        0.05,
+        not missing,
+    )
     assert (after.metrics, after.champion_metrics) == (before.metrics, None)
