@@ -83,13 +83,17 @@ class LocalAws:
 
 
 def _end_in_good_order() -> None:
-    """Make SIGTERM and SIGHUP end this process as an exception does: what it has started is stopped."""
+    """Make SIGTERM and SIGHUP end this process as an exception does: what it has started is stopped.
+
+    Who has said already what they do, such as a test run, is left to it.
+    """
 
     def end(number: int, _frame: object) -> None:
         raise SystemExit(128 + number)
 
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, end)
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, end)
 
 
 def _running(ready: Path) -> dict[str, str] | None:

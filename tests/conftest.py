@@ -1,13 +1,20 @@
-"""A trained model for each kind of problem, made once a session."""
+"""How a run ends, and a trained model for each kind of problem, made once a session."""
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from tests.support.jobs import Trained
+
+
+def pytest_configure() -> None:
+    """Have SIGTERM end a run as Ctrl-C does, with all that it has started: to a test, SystemExit is a failure."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
 
 # What makes them is imported by those who ask for one: the environment of tests/infra has no pyarrow.
 
