@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -38,14 +39,16 @@ def _column(values: ChunkedArray, report: ValidationReport, name: str, *, is_key
     counted = _counted(known) if few and not is_key and not pa.types.is_timestamp(values.type) else {}
     numbers = len(known) and (pa.types.is_integer(values.type) or pa.types.is_floating(values.type))
     ordered = numbers or (len(known) and pa.types.is_timestamp(values.type))
+    # A mean of integers that a double rounds is rounded, too; their values and bounds are not.
+    doubles = known.cast(pa.float64(), safe=False) if numbers else None
     return ColumnStatistics(
         type=seen.type,
         nulls=report.missing[name],
         min=_plain(seen.min),
         max=_plain(seen.max),
         distinct=distinct,
-        mean=pc.mean(known.cast(pa.float64())).as_py() if numbers else None,
-        deviation=pc.stddev(known.cast(pa.float64()), ddof=1).as_py() if numbers else None,
+        mean=None if doubles is None else _finite(pc.mean(doubles).as_py()),
+        deviation=None if doubles is None else _finite(pc.stddev(doubles, ddof=1).as_py()),
         quantiles=tuple(_quantiles(known)) if ordered else (),
         values=counted,
     )
@@ -68,6 +71,11 @@ def _quantiles(values: ChunkedArray) -> Iterable[float | str]:
         return numbers
     moments = pc.quantile(values.cast(pa.int64()), list(SHARES), interpolation="nearest")
     return [moment.isoformat() for moment in moments.cast(pa.timestamp("us")).to_pylist()]
+
+
+def _finite(value: float | None) -> float | None:
+    """Give nothing for what no double holds: JSON has no infinity."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _plain(value: Any) -> Any:

@@ -47,6 +47,24 @@ def lineage_of(folder: Path, text: str, project: Project = PROJECT, **more: Any)
     return Lineage.model_validate_json(bucket.objects[f"datasets/{stored.dataset_version}/lineage.json"])
 
 
+def test_integers_that_a_double_rounds_keep_their_digits(tmp_path: Path) -> None:
+    codes = [2**53 + 1, 2**53 + 3, 2**63 - 1]
+    rows = [
+        f"{code},1,{code},true,2026-01-01,,{y}\n" for code, y in zip(codes, ["yes", "no", "no"], strict=True)
+    ]
+    visits = lineage_of(tmp_path, HEADER + "".join(rows)).statistics["visits"]
+    assert (visits.min, visits.max) == (2**53 + 1, 2**63 - 1)
+    assert visits.values == {str(code): 1 for code in codes}
+    assert visits.mean == pytest.approx(sum(codes) / 3)
+
+
+def test_numbers_whose_sum_no_double_holds_are_described(tmp_path: Path) -> None:
+    rows = "a,1.7e308,1,true,2026-01-01,,yes\nb,1.6e308,1,true,2026-01-01,,no\n"
+    amount = lineage_of(tmp_path, HEADER + rows).statistics["amount"]
+    assert (amount.min, amount.max, amount.mean) == (1.6e308, 1.7e308, None)
+    assert amount.quantiles[0] == 1.6e308
+
+
 def test_each_column_of_a_few_rows_is_described_exactly(tmp_path: Path) -> None:
     lineage = lineage_of(
         tmp_path,
