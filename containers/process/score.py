@@ -55,12 +55,12 @@ def score(model_folder: Path, held_out_folder: Path, out: Path, important: Impor
     model.contract.save(out / "contract.json")
     measured = Measured(
         latency=latency.measure(features, model.predict, seconds),
-        importance=None if important is None else _importance(model, table, features, important),
+        importance=None if important is None else importance_of(model, table, features, important),
     )
     (out / MEASURED).write_text(measured.model_dump_json(), encoding="utf-8")
 
 
-def _importance(model: Model, table: Table, features: pd.DataFrame, asked: Important) -> Importances | None:
+def importance_of(model: Model, table: Table, features: pd.DataFrame, asked: Important) -> Importances | None:
     def answers(frame: pd.DataFrame, rows: npt.NDArray[np.int64]) -> Answers:
         return answers_of(model.predict(frame), model.contract, table.take(rows))
 

@@ -20,11 +20,13 @@ from sluice.payloads.evaluation import Bounds, CalibrationSummary, Importances, 
 
 @dataclass
 class Contest:
-    """Attributes:
-    table, given: the held-out rows with their contract.
-    gates: what is to be looked at.
-    seed: of the resamples.
-    champion: None where there is none, or none that could be judged.
+    """Two models that were judged on the same rows.
+
+    Attributes:
+        table, given: the held-out rows with their contract.
+        gates: what is to be looked at.
+        seed: of the resamples.
+        champion: None where there is none, or none that could be judged.
     """
 
     table: Table

@@ -91,7 +91,8 @@ def test_a_model_that_refuses_shuffled_rows_is_judged_all_the_same() -> None:
 
     contract = ModelContract(features=(), target=TargetContract(name="y", problem="binary"))
     table = pa.table({"y": ["no", "yes"] * 100})
-    found = score._importance(SimpleNamespace(predict=refuses, contract=contract), table, rows(200), ASKED)  # type: ignore[arg-type]
+    model: Any = SimpleNamespace(predict=refuses, contract=contract)
+    found = score.importance_of(model, table, rows(200), ASKED)
     assert found is not None
     assert found.features == ()
     assert "no such pair" in (found.unmeasured or "")
