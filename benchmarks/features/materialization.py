@@ -169,6 +169,8 @@ def world() -> Iterator[World]:
         folder = Path(name)
         (folder / "project.toml").write_text(_PROJECT)
         (folder / "features.json").write_text(PLAN.model_dump_json())
+        # Published as it is, and read by nobody here.
+        (folder / "registry.db").write_bytes(b"a registry")
         environment = {
             "AWS_ENDPOINT_URL": aws.url,
             "AWS_ACCESS_KEY_ID": "testing",
@@ -179,6 +181,7 @@ def world() -> Iterator[World]:
             "LAMBDA_TASK_ROOT": name,
             "PROJECT_FILE": "project.toml",
             "FEATURE_PLAN": "features.json",
+            "FEATURE_REGISTRY": "registry.db",
         }
         os.environ |= environment
         found = World(folder, environment, aws.pid)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -51,7 +52,7 @@ class ClassAnswers:
     classes: tuple[Any, ...]
 
     def of(self, rows: Bools) -> ClassAnswers:
-        kept = [label for label, inside in zip(self.truth, rows.tolist(), strict=True) if inside]
+        kept = list(compress(self.truth, rows.tolist()))
         return ClassAnswers(kept, self.actual[rows], self.scores.of(rows), self.classes)
 
     def figures(self, only: Collection[str] | None = None) -> dict[str, float]:

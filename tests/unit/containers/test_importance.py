@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from containers.predictions import PredictionFailed
-from containers.process import latency, score
+from containers.process import importance, latency, score
 from containers.process.answers import Answers, BinaryAnswers
 from containers.process.importance import permutation
 from containers.process.measured import Important
@@ -71,13 +71,23 @@ def test_it_is_bounded_seeded_and_leaves_the_rows_as_they_are() -> None:
     frame = rows(5_000)
     before, asked = frame.copy(), list[int]()
     found = permutation(frame, predictor(frame, asked), ASKED)
-    assert asked == [1_000] * 10
+    assert asked == [1_000, 3 * 3 * 1_000]
     assert permutation(frame, predictor(frame), ASKED) == found
     assert permutation(frame, predictor(frame), Important("roc_auc", 8)) != found
     pd.testing.assert_frame_equal(frame, before)
     many, asked_of_many = rows(5_000, features=97), list[int]()
     permutation(many, predictor(many, asked_of_many), ASKED)
-    assert set(asked_of_many) == {100_000 // 300}
+    assert sum(asked_of_many) == 100_000 // 300 * (1 + 3 * 100)
+    assert max(asked_of_many) * 100 <= 5_000_000
+
+
+def test_features_of_several_calls_are_worth_what_they_are_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = rows()
+    found = permutation(frame, predictor(frame), ASKED)
+    monkeypatch.setattr(importance, "_MOST_CELLS", 1)
+    asked = list[int]()
+    assert permutation(frame, predictor(frame, asked), ASKED) == found
+    assert asked == [400] + [3 * 400] * 3
 
 
 def test_rows_of_one_class_tell_nothing() -> None:
