@@ -204,7 +204,12 @@ class Functions(Construct):
                 told_where["FEATURE_REGISTRY"] = f"project/{REGISTRY}"
             tables = data.feature_arns
             if spec.materializes:
-                written = ("dynamodb:DescribeTable", "dynamodb:PutItem", "dynamodb:DeleteItem")
+                written = (
+                    "dynamodb:DescribeTable",
+                    "dynamodb:PartiQLInsert",
+                    "dynamodb:PutItem",
+                    "dynamodb:DeleteItem",
+                )
                 allow(role, [Grant(written, tables)])
             elif spec.measures_skew:
                 # PutMetricData knows no resources, but namespaces.

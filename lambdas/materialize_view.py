@@ -58,7 +58,8 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     if found.written or found.gone or found.gone_before:
         tag = None if seen is None else seen.tag
         tag = _write(artifacts, key, write_ledger(found.before, table_id, share.as_of, uuid.uuid4().hex), tag)
-        superseded = len(found.written) - table.put(found.written)
+        left = [*table.insert(found.added), *found.changed]
+        superseded = len(left) - table.put(left)
         superseded += len(found.gone) - table.delete(found.gone, share.moment)
         late = len(found.gone_before) - table.delete(found.gone_before, share.moment)
         # What a later writer has written is not known here, and is written again by the next call that has to.

@@ -1,4 +1,4 @@
-"""Writes of single items to DynamoDB, on connections that are kept.
+"""Writes to DynamoDB, on connections that are kept.
 
 A client of boto3 takes six times the processor time for each, and a share has up to a million: at its pace a
 function would be at the end of its fifteen minutes before it was through. What is AWS's business stays botocore's:
@@ -120,8 +120,8 @@ class Connection:
         self._connection = connection
         self._signed = signed
 
-    def call(self, operation: str, request: Mapping[str, Any]) -> None:
-        """Write; of what passes it is tried again, with growing pauses, so the same may be done twice.
+    def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Write, and give the answer; what passes is tried again, with growing pauses: the same may be done twice.
 
         Args:
             operation: as "PutItem".
@@ -149,7 +149,8 @@ class Connection:
                 failure.__cause__ = error
                 continue
             if status == 200:
-                return
+                told: dict[str, Any] = json.loads(answer)
+                return told
             name, failure = _error(operation, status, answer)
             if status < 500 and name not in PASSING:
                 break

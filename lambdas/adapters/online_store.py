@@ -28,6 +28,7 @@ EXPIRES = "expires_at"
 _AS_OF = "as_of"
 _WRITERS = 16
 _MOST_KEYS = 100  # of a BatchGetItem
+_MOST_STATEMENTS = 25  # of a BatchExecuteStatement
 _ATTEMPTS = 8
 # Of ours the later counts, whatever it says of the time of the values: it saw the whole dataset as it was.
 # Feast's own writers leave no such mark; over theirs only newer values go.
@@ -35,6 +36,7 @@ _OVER_OURS = "as_of <= :as_of"
 _OVER_FEASTS = "attribute_not_exists(as_of) AND event_ts <= :event"
 _IS_LATER = f"attribute_not_exists(entity_id) OR {_OVER_OURS} OR ({_OVER_FEASTS})"
 _T = TypeVar("_T")
+_Answer = TypeVar("_Answer")
 
 
 class OnlineTable:
@@ -76,6 +78,16 @@ class OnlineTable:
         # moto knows no TableId.
         return described["Table"]["CreationDateTime"].isoformat()
 
+    def insert(self, entities: Sequence[Entity]) -> list[Entity]:
+        """Put items that are not there yet, many with one call; give those that were not put. Raises as `put`.
+
+        Of what was not put it is not told here why: `put` does so, or finds out that it is there.
+        """
+        batches = [
+            entities[start : start + _MOST_STATEMENTS] for start in range(0, len(entities), _MOST_STATEMENTS)
+        ]
+        return [entity for left in self._each(self._insert, batches) for entity in left]
+
     def put(self, entities: Sequence[Entity]) -> int:
         """Put items; give how many were written. The others' items are of a later writer, and stay.
 
@@ -83,11 +95,11 @@ class OnlineTable:
             OnlineTableMissing: there is no such table.
             StorageUnavailable: the table is too busy, or cannot be reached.
         """
-        return self._all(self._put, entities)
+        return sum(self._each(self._put, entities))
 
     def delete(self, ids: Sequence[str], moment: int) -> int:
         """Delete items whose values are not of after `moment`; give how many are gone. Raises as `put`."""
-        return self._all(lambda connection, id_: self._delete(connection, id_, moment), ids)
+        return sum(self._each(lambda connection, id_: self._delete(connection, id_, moment), ids))
 
     def read(self, ids: Sequence[str]) -> dict[str, Item]:
         """Read items, consistently; of an id that is not there nothing is given. Raises as `put`."""
@@ -116,12 +128,12 @@ class OnlineTable:
                 )
         return found
 
-    def _all(self, write: Callable[[Connection, _T], bool], given: Sequence[_T]) -> int:
-        """Write all by several threads, each on a connection of its own; where one fails, the others stop."""
+    def _each(self, write: Callable[[Connection, _T], _Answer], given: Sequence[_T]) -> list[_Answer]:
+        """Write by several threads, each on a connection of its own; where one fails, the others stop."""
         left, taking, failed = iter(given), Lock(), Event()
 
-        def work() -> int:
-            done = 0
+        def work() -> list[_Answer]:
+            answers = []
             with self._told(), self._wire.connected() as connection:
                 while not failed.is_set():
                     with taking:
@@ -129,19 +141,36 @@ class OnlineTable:
                     if each is None:
                         break
                     try:
-                        done += write(connection, each)
+                        answers.append(write(connection, each))
                     except BaseException:
                         failed.set()
                         raise
-            return done
+            return answers
 
         writers = min(_WRITERS, len(given))
         if not writers:
-            return 0
+            return []
         with ThreadPoolExecutor(writers) as pool:
-            return sum(future.result() for future in [pool.submit(work) for _ in range(writers)])
+            futures = [pool.submit(work) for _ in range(writers)]
+            return [answer for future in futures for answer in future.result()]
+
+    def _insert(self, connection: Connection, entities: Sequence[Entity]) -> list[Entity]:
+        """Give those that were not inserted, for whatever reason."""
+        items = [self._item(entity) for entity in entities]
+        # All of them have the same attributes.
+        fields = ", ".join(f"'{name}': ?" for name in items[0])
+        statement = f'INSERT INTO "{self._name}" VALUE {{{fields}}}'
+        request = {
+            "Statements": [{"Statement": statement, "Parameters": list(item.values())} for item in items]
+        }
+        answers = connection.call("BatchExecuteStatement", request)["Responses"]
+        return [entity for entity, answer in zip(entities, answers, strict=True) if "Error" in answer]
 
     def _put(self, connection: Connection, entity: Entity) -> bool:
+        item = self._item(entity)
+        return self._conditional(connection, "PutItem", Item=item, event=entity.event)
+
+    def _item(self, entity: Entity) -> dict[str, Any]:
         cells = {name: {"B": b2a_base64(raw, newline=False).decode()} for name, raw in entity.values.items()}
         item: dict[str, Any] = {
             "entity_id": {"S": entity.id},
@@ -151,7 +180,7 @@ class OnlineTable:
         }
         if self._ttl is not None:
             item[EXPIRES] = {"N": str((entity.event + self._ttl) // 1_000_000 + 1)}
-        return self._conditional(connection, "PutItem", Item=item, event=entity.event)
+        return item
 
     def _delete(self, connection: Connection, id_: str, moment: int) -> bool:
         return self._conditional(connection, "DeleteItem", Key={"entity_id": {"S": id_}}, event=moment)

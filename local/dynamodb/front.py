@@ -14,7 +14,7 @@ from moto.core.responses import BaseResponse
 from moto.dynamodb.models import dynamodb_backends
 from moto.iam.models import get_account_id_from, mark_account_as_visited
 
-from local.dynamodb import moto_actions, reading, values, writing
+from local.dynamodb import moto_actions, partiql, reading, values, writing
 from local.dynamodb.errors import PassOn, Refused
 
 Environ: TypeAlias = dict[str, Any]
@@ -28,6 +28,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "DynamoDB_20120810.PutItem": writing.put_item,
     "DynamoDB_20120810.DeleteItem": writing.delete_item,
     "DynamoDB_20120810.BatchWriteItem": writing.batch_write_item,
+    "DynamoDB_20120810.BatchExecuteStatement": partiql.batch_execute_statement,
     "DynamoDB_20120810.UpdateItem": moto_actions.action("update_item", moto_actions.UPDATE),
     "DynamoDB_20120810.Query": moto_actions.action("query", moto_actions.QUERY),
     "DynamoDB_20120810.Scan": moto_actions.action("scan", moto_actions.SCAN),

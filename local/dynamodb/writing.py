@@ -28,8 +28,8 @@ _BATCH_WRITE = frozenset({"RequestItems", "ReturnConsumedCapacity", "ReturnItemC
 
 
 @dataclass(frozen=True)
-class _Write:
-    """An item to be put, or, where it is None, deleted."""
+class Write:
+    """An item to be put, or, where it is None, deleted; `given` is what asked for it."""
 
     table: Any
     key: Key
@@ -59,7 +59,7 @@ def put_item(backend: Any, request: Mapping[str, Any]) -> dict[str, Any]:
     """
     requests.check_parameters(request, _PUT)
     table = requests.table_of(backend, request.get("TableName"))
-    return _write_one(_put(table, request.get("Item"), request), request)
+    return _write_one(put_of(table, request.get("Item"), request), request)
 
 
 def delete_item(backend: Any, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def batch_write_item(backend: Any, request: Mapping[str, Any]) -> dict[str, Any]
     for writes in by_table.values():
         if len({write.key.same() for write in writes}) != len(writes):
             raise invalid(errors.DUPLICATES)
-    _check_is_plain(by_table)
+    check_is_plain(by_table)
     units = dict.fromkeys(by_table, 0.0)
     unprocessed: dict[str, list[Mapping[str, Any]]] = {}
     with tables.LOCK:
@@ -99,13 +99,13 @@ def batch_write_item(backend: Any, request: Mapping[str, Any]) -> dict[str, Any]
     return answer
 
 
-def _write_one(write: _Write, request: Mapping[str, Any]) -> dict[str, Any]:
+def _write_one(write: Write, request: Mapping[str, Any]) -> dict[str, Any]:
     wanted = requests.capacity_wanted(request)
     returned = requests.choice(request, "ReturnValues", "ALL_OLD", "NONE")
     on_failure = requests.choice(request, "ReturnValuesOnConditionCheckFailure", "ALL_OLD", "NONE")
     requests.choice(request, "ReturnItemCollectionMetrics", "SIZE", "NONE")
     condition = condition_of(request)
-    _check_is_plain([write.table])
+    check_is_plain([write.table])
     with tables.LOCK:
         if not tables.THROUGHPUT.allows(write.table, "Write"):
             raise errors.throttled()
@@ -132,21 +132,22 @@ def _check_holds(condition: Condition, table: Any, before: Any | None, *, show: 
     raise Refused("ConditionalCheckFailedException", "The conditional request failed", **more)
 
 
-def _put(table: Any, given: Any, request: Mapping[str, Any]) -> _Write:
+def put_of(table: Any, given: Any, request: Mapping[str, Any]) -> Write:
+    """The write of an item as it stands in a request. Raises as `put_item`."""
     attributes = values.parse_item(given)
     key = key_in(table, attributes)
-    return _Write(table, key, values.make_item(key.hash, key.range, attributes), request)
+    return Write(table, key, values.make_item(key.hash, key.range, attributes), request)
 
 
-def _delete(table: Any, given: Any, request: Mapping[str, Any]) -> _Write:
-    return _Write(table, key_of(table, given), None, request)
+def _delete(table: Any, given: Any, request: Mapping[str, Any]) -> Write:
+    return Write(table, key_of(table, given), None, request)
 
 
-def _batched(backend: Any, name: str, request: Any) -> _Write:
+def _batched(backend: Any, name: str, request: Any) -> Write:
     table = requests.table_of(backend, name)
     match request:
         case {"PutRequest": {"Item": item, **others}, **more} if not others and not more:
-            return _put(table, item, request)
+            return put_of(table, item, request)
         case {"DeleteRequest": {"Key": key, **others}, **more} if not others and not more:
             return _delete(table, key, request)
     raise PassOn
@@ -173,7 +174,7 @@ def _by_table(request: Mapping[str, Any]) -> list[tuple[str, list[Any]]]:
     return list(by_table.items())
 
 
-def _check_is_plain(written: Iterable[Any]) -> None:
+def check_is_plain(written: Iterable[Any]) -> None:
     """Raises PassOn where more than the table itself has to be written."""
     if any(table.indexes or table.global_indexes or table.stream_shard is not None for table in written):
         raise PassOn

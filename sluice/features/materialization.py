@@ -187,19 +187,25 @@ class Changes:
     """What is to be written so that the store holds what it should.
 
     Attributes:
-        written: entities whose values are other than those it holds, or too old for the view's ttl.
+        added: entities of which the ledger knows nothing: as far as it goes, the store holds none of them.
+        changed: entities whose values are other than those it holds, or too old for the view's ttl.
         gone: ids of entities that the dataset has no more.
         gone_before: ids that were deleted already, and may have been written since by a call that was late.
         held: how many are as they are to be.
         before, after: the ledger while it is being written (of what changes nothing is known), and then.
     """
 
-    written: list[Entity]
+    added: list[Entity]
+    changed: list[Entity]
     gone: list[str]
     gone_before: list[str]
     held: int
     before: Ledger
     after: Ledger
+
+    @property
+    def written(self) -> list[Entity]:
+        return [*self.added, *self.changed]
 
 
 def changes(
@@ -222,7 +228,8 @@ def changes(
         looked_up: when the dataset was; of two writers the later counts; microseconds since 1970 in UTC.
         are_windows: the values are as of a moment; else of the time of their row.
     """
-    written: list[Entity] = []
+    added: list[Entity] = []
+    changed: list[Entity] = []
     before: Ledger = {}
     after: Ledger = {}
     for entity in found:
@@ -235,7 +242,7 @@ def changes(
         ):
             before[entity.id] = after[entity.id] = held
             continue
-        written.append(entity)
+        (added if held is None else changed).append(entity)
         before[entity.id] = Held(entity.event, None, entity.place)
         after[entity.id] = Held(entity.event, digest, entity.place)
     absent = [id_ for id_ in ledger if id_ not in after]
@@ -247,7 +254,8 @@ def changes(
     before |= {id_: ledger[id_].doubted() for id_ in (*gone, *gone_before)}
     after |= {id_: replace(ledger[id_], event=looked_up, digest=GONE) for id_ in gone}
     after |= {id_: ledger[id_] for id_ in gone_before}
-    return Changes(written, gone, gone_before, count - len(written), before, after)
+    unchanged = count - len(added) - len(changed)
+    return Changes(added, changed, gone, gone_before, unchanged, before, after)
 
 
 def _is_fresh(held: Held, entity: Entity, ttl: int | None, are_windows: bool) -> bool:

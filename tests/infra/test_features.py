@@ -42,7 +42,12 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
         f"{ARTIFACTS}/datasets/*/manifest.json": ["s3:GetObject"],
         f"{ARTIFACTS}/datasets/files/md5/*": ["s3:GetObject"],
         f"{ARTIFACTS}/features/*/*-of-*.parquet": ["s3:GetObject", *PUT],
-        TABLE: ["dynamodb:DescribeTable", "dynamodb:PutItem", "dynamodb:DeleteItem"],
+        TABLE: [
+            "dynamodb:DescribeTable",
+            "dynamodb:PartiQLInsert",
+            "dynamodb:PutItem",
+            "dynamodb:DeleteItem",
+        ],
     },
     "Functions/MeasureSkewRole": {
         "<FunctionsMeasureSkewLogs>": LOGS,

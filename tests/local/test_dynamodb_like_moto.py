@@ -309,7 +309,7 @@ def scanned(dynamo: Dynamo) -> list[Any]:
 
 @pytest.mark.parametrize("operation", [name.partition(".")[2] for name in OPERATIONS])
 def test_the_calls_above_are_answered_without_moto(operation: str) -> None:
-    """Or the comparison would be of moto with moto."""
+    """Or the comparison would be of moto with moto. Inserts by PartiQL are in test_partiql.py."""
     ours = Dynamo(OURS, fast=True)
     ours.create("t")
     made = ours.passed_on
@@ -325,6 +325,9 @@ def test_the_calls_above_are_answered_without_moto(operation: str) -> None:
         "PutItem": {"TableName": "t", "Item": key, **condition},
         "DeleteItem": {"TableName": "t", "Key": key, **condition, "ReturnValues": "ALL_OLD"},
         "BatchWriteItem": {"RequestItems": {"t": [{"PutRequest": {"Item": key}}]}},
+        "BatchExecuteStatement": {
+            "Statements": [{"Statement": "INSERT INTO \"t\" VALUE {'pk': ?}", "Parameters": [key["pk"]]}]
+        },
         "UpdateItem": {"TableName": "t", "Key": key, "UpdateExpression": "REMOVE s"},
         "Query": {
             "TableName": "t",

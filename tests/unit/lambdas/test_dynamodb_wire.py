@@ -36,6 +36,11 @@ def refusal(code: str, status: int = 400) -> Answer:
     ).encode()
 
 
+def answers(*statements: dict[str, Any]) -> Answer:
+    """What DynamoDB says of each statement of a batch."""
+    return 200, json.dumps({"Responses": [{"TableName": "t", **each} for each in statements]}).encode()
+
+
 @dataclass
 class Server:
     """Answers requests, on however many connections, with one answer after the other, and at last with `always`."""
@@ -214,6 +219,8 @@ def test_what_is_wrong_with_the_table_is_told(
         table(Server(always=always)).put([ENTITY])
     with pytest.raises(error, match=words):
         table(Server(always=always)).delete(["0a"], 1)
+    with pytest.raises(error, match=words):
+        table(Server(always=always)).insert([ENTITY])
 
 
 def test_each_item_is_written_once_by_all_writers_together(table: Callable[[Server], OnlineTable]) -> None:
@@ -236,3 +243,43 @@ def test_where_one_write_fails_the_others_are_not_begun(table: Callable[[Server]
 def test_nothing_to_write_opens_nothing(table: Callable[[Server], OnlineTable]) -> None:
     server = Server()
     assert (table(server).put([]), table(server).delete([], 1), server.opened) == (0, 0, 0)
+    assert (table(server).insert([]), server.opened) == ([], 0)
+
+
+def test_what_is_not_there_yet_is_inserted_with_the_attributes_of_an_item_that_is_put(
+    table: Callable[[Server], OnlineTable],
+) -> None:
+    inserting, putting = Server(always=answers({})), Server()
+    assert table(inserting).insert([ENTITY]) == []
+    table(putting).put([ENTITY])
+    ((headers, body),), ((_, put),) = inserting.requests, putting.requests
+    assert headers["X-Amz-Target"] == "DynamoDB_20120810.BatchExecuteStatement"
+    ((statement, parameters),) = (each.values() for each in json.loads(body)["Statements"])
+    assert statement == (
+        'INSERT INTO "shop_dev.activity" '
+        "VALUE {'entity_id': ?, 'event_ts': ?, 'values': ?, 'as_of': ?, 'expires_at': ?}"
+    )
+    assert parameters == list(json.loads(put)["Item"].values())
+
+
+def test_each_item_is_inserted_once_twenty_five_with_a_call(table: Callable[[Server], OnlineTable]) -> None:
+    server = Server([answers(*[{}] * 25)] * 4, always=answers(*[{}] * 25))
+    entities = [Entity(f"{number:032x}", 5, {"spent": b""}, 0) for number in range(100)]
+    assert table(server).insert(entities) == []
+    batches = [json.loads(body)["Statements"] for _, body in server.requests]
+    assert [len(batch) for batch in batches] == [25] * 4
+    ids = [statement["Parameters"][0]["S"] for batch in batches for statement in batch]
+    assert sorted(ids) == [entity.id for entity in entities]
+
+
+def test_what_was_not_inserted_is_given_back_whatever_it_failed_of(
+    table: Callable[[Server], OnlineTable],
+) -> None:
+    codes = ["DuplicateItem", None, "ProvisionedThroughputExceeded", "InternalServerError"]
+    server = Server(
+        always=answers(
+            *[{} if code is None else {"Error": {"Code": code, "Message": "no"}} for code in codes]
+        )
+    )
+    entities = [Entity(f"{number:032x}", 5, {"spent": b""}, 0) for number in range(4)]
+    assert table(server).insert(entities) == [entities[0], *entities[2:]]

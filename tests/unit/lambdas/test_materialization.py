@@ -148,6 +148,16 @@ class Table:
     def id(self) -> str:
         return str(self.world.table)
 
+    def insert(self, entities: list[Entity]) -> list[Entity]:
+        return [each for each in entities if not self._insert(each)]
+
+    def _insert(self, entity: Entity) -> bool:
+        self.world.tick()
+        if entity.id in self.world.items:
+            return False
+        self.world.items[entity.id] = Stored(entity.event, entity.values["spent"], self.as_of)
+        return True
+
     def put(self, entities: list[Entity]) -> int:
         return sum(self._put(each) for each in entities)
 
