@@ -144,7 +144,8 @@ class Machines(Construct):
         ]
 
     def _materialization(self, functions: Functions) -> sfn.StateMachine:
-        called = (functions.states[name] for name in ("PlanMaterialization", "MaterializeView"))
+        states = ("PlanMaterialization", "MaterializeView", "MeasureSkew")
+        called = (functions.states[name] for name in states)
         return self._machine(
             "Materialization",
             {},
@@ -206,9 +207,7 @@ class Machines(Construct):
         self, data: DataStack, functions: Functions, images: Images, started: Sequence[sfn.StateMachine]
     ) -> list[Grant]:
         code, artifacts = images.project_code, data.artifacts
-        called = ["ValidateDataset", "DecideGate", "ReportOutcome"]
-        if self.materialization is not None:
-            called.append("MeasureSkew")
+        called = ("ValidateDataset", "DecideGate", "ReportOutcome")
         executions = {
             machine: arn("states", "execution", f"{machine.state_machine_name}:*", separator=":")
             for machine in started

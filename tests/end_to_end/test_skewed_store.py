@@ -171,7 +171,7 @@ def test_a_model_is_promoted_where_the_store_agrees_and_refused_where_it_does_no
     [written] = materializations(kiosk)
     assert written["executionArn"] == materialization.of(kiosk.stack, first["execution_arn"])
     assert written["status"] == "SUCCEEDED"
-    assert written["stopDate"] < entered(kiosk, first["execution_arn"], "MeasureSkew")
+    assert written["stopDate"] < entered(kiosk, first["execution_arn"], "DecideGate")
     champion = kiosk.endpoint_config()
     served = Served.by(kiosk.stack)
     [before] = prediction.predict_ids(served, served.by_id().records(CUSTOMERS[:1], []))

@@ -83,6 +83,7 @@ EXPECTED: dict[str, dict[str, Task]] = {
     "materialization": {
         "PlanMaterialization": Task(_LAMBDA, {UNFORESEEN: "Failed"}),
         "MaterializeView": Task(_LAMBDA, {UNFORESEEN: "ShareFailed"}),
+        "MeasureSkew": Task(_LAMBDA, {UNFORESEEN: "Failed"}),
     },
     "training": {
         "KeepCode": Task(_S3, _REPORT),
@@ -104,7 +105,6 @@ EXPECTED: dict[str, dict[str, Task]] = {
             },
         ),
         "EvaluateModel": Task(_SAGEMAKER, _JOB),
-        "MeasureSkew": Task(_LAMBDA, _REPORT),
         "DecideGate": Task(_LAMBDA, _REPORT),
         "DeployModel": Task({STARTED: 0, **_EXECUTIONS}, {STARTED: "KindOfCall", **_REPORT}),
         "DescribeProcessingJob": Task(_DESCRIBE, _REPORT),

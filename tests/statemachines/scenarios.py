@@ -138,15 +138,6 @@ TRAINING: dict[str, list[Any]] = {
     ],
     "DescribeExecution": [started(Status="SUCCEEDED", Output=json.dumps(DEPLOYED))],
 }
-WRITTEN = {
-    "dataset_version": DATASET["dataset_version"],
-    "moment": "2026-01-01T00:00:00Z",
-    "as_of": 1767225600000001,
-    "written": 3,
-    "removed": 1,
-    "held": 6,
-    "superseded": 0,
-}
 SKEW = {
     "dataset_version": DATASET["dataset_version"],
     "rate": 0.0,
@@ -163,10 +154,19 @@ SKEW = {
         }
     ],
 }
+WRITTEN = {
+    "dataset_version": DATASET["dataset_version"],
+    "moment": "2026-01-01T00:00:00Z",
+    "as_of": 1767225600000001,
+    "written": 3,
+    "removed": 1,
+    "held": 6,
+    "superseded": 0,
+    "skew": SKEW,
+}
 WITH_FEATURES: dict[str, list[Any]] = {
     "StartMaterialization": [{"ExecutionArn": "arn", "StartDate": 1}],
     "DescribeExecution": [materialized(Status="SUCCEEDED", Output=json.dumps(WRITTEN))],
-    "MeasureSkew": [payload(SKEW)],
 }
 """What a training of a project with features does besides."""
 EVENTS: dict[str, list[Any]] = {
@@ -197,6 +197,7 @@ MATERIALIZED: dict[str, Any] = {
 MATERIALIZATION: dict[str, list[Any]] = {
     "PlanMaterialization": [payload(PLANNED)],
     "MaterializeView": [payload(MATERIALIZED)],
+    "MeasureSkew": [payload(SKEW)],
 }
 CHAMPION = {
     "Item": {

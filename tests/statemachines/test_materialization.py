@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from sluice.payloads.materialization import PlanMaterializationInput, ShareToWrite
+from sluice.payloads.materialization import MeasureSkewInput, PlanMaterializationInput, ShareToWrite
 from tests.statemachines.harness import EXECUTION_NAME, SETTINGS, Failure, Harness, Run, payload
-from tests.statemachines.scenarios import MATERIALIZATION, MATERIALIZED, PLANNED, SHARE
+from tests.statemachines.scenarios import MATERIALIZATION, MATERIALIZED, PLANNED, SHARE, SKEW
 
 
 def materialize(harness: Harness, typed: Any = None, **outcomes: list[Any]) -> Run:
@@ -57,7 +57,21 @@ def test_each_share_is_written_by_one_call_and_the_sums_are_told(harness: Harnes
         "moment": PLANNED["moment"],
         "as_of": PLANNED["as_of"],
         **{name: 3 * MATERIALIZED[name] for name in ("written", "removed", "held", "superseded")},
+        "skew": SKEW,
     }
+
+
+def test_what_was_written_is_held_against_the_version_it_was_written_of(harness: Harness) -> None:
+    result = materialize(harness)
+
+    assert result.path[-3:] == ["IsThereADataset", "MeasureSkew", "Finished"]
+    [measure] = result.calls_of("MeasureSkew")
+    assert measure["FunctionName"] == SETTINGS["functions"]["MeasureSkew"]
+    asked = MeasureSkewInput.model_validate(measure["Payload"])
+    assert (asked.dataset, asked.as_of) == (PLANNED["dataset_version"], PLANNED["as_of"])
+    assert asked.moment is not None
+    assert asked.moment.isoformat() == "2026-01-01T00:00:00+00:00"
+    assert asked.shown == 0, "an execution's history holds no values"
 
 
 def test_where_there_is_no_dataset_nothing_is_written_and_nothing_is_wrong(harness: Harness) -> None:
@@ -67,11 +81,12 @@ def test_where_there_is_no_dataset_nothing_is_written_and_nothing_is_wrong(harne
 
     assert result.succeeded, result.cause
     assert not result.calls_of("MaterializeView")
-    assert result.output["dataset_version"] is None
+    assert not result.calls_of("MeasureSkew")
+    assert (result.output["dataset_version"], result.output["skew"]) == (None, None)
     assert [result.output[name] for name in ("written", "removed", "held", "superseded")] == [0] * 4
 
 
-@pytest.mark.parametrize("state", ["PlanMaterialization", "MaterializeView"])
+@pytest.mark.parametrize("state", ["PlanMaterialization", "MaterializeView", "MeasureSkew"])
 def test_what_fails_fails_the_execution_in_its_own_words(harness: Harness, state: str) -> None:
     result = materialize(harness, **{state: [Failure("OnlineTableMissing", "deploy both stacks")]})
 

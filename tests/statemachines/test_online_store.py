@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from sluice import naming
-from sluice.payloads.materialization import MeasureSkewInput
 from sluice.payloads.training import DecideGateInput, ReportOutcomeInput
 from sluice.reporting.failures import explain
 from tests.statemachines.harness import EXECUTION_NAME, SETTINGS, Failure, Harness, Run, payload
@@ -57,32 +56,24 @@ def test_the_store_is_written_as_soon_as_the_table_has_moved_under_a_name_that_a
     assert asked["Input"] == {"AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID": EXECUTION}
 
 
-def test_what_was_written_is_measured_and_the_gate_is_told(harness: Harness) -> None:
+def test_the_gate_is_told_what_the_materialization_found(harness: Harness) -> None:
     result = train(harness)
 
     assert result.succeeded
     at = result.path.index("EvaluateModel")
-    assert result.path[at : at + 8] == [
+    assert result.path[at : at + 7] == [
         "EvaluateModel",
         "IsStoreJudged",
         "DescribeExecution",
         "IsItOurs",
         "HasItEnded",
         "GoOn",
-        "MeasureSkew",
         "DecideGate",
     ]
     [described] = result.calls_of("DescribeExecution")
     assert described["ExecutionArn"] == (
         f"arn:aws:states:us-east-1:123456789012:execution:materialization:{JOB}"
     )
-    [measure] = result.calls_of("MeasureSkew")
-    assert measure["FunctionName"] == SETTINGS["functions"]["MeasureSkew"]
-    asked = MeasureSkewInput.model_validate(measure["Payload"])
-    assert (asked.dataset, asked.as_of) == (WRITTEN["dataset_version"], WRITTEN["as_of"])
-    assert asked.moment is not None
-    assert asked.moment.isoformat() == "2026-01-01T00:00:00+00:00"
-    assert asked.shown == 0, "an execution's history holds no values"
     [decide] = result.calls_of("DecideGate")
     gate = DecideGateInput.model_validate(decide["Payload"])
     assert gate.skew is not None
@@ -99,7 +90,7 @@ def test_a_store_that_is_still_being_written_is_waited_for(harness: Harness) -> 
     assert len(result.calls_of("DescribeExecution")) == 3
     # As often as a deployment is looked at, however long the project's jobs may run.
     assert result.waits == [SETTINGS["poll_seconds"]] * 2
-    assert len(result.calls_of("MeasureSkew")) == 1
+    assert told(result).skew is not None
 
 
 @pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT", "ABORTED"])
@@ -115,7 +106,7 @@ def test_a_materialization_that_failed_fails_the_execution_with_its_cause(
     result = train(harness, DescribeExecution=[ended], ReportOutcome=[payload(FAILED_REPORT)])
 
     assert not result.succeeded
-    assert not {"MeasureSkew", "DecideGate", "DeployModel"} & set(result.path)
+    assert not {"DecideGate", "DeployModel"} & set(result.path)
     failure = told(result).failure
     assert failure is not None
     assert failure.state == "StartMaterialization"
@@ -128,7 +119,7 @@ def test_a_materialization_that_ended_before_its_start_was_heard_of_is_the_one(h
 
     assert result.succeeded
     assert len(result.calls_of("StartMaterialization")) == 1
-    assert len(result.calls_of("MeasureSkew")) == 1
+    assert told(result).skew is not None
 
 
 def test_anothers_materialization_of_that_name_is_not_taken_for_it(harness: Harness) -> None:
@@ -146,11 +137,11 @@ def test_anothers_materialization_of_that_name_is_not_taken_for_it(harness: Harn
     failure = told(result).failure
     assert failure is not None
     assert "its name is taken" in failure.cause
-    assert "MeasureSkew" not in result.path
+    assert "DecideGate" not in result.path
 
 
-@pytest.mark.parametrize("state", ["StartMaterialization", "MeasureSkew"])
-def test_what_fails_is_handed_to_the_report_with_its_state(harness: Harness, state: str) -> None:
+def test_what_fails_is_handed_to_the_report_with_its_state(harness: Harness) -> None:
+    state = "StartMaterialization"
     result = train(harness, **{state: [Failure("Broken", "why")]}, ReportOutcome=[payload(FAILED_REPORT)])
 
     failure = told(result).failure
@@ -168,7 +159,7 @@ def test_a_lost_deployment_is_still_followed_where_there_are_features(harness: H
     )
 
     assert result.succeeded
-    assert result.path.count("MeasureSkew") == 1
+    assert told(result).skew is not None
     assert told(result).outcome == "Deployed"
 
 
@@ -176,7 +167,7 @@ def test_a_project_without_features_has_none_of_it(harness: Harness) -> None:
     result = harness.run("training", SOURCE, TRAINING)
 
     assert result.succeeded
-    assert not {"StartMaterialization", "MeasureSkew", "DescribeExecution"} & set(result.path)
+    assert not {"StartMaterialization", "DescribeExecution"} & set(result.path)
     [decide] = result.calls_of("DecideGate")
     assert DecideGateInput.model_validate(decide["Payload"]).skew is None
     assert told(result).skew is None
