@@ -50,8 +50,13 @@ class Model:
             ) from error
         return cls(estimator, contract, code)
 
-    def predict(self, features: pd.DataFrame) -> Predictions:
+    def predict(self, features: pd.DataFrame, *, labels: bool = True) -> Predictions:
         """Predict for a frame as `containers.frames` makes them.
+
+        Args:
+            features: the rows.
+            labels: whether the classes are of any interest; otherwise the likeliest stand for them, for a pipeline
+                that is asked for these too works everything out again.
 
         Raises:
             PredictionFailed: the model raises, or answers with a wrong shape, a NaN or an infinity.
@@ -61,6 +66,8 @@ class Model:
                 return Predictions(self._checked(self._estimator.predict(features), (len(features),)), None)
             shape = (len(features), len(self._positions))
             probabilities = self._checked(self._estimator.predict_proba(features), shape)
+            if not labels:
+                return Predictions(probabilities, probabilities.argmax(axis=1))
             return Predictions(probabilities, self._label_positions(self._estimator.predict(features)))
         except SluiceError:
             raise

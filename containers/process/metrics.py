@@ -11,6 +11,9 @@ from sklearn import metrics
 from sluice.contract import ModelContract
 from sluice.judging.scores import BinaryScores, ClassScores, ValueScores
 
+OF_LABELS = frozenset({"accuracy", "f1", "f1_macro", "precision", "recall"})
+"""The metrics that ask what class a model says; the others only ask how likely it takes each to be."""
+
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 

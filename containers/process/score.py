@@ -20,7 +20,7 @@ import pandas as pd
 from containers.frames import features_of, read_training_set
 from containers.model import Model
 from containers.predictions import PredictionFailed
-from containers.process import importance, latency, refusal
+from containers.process import importance, latency, metrics, refusal
 from containers.process.answers import Answers
 from containers.process.judging import answers_of
 from containers.process.measured import MEASURED, Important, Measured
@@ -62,7 +62,8 @@ def score(model_folder: Path, held_out_folder: Path, out: Path, important: Impor
 
 def importance_of(model: Model, table: Table, features: pd.DataFrame, asked: Important) -> Importances | None:
     def answers(frame: pd.DataFrame, rows: npt.NDArray[np.int64]) -> Answers:
-        return answers_of(model.predict(frame), model.contract, table.take(rows))
+        predictions = model.predict(frame, labels=asked.metric in metrics.OF_LABELS)
+        return answers_of(predictions, model.contract, table.take(rows))
 
     try:
         return importance.permutation(features, answers, asked)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from containers.model import Model
 from containers.predictions import PredictionFailed
 from containers.process import importance, latency, score
 from containers.process.answers import Answers, BinaryAnswers
@@ -96,7 +98,7 @@ def test_rows_of_one_class_tell_nothing() -> None:
 
 
 def test_a_model_that_refuses_shuffled_rows_is_judged_all_the_same() -> None:
-    def refuses(_frame: pd.DataFrame) -> Any:
+    def refuses(_frame: pd.DataFrame, *, labels: bool) -> Any:
         raise PredictionFailed("the model raised ValueError", why="no such pair")
 
     contract = ModelContract(features=(), target=TargetContract(name="y", problem="binary"))
@@ -106,6 +108,38 @@ def test_a_model_that_refuses_shuffled_rows_is_judged_all_the_same() -> None:
     assert found is not None
     assert found.features == ()
     assert "no such pair" in (found.unmeasured or "")
+
+
+class Counted:
+    """A classifier that counts how often it was asked for classes."""
+
+    def __init__(self) -> None:
+        self.classes_asked = 0
+
+    def predict_proba(self, frame: pd.DataFrame) -> Any:
+        chance = 1 / (1 + np.exp(-frame["told"].to_numpy()))
+        return np.column_stack([1 - chance, chance])
+
+    def predict(self, frame: pd.DataFrame) -> Any:
+        self.classes_asked += 1
+        # Not the likelier one: a model may have a threshold of its own.
+        return np.where(frame["told"] > 1.0, "yes", "no")
+
+
+@pytest.mark.parametrize(("metric", "asked"), [("roc_auc", False), ("log_loss", False), ("accuracy", True)])
+def test_classes_are_asked_for_where_the_metric_is_about_them(metric: str, asked: bool) -> None:
+    target = TargetContract(name="y", problem="binary", classes=("no", "yes"), positive="yes")
+    estimator = Counted()
+    model = Model(estimator, ModelContract(features=(), target=target), Path())
+    frame = rows(400)
+    table = pa.table({"y": np.where(frame["told"] > 1.0, "yes", "no").tolist()})
+    found = score.importance_of(model, table, frame, Important(metric, 7))
+    assert found is not None
+    assert found.features[0].feature == "told"
+    assert (estimator.classes_asked > 0) is asked
+    if asked:
+        # By its own threshold it makes no mistake, so that all of the loss is the shuffling's.
+        assert found.features[0].loss > 0.2
 
 
 @pytest.mark.parametrize("count", [1, 3, 400])
