@@ -17,6 +17,10 @@ export GOMP_SPINCOUNT := 10000
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport VIRTUAL_ENV
 
+# Tests that share nothing run on all cores; the others share one local AWS, which takes them all.
+IN_PARALLEL := --numprocesses auto
+SHARING_NOTHING := tests/unit tests/statemachines tests/jobs
+
 SOURCES := sluice cli local lambdas containers examples benchmarks tests
 
 .PHONY: help setup demo test test-unit coverage mutants nightly sanitize fuzz test-sdk check lint types layers dockerfiles synth templates bench bench-judge bench-features bench-serving smoke-aws smoke-local soak clean
@@ -59,12 +63,13 @@ demo: setup ## local AWS, cdk deploy of examples/churn, upload, training, endpoi
 	.venv/bin/sluice demo
 
 test: setup ## all tests but those of the SDKs (make test-sdk)
-	.venv-infra/bin/python -m pytest -q tests/infra
+	.venv-infra/bin/python -m pytest -q $(IN_PARALLEL) --dist loadfile tests/infra
 	.venv-features/bin/python -m pytest -q tests/features
-	.venv/bin/python -m pytest -q --ignore=tests/infra --ignore=tests/features --ignore=tests/sdk
+	.venv/bin/python -m pytest -q $(IN_PARALLEL) $(SHARING_NOTHING)
+	.venv/bin/python -m pytest -q --ignore=tests/infra --ignore=tests/features --ignore=tests/sdk $(SHARING_NOTHING:%=--ignore=%)
 
 test-unit: setup ## the inner loop: what needs no socket and no local AWS
-	.venv/bin/python -m pytest -q tests/unit
+	.venv/bin/python -m pytest -q $(IN_PARALLEL) tests/unit
 
 coverage: setup ## all tests but tests/infra and the end-to-end ones, with the lines they reach: build/coverage/index.html
 	.venv/bin/python -m pytest -q tests/unit tests/statemachines tests/local \

@@ -70,7 +70,7 @@ FORMATS: list[tuple[str, bytes]] = [
     ("ARFF", b"% from a lab\n%\n@RELATION iris\n"),
     ("a PDF document", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n"),
     ("a pointer of Git LFS", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n"),
-    ("a gzip file", gzip.compress(b"a,y\n1,b\n")),
+    ("a gzip file", gzip.compress(b"a,y\n1,b\n", mtime=0)),
     ("a zip archive", zipped("a.csv")),
     ("an Excel workbook", zipped("[Content_Types].xml", "xl/workbook.xml")),
     ("a Feather (Arrow) file", feather()),
