@@ -17,9 +17,8 @@ export GOMP_SPINCOUNT := 10000
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport VIRTUAL_ENV
 
-# Tests that share nothing run on all cores; the others share one local AWS, which takes them all.
-IN_PARALLEL := --numprocesses auto
-SHARING_NOTHING := tests/unit tests/statemachines tests/jobs
+# On all cores, a file of tests on one of them: what a file deploys once, it deploys once.
+PYTEST := -m pytest -q --numprocesses auto --dist loadfile
 
 SOURCES := sluice cli local lambdas containers examples benchmarks tests
 
@@ -63,13 +62,12 @@ demo: setup ## local AWS, cdk deploy of examples/churn, upload, training, endpoi
 	.venv/bin/sluice demo
 
 test: setup ## all tests but those of the SDKs (make test-sdk)
-	.venv-infra/bin/python -m pytest -q $(IN_PARALLEL) --dist loadfile tests/infra
-	.venv-features/bin/python -m pytest -q tests/features
-	.venv/bin/python -m pytest -q $(IN_PARALLEL) $(SHARING_NOTHING)
-	.venv/bin/python -m pytest -q --ignore=tests/infra --ignore=tests/features --ignore=tests/sdk $(SHARING_NOTHING:%=--ignore=%)
+	.venv-infra/bin/python $(PYTEST) tests/infra
+	.venv-features/bin/python $(PYTEST) tests/features
+	.venv/bin/python $(PYTEST) --ignore=tests/infra --ignore=tests/features --ignore=tests/sdk
 
 test-unit: setup ## the inner loop: what needs no socket and no local AWS
-	.venv/bin/python -m pytest -q $(IN_PARALLEL) tests/unit
+	.venv/bin/python $(PYTEST) tests/unit
 
 coverage: setup ## all tests but tests/infra and the end-to-end ones, with the lines they reach: build/coverage/index.html
 	.venv/bin/python -m pytest -q tests/unit tests/statemachines tests/local \
