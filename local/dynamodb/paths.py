@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from moto.dynamodb.parsing.reserved_keywords import ReservedKeywords
@@ -72,10 +72,11 @@ class Names:
 
 
 class Projection:
-    """What a ProjectionExpression keeps of an item."""
+    """What a ProjectionExpression keeps of an item; `asked` is equal where two keep the same."""
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: Tree, asked: Hashable) -> None:
         self._tree = tree
+        self.asked = asked
 
     def apply(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         return dict(_kept(attributes, self._tree))
@@ -101,8 +102,16 @@ def projection_of(request: Mapping[str, Any]) -> Projection | None:
         return None
     if not isinstance(expression, str):
         raise PassOn
+    try:
+        return _projection(expression, None if names is None else tuple(names.items()))
+    except (AttributeError, TypeError):
+        raise PassOn from None  # of names that are no texts
+
+
+@functools.lru_cache(maxsize=256)
+def _projection(expression: str, names: tuple[tuple[str, str], ...] | None) -> Projection:
     written = _parse_projection(expression)
-    known = Names(names)
+    known = Names(None if names is None else dict(names))
     tree: Tree = {}
     resolved = [known.resolve(path, "ProjectionExpression") for path in written]
     for number, path in enumerate(resolved):
@@ -110,10 +119,9 @@ def projection_of(request: Mapping[str, Any]) -> Projection | None:
             raise _clash(resolved[:number], path)
     if not known.all_used():
         raise PassOn
-    return Projection(tree)
+    return Projection(tree, (expression, names))
 
 
-@functools.lru_cache(maxsize=256)
 def _parse_projection(expression: str) -> tuple[Path, ...]:
     parts = [part.strip(" ") for part in expression.split(",")]
     if len(set(parts)) != len(parts) or not all(map(_PATH.fullmatch, parts)):

@@ -10,6 +10,7 @@ from local.dynamodb import errors, requests, sizes, tables
 from local.dynamodb.errors import PassOn, invalid
 from local.dynamodb.keys import Key, key_of
 from local.dynamodb.paths import Projection, projection_of
+from local.dynamodb.values import Json, json_of
 
 MAX_KEYS = 100
 _READ = frozenset({"ConsistentRead", "ProjectionExpression", "ExpressionAttributeNames"})
@@ -135,5 +136,15 @@ def _size(item: Any) -> int:
     return 0 if item is None else sizes.size_of(item)
 
 
-def _shown(item: Any, projection: Projection | None) -> Mapping[str, Any]:
-    return item.attrs if projection is None else projection.apply(item.attrs)
+def _shown(item: Any, projection: Projection | None) -> Mapping[str, Any] | Json:
+    """What is read of an item. It is read again, and by many: one that never changes keeps its JSON."""
+    asked = None if projection is None else projection.asked
+    kept = getattr(item, "told", None)
+    if kept is None or kept[0] != asked:
+        shown = item.attrs if projection is None else projection.apply(item.attrs)
+        if not sizes.is_known(item):
+            return shown
+        # Of one way to ask for it: who serves always asks for the same features.
+        kept = item.told = asked, json_of(shown)
+    told: Json = kept[1]
+    return told

@@ -23,6 +23,11 @@ def size_of(item: Any) -> int:
     return attributes_size(item.attrs) if known is None else known
 
 
+def is_known(item: Any) -> bool:
+    """Whether moto's Item was made here, and so never changes."""
+    return getattr(item, "known_size", None) is not None
+
+
 def attributes_size(attributes: Mapping[str, Any]) -> int:
     """The bytes of an item: its attributes' names and values, each a DynamoType."""
     return sum(_text_size(name) + value_size(value) for name, value in attributes.items())

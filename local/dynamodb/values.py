@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import json
 import re
 import sys
@@ -126,20 +127,37 @@ def comparable(value: Any) -> Any:
     return kind, content
 
 
+class Json(str):
+    """JSON that stands for itself in an answer."""
+
+    __slots__ = ()
+
+
 def encode(answer: Any) -> bytes:
-    """An answer as JSON; it may hold DynamoTypes and bytes."""
-    return _ENCODER.encode(answer).encode()
+    """An answer as JSON; it may hold DynamoTypes, bytes and Json."""
+    return json_of(answer).encode()
 
 
-def _encode(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return _as_text(value)
-    kind, content = value.type, value.value
-    if kind == "B":
-        return {"B": _as_text(content)}
-    if kind == "BS":
-        return {"BS": [_as_text(each) for each in content]}
-    return {kind: content}
+def json_of(value: Any) -> Json:
+    """The JSON of a DynamoType, or of what an answer holds besides."""
+    return Json(_json(value))
+
+
+def _json(value: Any) -> str:
+    if isinstance(value, DynamoType):
+        kind, content = value.type, value.value
+        if kind == "B":
+            return f'{{"B":"{_as_text(content)}"}}'
+        if kind == "BS":
+            content = [_as_text(each) for each in content]
+        return f'{{"{kind}":{_json(content)}}}'
+    if isinstance(value, dict):
+        return "{" + ",".join([f"{_name(name)}:{_json(each)}" for name, each in value.items()]) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join([_json(each) for each in value]) + "]"
+    if isinstance(value, Json):
+        return value
+    return _quoted(_as_text(value) if isinstance(value, bytes) else value)
 
 
 def _as_text(content: bytes | str) -> str:
@@ -147,7 +165,9 @@ def _as_text(content: bytes | str) -> str:
     return content if isinstance(content, str) else binascii.b2a_base64(content, newline=False).decode()
 
 
-_ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False, default=_encode)
+_quoted = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+# The names are the same in item after item.
+_name = functools.lru_cache(maxsize=4096)(_quoted)
 
 
 def _parse_binary(content: Any) -> bytes:

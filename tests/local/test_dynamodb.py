@@ -124,6 +124,33 @@ def test_an_item_that_was_read_does_not_change_under_its_reader(dynamo: Dynamo) 
     assert read.attrs["n"].value == "1"
 
 
+def test_what_is_read_again_is_what_was_written_last_as_it_is_asked_for(dynamo: Dynamo) -> None:
+    def read(projection: str) -> list[Any]:
+        asked = {"Keys": [KEY], "ProjectionExpression": projection}
+        batch = dynamo.call("BatchGetItem", RequestItems={"t": asked}).body["Responses"]["t"]
+        whole = dynamo.call("GetItem", TableName="t", Key=KEY).body["Item"]
+        assert [
+            dynamo.call("GetItem", TableName="t", Key=KEY, ProjectionExpression=projection).body["Item"]
+        ] == batch
+        return [*batch, whole["n"]]
+
+    dynamo.call("PutItem", TableName="t", Item={**KEY, "n": {"N": "1"}, "s": {"S": 'a "b" é'}})
+    for _ in range(2):
+        assert read("n, s") == [{"n": {"N": "1"}, "s": {"S": 'a "b" é'}}, {"N": "1"}]
+        assert read("pk") == [KEY, {"N": "1"}]
+    dynamo.call("PutItem", TableName="t", Item={**KEY, "n": {"N": "2"}})
+    assert read("n, s") == [{"n": {"N": "2"}}, {"N": "2"}]
+    dynamo.call(
+        *("UpdateItem",),
+        TableName="t",
+        Key=KEY,
+        UpdateExpression="ADD n :one",
+        ExpressionAttributeValues={":one": {"N": "1"}},
+    )
+    assert read("n, s") == [{"n": {"N": "3"}}, {"N": "3"}]
+    assert read("n, s") == [{"n": {"N": "3"}}, {"N": "3"}]
+
+
 def test_a_stream_has_what_is_written(dynamo: Dynamo) -> None:
     specification = {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"}
     dynamo.create("streamed", StreamSpecification=specification)

@@ -129,7 +129,12 @@ class TestRefusals:
             ),
             ("a.csv", b"id,y", NoRows, ["a header and no row below it"]),
             ("a.csv", b"\nid,y\r\n\r\n", NoRows, ["a header and no row below it"]),
-            ("a.csv", gzip.compress(GOOD.encode(), mtime=0), UnreadableFile, ["is a gzip file, not CSV", "gunzip"]),
+            (
+                "a.csv",
+                gzip.compress(GOOD.encode(), mtime=0),
+                UnreadableFile,
+                ["is a gzip file, not CSV", "gunzip"],
+            ),
             ("a.csv", zipped(GOOD), UnreadableFile, ["zip archive or an Excel workbook", "50 4b 03 04"]),
             ("a.csv", bz2.compress(GOOD.encode()), UnreadableFile, ["is a bzip2 file", "bunzip2"]),
             ("a.csv", lzma.compress(GOOD.encode()), UnreadableFile, ["is an xz file", "unxz"]),
