@@ -161,7 +161,7 @@ class Training(_Table):
 
     spot: bool = False
     environments: dict[Environment, bool] = {}
-    max_wait_seconds: Annotated[int, Field(ge=1, le=2_592_000)] | None = None
+    max_wait_seconds: Annotated[int, Field(ge=1, le=2_419_200)] | None = None
 
     def spot_in(self, environment: Environment) -> bool:
         return self.environments.get(environment, self.spot)
