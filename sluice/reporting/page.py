@@ -133,7 +133,7 @@ def _search(findings: Findings) -> dict[str, Any] | None:
         return None
     return {
         "sentence": searched.sentence(search),
-        "values": searched.values(search),
+        "best": searched.values(search),
         "failure": searched.first_failure(search),
         "plot": Markup(searched.plot(search)),  # noqa: S704 - plots.py escapes what it draws
     }

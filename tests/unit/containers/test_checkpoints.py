@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, TargetEncoder
 
 from containers.paths import MlPaths
-from containers.train import checkpoints, training
+from containers.train import training
 from containers.train.checkpoints import fit_in_stages
 from tests.support.jobs import Job, Trained
 
@@ -121,7 +121,7 @@ def test_a_fit_that_was_cut_off_goes_on_to_the_same_model(
             raise Cut
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoints.joblib, "dump", cut)
+        patch.setattr(joblib, "dump", cut)
         try:
             fitted(make, seen, target, tmp_path)
         except Cut:
@@ -130,7 +130,12 @@ def test_a_fit_that_was_cut_off_goes_on_to_the_same_model(
     fits: list[int] = []
     booster = type(whole.steps[-1][1] if hasattr(whole, "steps") else whole)
     fit = booster.fit
-    monkeypatch.setattr(booster, "fit", lambda self, *rows: (fits.append(self.max_iter), fit(self, *rows))[1])
+
+    def counted(self: Any, *rows: Any) -> Any:
+        fits.append(self.max_iter)
+        return fit(self, *rows)
+
+    monkeypatch.setattr(booster, "fit", counted)
     resumed = fitted(make, seen, target, tmp_path)
     assert np.array_equal(answers(resumed, seen), answers(whole, seen))
     assert parameters(resumed) == parameters(whole)
