@@ -35,7 +35,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from containers.process import metrics
+from containers import metrics
 from containers.process.comparing import comparison
 from sluice.gate_tables import Gates
 from sluice.judging import spreads

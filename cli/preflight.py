@@ -14,6 +14,7 @@ from cli.toolchain import ROOT
 from sluice import instances
 from sluice.instances import Use
 from sluice.project import Project
+from sluice.training_tables import Environment
 
 _SERVICE = "sagemaker"
 # A code stands for one quota in every account and region; the name that comes with the answer is held against the one
@@ -53,15 +54,27 @@ def needs(project: Project, context: Mapping[str, str]) -> list[Need]:
     processing = context.get("processing_instance_type", instances.PROCESSING)
     transform = context.get("transform_instance_type", instances.TRANSFORM)
     serving, fleet = project.serving.instance_type, project.serving.instance_count
+    spot = project.training.spot_in(environment_of(context))
+    trials = 1 if project.search is None else min(project.search.parallel, project.search.trials)
     found = [
         Need(Use.PROCESSING, processing, 1, 1),
-        Need(Use.TRAINING, project.model.instance_type, 1, 1),
+        Need(Use.SPOT_TRAINING if spot else Use.TRAINING, project.model.instance_type, trials, trials),
         # An update starts the new fleet beside the old one, and then takes the old one away.
         Need(Use.ENDPOINT, serving, 2 * fleet, fleet),
     ]
     if project.model.image is not None:
         found.insert(2, Need(Use.TRANSFORM, transform, 1, 1))
     return found
+
+
+def environment_of(context: Mapping[str, str]) -> Environment:
+    """Give the environment that a deployment with this context is for; what it may be, `cdk deploy` says."""
+    named: Environment = "dev"
+    match context.get("environment", named):
+        case "local" | "dev" | "prod" as named:
+            return named
+        case other:
+            raise SystemExit(f"-c environment={other}: it is local, dev or prod")
 
 
 def ask(client: Any, names: Sequence[str]) -> dict[str, Answer]:
@@ -157,7 +170,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action="append",
         type=_pair,
         default=[],
-        help="as for `cdk deploy`: processing_instance_type and transform_instance_type count here",
+        help="as for `cdk deploy`: environment, processing_instance_type and transform_instance_type count here",
     )
     parser.add_argument("--json", action="store_true", help="the table as JSON on stdout")
     parser.set_defaults(command=preflight)

@@ -29,6 +29,11 @@ class MlPaths:
     def hyperparameters(self) -> Path:
         return self.base / "input" / "config" / "hyperparameters.json"
 
+    @property
+    def checkpoints(self) -> Path:
+        """What SageMaker keeps of a job that is interrupted, and puts there again."""
+        return self.base / "checkpoints"
+
     def channel(self, name: str) -> Path:
         return self.base / "input" / "data" / name
 

@@ -48,10 +48,12 @@ class DataStack(cdk.Stack):
         self._keep_data = config.profile.keep_data
         self.uploads = self._bucket("UploadsBucket", keep_old_versions_days=90)
         self.artifacts = self._bucket("ArtifactsBucket", keep_old_versions_days=30)
-        if expires_offline:
+        # A job on spot instances may wait and run for 28 days.
+        expiring = {keys.SEARCHES: 7, keys.CHECKPOINTS: 30} | ({keys.OFFLINE: 7} if expires_offline else {})
+        for folder, days in expiring.items():
             self.artifacts.add_lifecycle_rule(
-                prefix=f"{keys.OFFLINE}/",
-                expiration=cdk.Duration.days(7),
+                prefix=f"{folder}/",
+                expiration=cdk.Duration.days(days),
                 noncurrent_version_expiration=cdk.Duration.days(1),
             )
         # Not `event_bridge_enabled=True`: that configures the bucket through a custom resource, one more

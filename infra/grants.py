@@ -76,3 +76,9 @@ def jobs(resource: str, project: str, environment: str, *, suffixed: bool) -> st
     """
     name = naming.job_prefix(project, environment) + "?" * naming.JOB_DIGITS
     return arn("sagemaker", resource, f"{name}-*" if suffixed else name)
+
+
+def searches(project: str, environment: str) -> str:
+    """Name the tuning jobs of one project in one environment."""
+    name = naming.search_prefix(project, environment) + "?" * naming.JOB_DIGITS
+    return arn("sagemaker", "hyper-parameter-tuning-job", name)

@@ -21,7 +21,7 @@ from infra.asl import lint, load
 from infra.config import DeployConfig
 from infra.data_stack import DataStack
 from infra.functions import Functions
-from infra.grants import Grant, allow, arn, jobs, machine_name, service_role
+from infra.grants import Grant, allow, arn, jobs, machine_name, searches, service_role
 from infra.images import Images
 from infra.logs import log_group
 from infra.settings import literal
@@ -34,6 +34,7 @@ _SYNC_RULES = tuple(
     f"StepFunctionsGetEventsFor{kind}Rule"
     for kind in (
         "SageMakerTrainingJobs",
+        "SageMakerTuningJobs",
         "SageMakerProcessingJobs",
         "SageMakerTransformJobs",
         "StepFunctionsExecution",
@@ -244,6 +245,17 @@ class Machines(Construct):
             )
         return [
             *grants,
+            Grant(
+                (
+                    "sagemaker:CreateHyperParameterTuningJob",
+                    "sagemaker:DescribeHyperParameterTuningJob",
+                    "sagemaker:StopHyperParameterTuningJob",
+                    "sagemaker:ListTrainingJobsForHyperParameterTuningJob",
+                    "sagemaker:AddTags",
+                    "sagemaker:ListTags",
+                ),
+                (searches(*self._names),),
+            ),
             Grant(
                 ("sagemaker:CreateModel", "sagemaker:DescribeModel", "sagemaker:AddTags"),
                 (jobs("model", *self._names, suffixed=False),),

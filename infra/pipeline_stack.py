@@ -137,6 +137,7 @@ class PipelineStack(cdk.Stack):
                                 keys.manifest("*"),
                                 f"{keys.TRAINING_SETS}/*",
                                 f"{keys.MODELS}/*",
+                                f"{keys.CHECKPOINTS}/*",
                                 predictions,
                             ),
                         )
@@ -152,6 +153,8 @@ class PipelineStack(cdk.Stack):
                                 keys.folder(keys.held_out("*")) + "/*",
                                 keys.training_set("*"),
                                 f"{keys.MODELS}/*",
+                                f"{keys.SEARCHES}/*",
+                                f"{keys.CHECKPOINTS}/*",
                                 keys.evaluation("*"),
                                 predictions,
                             ),

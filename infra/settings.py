@@ -9,6 +9,7 @@ from typing import Any
 from infra.config import DeployConfig
 from infra.data_stack import DataStack
 from infra.images import Images
+from infra.searching import condition, search_settings
 from sluice import hyperparameters, keys, naming
 from sluice.project import Project
 
@@ -25,6 +26,8 @@ def machine_settings(
 ) -> dict[str, Any]:
     """Give what the machines are told, but for each other's ARNs; `functions` are ARNs by name."""
     bucket = data.artifacts.bucket_name
+    spot = project.training.spot_in(config.environment)
+    training_condition = condition(project, spot=spot, seconds=project.model.max_runtime_seconds)
     code = images.project_code
     return {
         "project": project.name,
@@ -53,6 +56,10 @@ def machine_settings(
         },
         "hyperparameters": hyperparameters.encode(project.model.hyperparameters),
         "max_runtime_seconds": project.model.max_runtime_seconds,
+        "spot": spot,
+        "training_condition": training_condition,
+        "max_wait_seconds": max(training_condition.values()),
+        **search_settings(project, config.environment),
         "instance_types": {
             "processing": config.processing_instance_type,
             "training": project.model.instance_type,

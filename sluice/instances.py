@@ -17,6 +17,8 @@ class Use(Enum):
     """A use of instances, by the words its quota has for it; `setting` is where a person chooses the type."""
 
     PROCESSING = "processing job"
+    # Before the next one, whose words are in it.
+    SPOT_TRAINING = "spot training job"
     TRAINING = "training job"
     TRANSFORM = "transform job"
     ENDPOINT = "endpoint"
@@ -32,6 +34,7 @@ class Use(Enum):
 
 _SETTINGS = {
     Use.PROCESSING: "-c processing_instance_type=… of `cdk deploy`",
+    Use.SPOT_TRAINING: "instance_type under [model] in project.toml",
     Use.TRAINING: "instance_type under [model] in project.toml",
     Use.TRANSFORM: "-c transform_instance_type=… of `cdk deploy`",
     Use.ENDPOINT: "instance_type under [serving] in project.toml",

@@ -26,6 +26,11 @@ TRAINING_SETS = "training-sets"
 MODELS = "models"
 """What training jobs made, by job; SageMaker adds `<job>/output/model.tar.gz` to it."""
 
+SEARCHES = "searches"
+"""What the trials of a search leave behind, by job: nothing of worth, and it expires."""
+CHECKPOINTS = "checkpoints"
+"""How far training jobs came, by job, for one that is interrupted. Beside the model it is of no use: it expires."""
+
 FEATURES = "features"
 """What was last written to the online store, by view and share of its entities."""
 FEAST = "feast"
@@ -34,7 +39,18 @@ FEAST = "feast"
 OFFLINE = "offline"
 """What Athena reads and writes for an execution. Nothing needs it once there is a training set: it expires."""
 
-PREFIXES = (DATASETS, QUARANTINE, REPORTS, TRAINING_SETS, MODELS, FEATURES, FEAST, OFFLINE)
+PREFIXES = (
+    DATASETS,
+    QUARANTINE,
+    REPORTS,
+    TRAINING_SETS,
+    MODELS,
+    SEARCHES,
+    CHECKPOINTS,
+    FEATURES,
+    FEAST,
+    OFFLINE,
+)
 
 
 def part(md5: str) -> str:
@@ -151,6 +167,16 @@ def model(job: str) -> str:
     return f"{MODELS}/{job}-train/output/model.tar.gz"
 
 
+def trials(job: str) -> str:
+    """The folder of what the trials write that the execution of the job name `job` searched with."""
+    return f"{SEARCHES}/{job}"
+
+
+def checkpoints(job: str) -> str:
+    """The folder of how far the training of the execution of the job name `job` came."""
+    return f"{CHECKPOINTS}/{job}"
+
+
 def contract(model: str) -> str:
     """The contract beside the archive with the key `model`, for clients that have no use for it."""
     return f"{folder(model)}/contract.json"
@@ -178,6 +204,8 @@ def places(execution: str, job: str) -> dict[str, str]:
         "held_out_rows_file": held_out_rows(execution),
         "summary": folder(training_set(execution)),
         "models": MODELS,
+        "trials": trials(job),
+        "checkpoints": checkpoints(job),
         "model": folder(model(job)),
         "evaluation": folder(evaluation(execution)),
         "evaluation_file": evaluation(execution),

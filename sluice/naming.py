@@ -47,6 +47,16 @@ def job(project: str, environment: str, execution_arn: str) -> str:
     return job_prefix(project, environment) + digest[:JOB_DIGITS]
 
 
+def search_prefix(project: str, environment: str) -> str:
+    """What the names of an environment's tuning jobs begin with; `JOB_DIGITS` hexadecimal digits follow.
+
+    SageMaker takes 32 characters there, so that project and environment are a hash, with the project's beginning to
+    be known by: `<8 characters>-<6 digits>-<16 digits>`.
+    """
+    digest = hashlib.sha256(job_prefix(project, environment).encode()).hexdigest()
+    return f"{project[:8].rstrip('-')}-{digest[:6]}-"
+
+
 def online_store(project: str, environment: str) -> str:
     """Feast's project, which the names of the online store's tables begin with; Feast takes no hyphen."""
     return f"{project}_{environment}".replace("-", "_")

@@ -32,6 +32,7 @@ from sluice.gate_tables import FairnessGate, Gates, SliceGate
 from sluice.problems import COMPARED, METRICS, Problem
 from sluice.spelling import Spelling
 from sluice.splits import KEY_COLUMN
+from sluice.training_tables import Range, Search, Training
 
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html
 _MAX_HYPERPARAMETERS = 100
@@ -224,7 +225,9 @@ class Project(_Table):
     features: Features
     split: Split = Field(default=Split(), validate_default=True)
     model: Model = Model()
+    training: Training = Training()
     gates: Gates = Field(default=Gates(), validate_default=True)
+    search: Search | None = None
     serving: Serving = Serving()
     online: Online = Online()
     offline: Offline = Offline()
@@ -259,10 +262,18 @@ class Project(_Table):
             return gates
         return gates.model_copy(update={"compare": COMPARED[known.data["target"].problem]})
 
+    @field_validator("search")
+    @classmethod
+    def _searched_by_what_is_compared(cls, search: Search | None, known: ValidationInfo) -> Search | None:
+        if search is None or search.metric or "gates" not in known.data:
+            return search
+        return search.model_copy(update={"metric": known.data["gates"].compare})
+
     @model_validator(mode="after")
     def _tables_agree(self) -> Self:
         known = METRICS[self.target.problem]
-        for where, metric in self.gates.metrics.items():
+        named = self.gates.metrics | ({} if self.search is None else {"search.metric": self.search.metric})
+        for where, metric in named.items():
             if metric not in known:
                 raise ValueError(
                     f"{where}: {metric!r} is no {self.target.problem} metric{_did_you_mean(metric, known)}; "
@@ -282,6 +293,7 @@ class Project(_Table):
             )
         self._check_positive()
         self._check_parts()
+        self._check_training()
         return self
 
     def _check_positive(self) -> None:
@@ -324,6 +336,34 @@ class Project(_Table):
                 raise ValueError(
                     f"gates.{budget}: a model of your own image is judged by its answers; what it takes is not seen"
                 )
+
+    def _check_training(self) -> None:
+        """Check what is searched for, and for how long training may wait for spot instances."""
+        model, wait = self.model, self.training.max_wait_seconds
+        if wait is not None and wait < model.max_runtime_seconds:
+            raise ValueError(
+                f"training.max_wait_seconds: {wait} is below model.max_runtime_seconds "
+                f"({model.max_runtime_seconds}): SageMaker counts the run as part of the wait"
+            )
+        if self.search is None:
+            return
+        if model.image is not None:
+            raise ValueError("search: a trial is a fit of your train.py; with model.image there is none")
+        both = sorted(set(self.search.ranges) & set(model.hyperparameters))
+        if both:
+            raise ValueError(
+                f"search.ranges.{both[0]}: it has a value under model.hyperparameters, too: remove one of them"
+            )
+        count = len(self.search.ranges) + len(model.hyperparameters)
+        if count > _MAX_HYPERPARAMETERS:
+            raise ValueError(
+                f"search: {count} hyperparameters with those of [model]; SageMaker takes {_MAX_HYPERPARAMETERS}"
+            )
+
+    @property
+    def max_wait_seconds(self) -> int:
+        """For how long a training job on spot instances may wait and run."""
+        return self.training.max_wait_seconds or 2 * self.model.max_runtime_seconds
 
     @classmethod
     def load(cls, folder: Path) -> Project:
@@ -406,6 +446,8 @@ def _fields_at(path: list[str]) -> list[str]:
         return list(Project.model_fields)
     if path[0] == "columns":
         return list((Spelling if len(path) > 2 else Column).model_fields)
+    if path[0] == "search":
+        return list((Range if len(path) > 1 else Search).model_fields)
     if path[0] == "gates" and len(path) > 1:
         return list((SliceGate if path[1] == "slices" else FairnessGate).model_fields)
     annotation = Project.model_fields[path[0]].annotation

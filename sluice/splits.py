@@ -7,11 +7,13 @@ judged on.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 KEY_COLUMN = "__key"
 """The column of a training set that holds each row's key; no feature and no target may be called so."""
 _BUCKETS = 1 << 64
+# With it, a fold says nothing about the side of the split, and the other way round.
+_OF_FOLDS = b"sluice.folds"
 
 
 def is_held_out(key: str, *, salt: str, share: float) -> bool:
@@ -30,3 +32,15 @@ def held_out_mask(keys: Iterable[str], *, salt: str, share: float) -> list[bool]
             side = seen[key] = is_held_out(key, salt=salt, share=share)
         mask.append(side)
     return mask
+
+
+def fold_of(key: str, *, salt: str, folds: int) -> int:
+    """Tell in which of `folds` parts of the training rows, from 0, an entity is: for searches of hyperparameters."""
+    digest = hashlib.blake2b(key.encode(), key=salt.encode()[:64], person=_OF_FOLDS, digest_size=8).digest()
+    return int.from_bytes(digest, "big") * folds // _BUCKETS
+
+
+def folds_of(keys: Sequence[str], *, salt: str, folds: int) -> list[int]:
+    """`fold_of` for each key; an entity with many rows is hashed once."""
+    seen = {key: fold_of(key, salt=salt, folds=folds) for key in dict.fromkeys(keys)}
+    return [seen[key] for key in keys]

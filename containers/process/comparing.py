@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from containers.process.answers import spread
+from containers.answers import spread
 from containers.process.judging import Judged
 from sluice.judging.intervals import Spread
 from sluice.judging.spreads import Asked, Spreads

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from containers.process.answers import Answers
+from containers.answers import Answers
 from containers.process.measured import Important
 from sluice.judging.figures import gain
 from sluice.payloads.evaluation import Importance, Importances

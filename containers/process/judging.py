@@ -6,18 +6,14 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from containers.frames import target_of
+from containers.answers import Answers, BinaryAnswers, ClassAnswers, answers_of
 from containers.predictions import Predictions
-from containers.process import curves, metrics
-from containers.process.answers import Answers, BinaryAnswers, ClassAnswers, ValueAnswers
+from containers.process import curves
 from sluice.arrow import Table
 from sluice.contract import ModelContract
 from sluice.errors import EvaluationFailed
 from sluice.judging import calibration
 from sluice.judging.calibration import Calibration
-from sluice.judging.scores import BinaryScores, ClassScores, ValueScores
 
 
 @dataclass(frozen=True)
@@ -60,22 +56,3 @@ def judge(predictions: Predictions, contract: ModelContract, table: Table, confi
         matrix = curves.confusion(answers.actual, answers.scores.says, list(answers.classes))
         return Judged(answers, found, matrix)
     return Judged(answers, found, curves.regression_curves(answers.actual, answers.scores.values))
-
-
-def answers_of(predictions: Predictions, contract: ModelContract, table: Table) -> Answers:
-    """Put predictions beside what is true of the rows.
-
-    Raises:
-        EvaluationFailed: a prediction is no number.
-    """
-    actual = target_of(table, contract)
-    if predictions.labels is None:
-        return ValueAnswers(actual.to_numpy(dtype=np.float64), ValueScores(predictions.values))
-    truth = actual.tolist()
-    positions = metrics.class_positions(truth, contract)
-    classes = contract.target.classes
-    if contract.target.problem == "binary" and contract.target.positive is not None:
-        positive = classes.index(contract.target.positive)
-        chance, says_so = predictions.values[:, positive], predictions.labels == positive
-        return BinaryAnswers(positions == positive, BinaryScores(chance, says_so))
-    return ClassAnswers(truth, positions, ClassScores(predictions.values, predictions.labels), classes)

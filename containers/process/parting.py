@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from containers.process.answers import Answers, BinaryAnswers, spread
+from containers.answers import Answers, BinaryAnswers, spread
 from containers.process.columns import Columns
 from containers.process.comparing import bounds_of, comparison
 from sluice.gate_tables import FairnessGate, Gates, SliceGate

@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from containers import metrics
+from containers.answers import Answers, answers_of
 from containers.frames import features_of, read_training_set
 from containers.model import Model
 from containers.predictions import PredictionFailed
-from containers.process import importance, latency, metrics, refusal
-from containers.process.answers import Answers
-from containers.process.judging import answers_of
+from containers.process import importance, latency, refusal
 from containers.process.measured import MEASURED, Important, Measured
 from sluice.arrow import Table
 from sluice.contract import ModelContract

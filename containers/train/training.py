@@ -16,24 +16,19 @@ from typing import Any
 
 import joblib
 import numpy as np
-import pandas as pd
 
 from containers.failure import run_job
 from containers.frames import features_of, read_training_set, target_of
-from containers.hooks import copy_code, guarded, load_hooks, unpack_project
-from containers.model import plain_labels
+from containers.hooks import copy_code, unpack_project
 from containers.paths import MlPaths
+from containers.train import fitting
 from containers.train.compiling import compile_beside
 from containers.train.hyperparameters import load_hyperparameters
+from containers.train.trial import VARIABLE, run_trial
 from sluice.contract import ModelContract
 from sluice.errors import TrainingFailed
 from sluice.features.source import PLAN
 
-_NEEDED = {
-    "binary": ("predict", "predict_proba"),
-    "multiclass": ("predict", "predict_proba"),
-    "regression": ("predict",),
-}
 _RECORDED = ("scikit-learn", "numpy", "pandas", "joblib")
 
 
@@ -53,96 +48,42 @@ def train(paths: MlPaths, environment: Mapping[str, str], scratch: Path) -> None
     _say(f"{table.num_rows:,} rows, {len(contract.features)} features, target {contract.target.name!r}")
     _say(f"hyperparameters: {hyperparameters}")
 
-    model = _build(project, hyperparameters)
+    _say("building the model")
+    model = fitting.build(project, hyperparameters)
+    _say("fitting the model")
     started = time.perf_counter()
     features = features_of(table, contract)
-    model = _fit(project, model, features, target_of(table, contract))
+    model = fitting.fit(
+        project, model, features, target_of(table, contract), _checkpoints(paths, environment)
+    )
     _say(f"fitted {type(model).__name__} in {time.perf_counter() - started:.1f} s")
-    _check_answers(model, contract)
+    fitting.check_answers(model, contract)
     contract = _complete(contract, model, environment.get("DATASET_VERSION", ""))
     _save(model, contract, project, paths.model)
     _say(f"saved to {paths.model}")
     _say(compile_beside(model, contract, features, paths.model))
 
 
-def _build(project: Path, hyperparameters: dict[str, Any]) -> Any:
-    hooks = load_hooks(_hook_file(project), TrainingFailed)
-    build_model = getattr(hooks, "build_model", None)
-    if not callable(build_model):
-        raise TrainingFailed(
-            "train.py has no build_model",
-            where="train.py",
-            fix="define build_model(hyperparameters) and return an estimator",
-        )
-    _say("building the model")
-    model = guarded(lambda: build_model(hyperparameters), project, "build_model of train.py", TrainingFailed)
-    if model is None:
-        raise TrainingFailed(
-            "build_model returned None", where="train.py", fix="return an estimator with fit and predict"
-        )
-    return model
-
-
-def _hook_file(project: Path) -> Path:
-    file = project / "train.py"
-    if not file.is_file():
-        raise TrainingFailed("the project has no train.py", where="the code channel", fix="add train.py")
-    return file
-
-
-def _fit(project: Path, model: Any, features: pd.DataFrame, target: pd.Series) -> Any:
-    fit_model = getattr(sys.modules["train"], "fit_model", None)
-    _say("fitting the model")
-    if fit_model is None:
-        if not callable(getattr(model, "fit", None)):
-            raise TrainingFailed(
-                f"build_model returned a {type(model).__name__}, which has no fit",
-                where="train.py",
-                fix="return an estimator, or define fit_model(model, X, y)",
-            )
-        guarded(lambda: model.fit(features, target), project, "fitting the model", TrainingFailed)
-        return model
-    fitted = guarded(
-        lambda: fit_model(model, features, target), project, "fit_model of train.py", TrainingFailed
-    )
-    if fitted is None:
-        raise TrainingFailed(
-            "fit_model returned None", where="train.py", fix="return the fitted model at its end"
-        )
-    return fitted
-
-
-def _check_answers(model: Any, contract: ModelContract) -> None:
-    problem = contract.target.problem
-    for method in _NEEDED[problem]:
-        if not callable(getattr(model, method, None)):
-            raise TrainingFailed(
-                f"the model ({type(model).__name__}) has no {method}",
-                where="train.py",
-                why=f"a {problem} model is judged and served by its {' and '.join(_NEEDED[problem])}",
-                fix="return a classifier that gives probabilities; CalibratedClassifierCV adds them to one"
-                if method == "predict_proba"
-                else f"return an estimator with {method}",
-            )
-
-
 def _complete(contract: ModelContract, model: Any, dataset_version: str) -> ModelContract:
     """Put into the contract what only the fitted model and this process know."""
-    target = contract.target
-    if target.classes and hasattr(model, "classes_"):
-        # The order of the model's own probabilities, which need not be the sorted one.
-        classes = tuple(plain_labels(model.classes_))
-        if set(classes) != set(target.classes):
-            raise TrainingFailed(
-                f"the model knows the classes {list(classes)}, the training data {list(target.classes)}",
-                where="train.py",
-                fix="fit the model on the target as it is given: scikit-learn encodes classes by itself",
-            )
-        target = target.model_copy(update={"classes": classes})
+    own = fitting.with_classes_of(model, contract)
+    classes = own.target.classes
+    if set(classes) != set(contract.target.classes):
+        raise TrainingFailed(
+            f"the model knows the classes {list(classes)}, the training data {list(contract.target.classes)}",
+            where="train.py",
+            fix="fit the model on the target as it is given: scikit-learn encodes classes by itself",
+        )
     versions = {"python": platform.python_version(), **{name: version(name) for name in _RECORDED}}
-    return contract.model_copy(
-        update={"target": target, "dataset_version": dataset_version, "versions": versions}
-    )
+    return own.model_copy(update={"dataset_version": dataset_version, "versions": versions})
+
+
+def _checkpoints(paths: MlPaths, environment: Mapping[str, str]) -> Path | None:
+    """Give the folder that outlives an interruption, where there can be one: on spot instances."""
+    if environment.get("SPOT") != "true":
+        return None
+    paths.checkpoints.mkdir(parents=True, exist_ok=True)
+    return paths.checkpoints
 
 
 def _save(model: Any, contract: ModelContract, project: Path, folder: Path) -> None:
@@ -171,7 +112,8 @@ def main() -> int:
 
     def work() -> None:
         with tempfile.TemporaryDirectory() as scratch:
-            train(paths, os.environ, Path(scratch))
+            asked = run_trial if VARIABLE in os.environ else train
+            asked(paths, os.environ, Path(scratch))
 
     return run_job(work, paths.training_failure, unforeseen=TrainingFailed)
 

@@ -1,10 +1,10 @@
-"""SageMaker's training, processing and transform jobs and endpoints, as real processes of this machine."""
+"""SageMaker's training, tuning, processing and transform jobs and endpoints, as real processes of this machine."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from local.sagemaker import actions
+from local.sagemaker import actions, interruptions
 from local.sagemaker.endpoints import Endpoints
 from local.sagemaker.metrics import EndpointMetrics
 from local.sagemaker.runtime import Runtime
@@ -16,4 +16,5 @@ if TYPE_CHECKING:
 def install(context: Context) -> None:
     """Give moto's SageMaker the processes it lacks; call it once, before the server answers."""
     endpoints = Endpoints(context)
+    interruptions.install(context)
     actions.install(context, endpoints, Runtime(endpoints, EndpointMetrics(context)))

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 # Operations that moto answers with an invented success and the local AWS has no process for.
 REFUSED = {
-    "create_hyper_parameter_tuning_job": "CreateHyperParameterTuningJob",
     "create_auto_ml_job_v2": "CreateAutoMLJobV2",
     "create_compilation_job": "CreateCompilationJob",
     "start_pipeline_execution": "StartPipelineExecution",

@@ -16,6 +16,11 @@ def validation(message: str) -> Exception:
     return _error("ValidationException", message)
 
 
+def not_found(message: str) -> Exception:
+    """What a request names, and there is none of: 400 ResourceNotFound."""
+    return _error("ResourceNotFound", message)
+
+
 def resource_in_use(message: str) -> Exception:
     """A name that is taken: 400 ResourceInUse."""
     return _error("ResourceInUse", message)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from moto.core.responses import ActionResult, EmptyResult
 
-from local.sagemaker import processing, training, transform
+from local.sagemaker import processing, training, transform, tuning, tuning_requests
 from local.sagemaker.answers import answer
 from local.sagemaker.endpoints import model_container
-from local.sagemaker.errors import resource_in_use, validation
+from local.sagemaker.errors import not_found, resource_in_use, validation
 from local.sagemaker.jobs import Job
+from local.sagemaker.listings import list_trials
 
 if TYPE_CHECKING:
     from local.context import Context
@@ -32,10 +33,11 @@ class _Kind:
     make: Callable[[Context, str, str, dict[str, Any], Any], Job]
     taken: str = "Job name must be unique within an AWS account and region, and a job"
     missing: str = "Could not find requested job with name: {name}"
+    lost: Callable[[str], Exception] = validation
 
     @property
     def prefix(self) -> str:
-        return f"{self.name.title()}Job"
+        return f"{self.name.title().replace('_', '')}Job"
 
     def jobs(self, response: Any) -> dict[str, Job]:
         """Those of the request's account and region, by name."""
@@ -47,7 +49,7 @@ class _Kind:
         name = response.params.get(f"{self.prefix}Name")
         job = self.jobs(response).get(name)
         if job is None:
-            raise validation(self.missing.format(name=name))
+            raise self.lost(self.missing.format(name=name))
         return job
 
 
@@ -58,6 +60,19 @@ _KINDS = (
         lambda context, region, account, request, _: training.TrainingJob(context, region, account, request),
         taken="Training job names must be unique within an AWS account and region, and a training job",
         missing="Requested resource not found.",
+    ),
+    _Kind(
+        "hyper_parameter_tuning",
+        tuning_requests.check_request,
+        lambda context, region, account, request, backend: tuning.TuningJob(
+            context, region, account, request, training_jobs=backend.training_jobs
+        ),
+        taken=(
+            "Hyperparameter tuning job names must be unique within an AWS account and region, and a hyperparameter "
+            "tuning job"
+        ),
+        missing="Amazon SageMaker can't find a tuning job called {name}. Type another name.",
+        lost=not_found,
     ),
     _Kind(
         "processing",
@@ -78,7 +93,7 @@ _KINDS = (
 
 def job_actions(context: Context) -> dict[str, Action]:
     """The actions by the names of moto's methods."""
-    return {
+    actions = {
         f"{verb}_{kind.name}_job": action
         for kind in _KINDS
         for verb, action in (
@@ -87,6 +102,7 @@ def job_actions(context: Context) -> dict[str, Action]:
             ("stop", _stop(kind)),
         )
     }
+    return {**actions, "list_training_jobs_for_hyper_parameter_tuning_job": _list_trials}
 
 
 def _create(context: Context, kind: _Kind) -> Action:
@@ -114,3 +130,9 @@ def _stop(kind: _Kind) -> Action:
         return EmptyResult()
 
     return stop
+
+
+def _list_trials(response: Any) -> Any:
+    (tuning_kind,) = (kind for kind in _KINDS if kind.name == "hyper_parameter_tuning")
+    job: Any = tuning_kind.find(response)
+    return list_trials(job.trials, response.params)

@@ -8,6 +8,7 @@ import math
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,11 +40,12 @@ class JobStopped(Exception):
 
 @dataclass(frozen=True)
 class Run:
-    """How a container ended: by itself, because it was asked to, or because its time was over."""
+    """How a container ended: by itself, or asked to, or its time was over, or its instance was taken back."""
 
     exit_code: int
     stopped: bool = False
     timed_out: bool = False
+    interrupted: bool = False
 
 
 class Job:
@@ -52,7 +54,7 @@ class Job:
     The record is replaced as a whole and never changed in place, so Describe always sees a consistent one.
     """
 
-    kind: str  # "training", "processing" or "transform": the ARN, the folder
+    kind: str  # "training", "processing", "transform", "hyper-parameter-tuning": the ARN, the folder
     prefix: str  # what AWS's members of this kind begin with: "TrainingJob" and so on
 
     def __init__(self, context: Context, region: str, account: str, request: dict[str, Any]) -> None:
@@ -76,6 +78,7 @@ class Job:
             "CreationTime": now,
             "LastModifiedTime": now,
         }
+        self.on_end: Callable[[Job], None] | None = None
         self._stop_requested = threading.Event()
         self._container: Container | None = None
         self._lock = threading.Lock()
@@ -86,20 +89,35 @@ class Job:
     def status(self) -> str:
         return str(self.record[f"{self.prefix}Status"])
 
+    @property
+    def ended(self) -> bool:
+        return self.status in ENDED
+
     def start(self) -> None:
         threading.Thread(target=self._run, name=self.arn, daemon=True).start()
 
     def request_stop(self) -> None:
         """Stop as StopTrainingJob and its like do: Stopping at once, Stopped when it has ended."""
+        if not self.stop_if_running():
+            raise validation(
+                f"The request was rejected because the {self.kind} job is in status {self.status}."
+            )
+
+    def stop_if_running(self) -> bool:
+        """Stop the job; False where it has ended already."""
         with self._lock:
-            if self.status in ENDED:
-                raise validation(
-                    f"The request was rejected because the {self.kind} job is in status {self.status}."
-                )
+            if self.ended:
+                return False
             self.stopping()
             self._stop_requested.set()
             if self._container is not None:
                 self._container.interrupt()
+        return True
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether the instance under the container was taken back."""
+        return False
 
     # --- what a kind of job does
 
@@ -134,20 +152,21 @@ class Job:
         group = f"/aws/sagemaker/{self.prefix}s"
         return LogStream(self.context, self.region, group, f"{self.name}/algo-1-{int(time.time())}")
 
-    def run(self, container: Container) -> Run:
-        """Wait for the container's end; stop it on demand, and when MaxRuntimeInSeconds is over."""
+    def run(self, container: Container, seconds: float | None = None) -> Run:
+        """Wait for the container's end; stop it on demand, and when MaxRuntimeInSeconds, or what is left, is over."""
         with self._lock:
             self._container = container
             if self._stop_requested.is_set():
                 container.interrupt()
-        exit_code = container.wait(self.max_runtime_seconds)
-        stopped = timed_out = False
+        exit_code = container.wait(self.max_runtime_seconds if seconds is None else seconds)
+        stopped = timed_out = interrupted = False
         if exit_code is None:
             stopped = self._stop_requested.is_set()
-            timed_out = not stopped
+            interrupted = self.is_interrupted and not stopped
+            timed_out = not stopped and not interrupted
             exit_code = container.stop(self.stop_grace_seconds)
         container.drain()
-        return Run(exit_code=exit_code, stopped=stopped, timed_out=timed_out)
+        return Run(exit_code, stopped=stopped, timed_out=timed_out, interrupted=interrupted)
 
     def write_config(self, folder: Path, files: dict[str, Any]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -187,6 +206,11 @@ class Job:
                 logger.error("%s: the event of its state change is lost: %s", self.arn, error)
 
     def _run(self) -> None:
+        self._to_the_end()
+        if self.on_end is not None:
+            self.on_end(self)
+
+    def _to_the_end(self) -> None:
         try:
             if self.root.exists():  # a namesake of an earlier run of the server
                 shutil.rmtree(self.root)

@@ -15,6 +15,7 @@ from local.sagemaker.errors import unsupported, validation
 Record = Mapping[str, Any]
 Action = Callable[[Any], Any]
 DEFAULT_RESULTS = 10
+_OBJECTIVE = "FinalHyperParameterTuningJobObjectiveMetric"
 # What the local AWS has none of: a filter for it would find nothing, and say nothing.
 _UNSUPPORTED = ("WarmPoolStatusEquals", "TrainingPlanArnEquals")
 
@@ -80,6 +81,22 @@ class Listing:
                 )
 
 
+def list_trials(records: list[Record], request: Mapping[str, Any]) -> ActionResult:
+    """Answer ListTrainingJobsForHyperParameterTuningJob; by the objective, those without one come last."""
+    wanted, by = request.get("StatusEquals"), request.get("SortBy") or "Name"
+    found = [record for record in records if wanted in (None, record["TrainingJobStatus"])]
+    descending = request.get("SortOrder") == "Descending"
+    if by == "FinalObjectiveMetricValue":
+        judged = [record for record in found if _OBJECTIVE in record]
+        judged.sort(key=lambda record: float(record[_OBJECTIVE]["Value"]), reverse=descending)
+        found = [*judged, *(record for record in found if _OBJECTIVE not in record)]
+    else:
+        member = {"Name": "TrainingJobName", "Status": "TrainingJobStatus"}.get(by, "CreationTime")
+        found.sort(key=lambda record: _comparable(record[member]), reverse=descending)
+    page, token = paged(found, request)
+    return ActionResult({"TrainingJobSummaries": page, **({"NextToken": token} if token else {})})
+
+
 def paged(found: list[Any], request: Mapping[str, Any]) -> tuple[list[Any], str | None]:
     """The page that a request asks for, and the token of the next one; raises SageMaker's ValidationException."""
     token = request.get("NextToken") or "0"
@@ -124,6 +141,19 @@ _LISTINGS = {
         "ListTrainingJobs",
         "TrainingJob",
         lambda backend: [job.record for job in list(backend.training_jobs.values())],
+        order="Ascending",
+    ),
+    "list_hyper_parameter_tuning_jobs": Listing(
+        "ListHyperParameterTuningJobs",
+        "HyperParameterTuningJob",
+        lambda backend: [
+            {
+                **job.record,
+                "Strategy": job.record["HyperParameterTuningJobConfig"]["Strategy"],
+                "ResourceLimits": job.record["HyperParameterTuningJobConfig"]["ResourceLimits"],
+            }
+            for job in list(backend.hyper_parameter_tuning_jobs.values())
+        ],
         order="Ascending",
     ),
     "list_processing_jobs": Listing(

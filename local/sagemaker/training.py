@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import re
+import shutil
+import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from local import metrics
+from local import images, metrics
 from local.sagemaker import storage
+from local.sagemaker.checkpoints import Checkpoints, local_folder
 from local.sagemaker.container import Container
 from local.sagemaker.errors import JobFailed, refuse_unsupported, unsupported, validation
-from local.sagemaker.jobs import MAX_REASON, Job, JobStopped, Run, read_failure, seconds_since
+from local.sagemaker.jobs import (
+    MAX_REASON,
+    MAX_RUNTIME_SECONDS,
+    Job,
+    JobStopped,
+    Run,
+    read_failure,
+    seconds_since,
+)
 from local.sagemaker.validation import (
     check_environment,
     check_hyperparameters,
@@ -19,7 +31,6 @@ from local.sagemaker.validation import (
 )
 
 UNSUPPORTED = (
-    "CheckpointConfig",
     "DebugRuleConfigurations",
     "TensorBoardOutputConfig",
     "ProfilerRuleConfigurations",
@@ -34,6 +45,7 @@ MESSAGES = {
     "Downloading": "Downloading input data",
     "Training": "Training image download completed. Training in progress.",
     "Uploading": "Uploading generated training model",
+    "Interrupted": "Spot capacity was taken back; the training job is started again",
     "Stopping": "Stopping the training job",
     "Completed": "Training job completed",
     "Failed": "Training job failed",
@@ -57,6 +69,8 @@ class TrainingJob(Job):
             for definition in specification.get("MetricDefinitions") or []
         }
         self._metric_values: dict[str, dict[str, Any]] = {}
+        self.on_metric: Callable[[TrainingJob, str, float], None] | None = None
+        self._taken_back = threading.Event()
         output = self.request["OutputDataConfig"]["S3OutputPath"]
         self._output = storage.join_s3_uri(output, self.name, "output")
         # What SageMaker answers where nothing was said.
@@ -89,16 +103,48 @@ class TrainingJob(Job):
         self.emit_event("SageMaker Training Job State Change")
         specification = self.request["AlgorithmSpecification"]
         image = self.resolve_image(specification["TrainingImage"])
+        s3 = self.context.client("s3", self.region)
+        run = self._attempt(s3, image)
+        while run.interrupted:
+            # Another instance: of the one before nothing is left but what was copied to S3.
+            shutil.rmtree(self.base)
+            self._advance("Interrupted")
+            self._taken_back.clear()
+            self._advance("Starting")
+            run = self._attempt(s3, image)
+        self._conclude(s3, run)
+
+    def interrupt(self) -> None:
+        """Take the instance back, as EC2 does with spot instances; the job goes on elsewhere."""
+        with self._lock:
+            if not self.request.get("EnableManagedSpotTraining"):
+                raise validation(f"The training job {self.name} does not run on spot instances.")
+            if self.record["SecondaryStatus"] != "Training" or self._container is None:
+                raise validation(
+                    f"The training job {self.name} is {self.record['SecondaryStatus']}, not Training."
+                )
+            self._taken_back.set()
+            self._container.interrupt()
+
+    @property
+    def is_interrupted(self) -> bool:
+        return self._taken_back.is_set()
+
+    def _attempt(self, s3: Any, image: images.Image) -> Run:
+        """Run the container on a fresh instance."""
+        specification = self.request["AlgorithmSpecification"]
         for folder in ("input/data", "model", "output/data"):
             (self.base / folder).mkdir(parents=True)
         self._configure()
         self._advance("Downloading")
-        s3 = self.context.client("s3", self.region)
         for channel in self.request.get("InputDataConfig") or []:
             self.check_stopped()
             uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
             storage.download_prefix(s3, uri, self.base / "input" / "data" / channel["ChannelName"])
-        self._advance("Training", TrainingStartTime=datetime.now(UTC))
+        checkpoints = Checkpoints(s3, self.request.get("CheckpointConfig"), self.base)
+        checkpoints.restore()
+        started = self.record.get("TrainingStartTime") or datetime.now(UTC)
+        self._advance("Training", TrainingStartTime=started)
         container = Container(
             self.context,
             image,
@@ -113,7 +159,9 @@ class TrainingJob(Job):
             log=self.open_log(),
             on_line=self._read_metrics if self._metrics else None,
         )
-        self._conclude(s3, self.run(container))
+        used = (datetime.now(UTC) - started).total_seconds()
+        with checkpoints:
+            return self.run(container, max(0.0, self.max_runtime_seconds - used))
 
     def _advance(self, secondary: str, **fields: Any) -> None:
         with self._lock:  # not over a Stopping that came in between
@@ -155,7 +203,10 @@ class TrainingJob(Job):
         started = self.record.get("TrainingStartTime")
         if started:
             seconds = seconds_since(started)
-            fields = {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds, **fields}
+            # Spot instances cost about a third. A second is the least that is billed.
+            spot = bool(self.request.get("EnableManagedSpotTraining"))
+            billable = max(1, seconds * 3 // 10) if spot else seconds
+            fields = {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": billable, **fields}
         if self._metric_values:
             fields["FinalMetricDataList"] = list(self._metric_values.values())
         with self._lock:
@@ -177,6 +228,8 @@ class TrainingJob(Job):
                 {name: (value, "None")},
                 {"TrainingJobName": self.name},
             )
+            if self.on_metric is not None:
+                self.on_metric(self, name, value)
 
     def _configure(self) -> None:
         channels = {
@@ -205,6 +258,7 @@ def check_request(request: dict[str, Any]) -> None:
     check_hyperparameters(request.get("HyperParameters") or {})
     check_environment(request.get("Environment") or {})
     check_max_runtime(request.get("StoppingCondition") or {})
+    _check_spot(request)
     refuse_unsupported(request, UNSUPPORTED, "CreateTrainingJob")
     # SDKs send both for every job; only with these do they ask for anything.
     hook, profiler = request.get("DebugHookConfig") or {}, request.get("ProfilerConfig") or {}
@@ -244,6 +298,25 @@ def check_request(request: dict[str, Any]) -> None:
         _check_uri(source["S3Uri"], f"s3Uri of {where}")
     if modes != {"File"}:
         raise unsupported(f"input mode {', '.join(sorted(modes - {'File'}))}", "Use File.")
+
+
+def _check_spot(request: dict[str, Any]) -> None:
+    condition = request.get("StoppingCondition") or {}
+    wait, run = (
+        condition.get("MaxWaitTimeInSeconds"),
+        condition.get("MaxRuntimeInSeconds", MAX_RUNTIME_SECONDS),
+    )
+    if not request.get("EnableManagedSpotTraining"):
+        if wait is not None:
+            raise validation("MaxWaitTimeInSeconds is for jobs with EnableManagedSpotTraining.")
+    elif wait is None or wait < run:
+        raise validation(
+            "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to MaxRuntimeInSeconds"
+        )
+    config = request.get("CheckpointConfig")
+    if config:
+        local_folder(config)
+        _check_uri(config.get("S3Uri", ""), "checkpointConfig.s3Uri")
 
 
 def _check_uri(uri: str, member: str) -> None:

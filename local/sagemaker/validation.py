@@ -17,12 +17,12 @@ MAX_HYPERPARAMETER_LENGTH = 2500
 MAX_ENVIRONMENT = 100
 
 
-def check_name(value: Any, member: str) -> None:
-    """Refuse a name of more than 63 characters or outside SageMaker's pattern."""
+def check_name(value: Any, member: str, longest: int = MAX_NAME) -> None:
+    """Refuse a name of more than 63 characters, or `longest`, or outside SageMaker's pattern."""
     if not isinstance(value, str) or not value:
         raise _violation(repr(value), member, "Member must not be null")
-    if len(value) > MAX_NAME:
-        raise _violation(repr(value), member, f"Member must have length less than or equal to {MAX_NAME}")
+    if len(value) > longest:
+        raise _violation(repr(value), member, f"Member must have length less than or equal to {longest}")
     if not NAME.fullmatch(value):
         raise _violation(
             repr(value), member, f"Member must satisfy regular expression pattern: {NAME.pattern}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ _REQUEST_RESPONSE = frozenset(
     {
         "createEndpoint",
         "createEndpointConfig",
+        "createHyperParameterTuningJob",
         "createModel",
         "createProcessingJob",
         "createTrainingJob",
@@ -50,10 +52,15 @@ class Job:
         return f"{self.kind}JobStatus"
 
     def method(self, verb: str) -> str:
-        return f"{verb}_{self.kind.lower()}_job"
+        return f"{verb}_{_snake(self.kind)}_job"
 
 
-JOBS = {f"create{kind}Job": Job(kind) for kind in ("Training", "Processing", "Transform")}
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+_KINDS = ("Training", "Processing", "Transform", "HyperParameterTuning")
+JOBS = {f"create{kind}Job": Job(kind) for kind in _KINDS}
 
 
 def install() -> None:

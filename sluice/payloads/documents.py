@@ -22,6 +22,7 @@ from sluice.payloads.evaluation import (
     SliceEvaluation,
 )
 from sluice.payloads.materialization import MeasuredSkew
+from sluice.payloads.search import Search
 from sluice.payloads.training import EndpointSeen, Rule, Source, StateFailure
 from sluice.problems import Problem
 
@@ -323,6 +324,7 @@ class Report(Summary, Document):
     validation: Validation | None
     training_set: TrainingSetSummary | None
     evaluation: Evaluation | None
+    search: Search | None = Field(default=None, description="the trials by which hyperparameters were chosen")
     skew: MeasuredSkew | None = Field(
         default=None, description="the online store against the dataset, where the gate asked"
     )

@@ -10,6 +10,7 @@ from sluice.outcomes import Outcome
 from sluice.payloads.base import Payload
 from sluice.payloads.deployment import DeploymentResult
 from sluice.payloads.materialization import MeasuredSkew
+from sluice.payloads.search import Search
 
 
 class ValidateDatasetInput(Payload):
@@ -128,6 +129,7 @@ class ReportOutcomeInput(Payload):
     dataset: ValidatedDataset | None = None
     gate: GateDecision | None = None
     skew: MeasuredSkew | None = None
+    search: Search | None = None
     evaluation_uri: str | None = None
     model_uri: str | None = None
     endpoint_name: str | None = None

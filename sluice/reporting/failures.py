@@ -25,14 +25,17 @@ from sluice.payloads.training import StateFailure
 # What a job of this state is called when it fails, and when its time is over.
 _JOBS: dict[str, tuple[type[SluiceError], type[SluiceError]]] = {
     "BuildTrainingSet": (TrainingSetFailed, TrainingSetFailed),
+    "SearchHyperparameters": (TrainingFailed, TrainingTimedOut),
     "TrainModel": (TrainingFailed, TrainingTimedOut),
     "PredictChallenger": (EvaluationFailed, EvaluationFailed),
     "EvaluateModel": (EvaluationFailed, EvaluationFailed),
 }
-_KINDS = ("Training", "Processing", "Transform")
+_KINDS = ("Training", "Processing", "Transform", "HyperParameterTuning")
+_CALLED = {"HyperParameterTuning": "tuning"}
 _ALGORITHM_ERROR = re.compile(r"AlgorithmError:\s*(.*?)(?:, exit code: -?\d+)?", re.DOTALL)
 _USES = {
     "BuildTrainingSet": Use.PROCESSING,
+    "SearchHyperparameters": Use.TRAINING,
     "TrainModel": Use.TRAINING,
     "PredictChallenger": Use.TRANSFORM,
     "PredictChampion": Use.TRANSFORM,
@@ -92,7 +95,7 @@ def _function(failure: StateFailure, cause: dict[str, Any]) -> SluiceError:
 def _job(failure: StateFailure, cause: dict[str, Any], kind: str) -> SluiceError:
     failed, timed_out = _JOBS[failure.state]
     name = str(cause.get(f"{kind}JobName", ""))
-    where = f"{kind.lower()} job {name}"
+    where = f"{_CALLED.get(kind, kind.lower())} job {name}"
     limit = cause.get("StoppingCondition", {}).get("MaxRuntimeInSeconds")
     if cause.get(f"{kind}JobStatus") == "Stopped":
         if _ran_out_of_time(cause, kind, limit):
@@ -116,7 +119,9 @@ def _job(failure: StateFailure, cause: dict[str, Any], kind: str) -> SluiceError
     if own is not None:
         kept = failed if type(own) is SluiceError else type(own)
         return kept(own.what, where=own.where, why=own.why, fix=own.fix)
-    fix = f"the log /aws/sagemaker/{kind}Jobs/{name} holds what the container printed"
+    # A tuning job has no log of its own: those of its training jobs begin with its name.
+    logged = "Training" if kind == "HyperParameterTuning" else kind
+    fix = f"the log /aws/sagemaker/{logged}Jobs/{name} holds what the container printed"
     fix = _more_instances(failure.state, reason) or fix
     return failed(f"{failure.state} failed", where=where, why=text or "it left no reason", fix=fix)
 

@@ -65,6 +65,7 @@ def _report(findings: Findings) -> Report:
         validation=findings.validation,
         training_set=findings.training_set,
         evaluation=findings.evaluation,
+        search=findings.told.search,
         skew=findings.told.skew,
     )
 

@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 
 from sluice.outcomes import Outcome
 from sluice.payloads.evaluation import Importances
-from sluice.reporting import figures
+from sluice.reporting import figures, searched
 from sluice.reporting.findings import Findings
 from sluice.reporting.plots import Bar, Series, bars, confusion_matrix, scatter, unit_curves
 
@@ -41,6 +41,7 @@ def render(findings: Findings) -> str:
             groups=figures.groups(findings),
             gaps=figures.gaps(findings),
             costs=figures.costs(findings),
+            search=_search(findings),
             # The functions of plots.py escape what they draw.
             plots=[Markup(drawn) for drawn in _plots(findings)],  # noqa: S704
             shown_reasons=_SHOWN_REASONS,
@@ -54,6 +55,7 @@ def message(findings: Findings) -> str:
     return template.render(
         findings=findings,
         summary=findings.summary,
+        search=None if findings.told.search is None else searched.sentence(findings.told.search),
         rollback=_rollback(findings),
         serving=None if findings.failure is None else _serving(findings),
     )
@@ -123,6 +125,18 @@ def _rollback(findings: Findings) -> str:
         f"The model was deployed and taken back; {findings.summary.serving} serves. "
         "See below why, mend that, and upload again."
     )
+
+
+def _search(findings: Findings) -> dict[str, Any] | None:
+    search = findings.told.search
+    if search is None:
+        return None
+    return {
+        "sentence": searched.sentence(search),
+        "best": searched.values(search),
+        "failure": searched.first_failure(search),
+        "plot": Markup(searched.plot(search)),  # noqa: S704 - plots.py escapes what it draws
+    }
 
 
 def _plots(findings: Findings) -> Iterator[str]:

@@ -40,6 +40,16 @@ class Bar:
 
 
 @dataclass(frozen=True)
+class Numbered:
+    """The figure of one of a row of tries, and the best so far; `faint` where it was not tried to the end."""
+
+    number: int
+    value: float
+    best: float
+    faint: bool = False
+
+
+@dataclass(frozen=True)
 class _Frame:
     """Maps data onto the square of a plot."""
 
@@ -78,6 +88,45 @@ def scatter(title: str, x_label: str, y_label: str, series: Sequence[Series]) ->
     marks = [_diagonal(frame)]
     marks += [_dot(frame, p, each.style, 1.8) for each in series for p in each.points]
     return _figure(title, x_label, y_label, frame, marks, series)
+
+
+def numbered(title: str, x_label: str, y_label: str, tries: Sequence[Numbered]) -> str:
+    """Plot figures by their number, with the best so far as a line."""
+    low, high = min(each.value for each in tries), max(each.value for each in tries)
+    span, last = (high - low) or 1.0, max(tries[-1].number, 2)
+
+    def at(number: int, value: float) -> tuple[float, float]:
+        return (
+            _MARGIN + _INNER * (number - 1) / (last - 1),
+            _SIZE - _MARGIN - _INNER * (value - low) / span,
+        )
+
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (at(each.number, each.best) for each in tries))
+    marks = [f'<polyline class="curve challenger" points="{path}"/>']
+    for each in tries:
+        x, y = at(each.number, each.value)
+        style = "champion" if each.faint else "challenger"
+        marks.append(f'<circle class="dot {style}" cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>')
+    left, bottom = _MARGIN, _SIZE - _MARGIN
+    marks.append(f'<path class="grid" d="M{left} {_MARGIN}V{bottom}H{_SIZE - _MARGIN}"/>')
+    marks += [
+        f'<text class="tick left" x="{left - 6}" y="{at(1, value)[1] + 3:.1f}">{value:.3g}</text>'
+        for value in sorted({low, high})
+    ]
+    marks += [
+        f'<text class="tick" x="{at(number, low)[0]:.1f}" y="{bottom + 14}">{number}</text>'
+        for number in sorted({1, tries[-1].number})
+    ]
+    middle = _SIZE / 2
+    marks.append(f'<text class="label" x="{middle}" y="{_SIZE - 8}">{escape(x_label)}</text>')
+    marks.append(
+        f'<text class="label" transform="rotate(-90 10 {middle})" x="10" y="{middle}">{escape(y_label)}</text>'
+    )
+    return (
+        f"<figure><figcaption>{escape(title)}</figcaption>"
+        f'<svg viewBox="0 0 {_SIZE} {_SIZE}" role="img" aria-label="{escape(title, quote=True)}">'
+        f"{''.join(marks)}</svg></figure>"
+    )
 
 
 def bars(title: str, label: str, values: Sequence[Bar]) -> str:

@@ -85,3 +85,11 @@ def test_alarms_may_publish_to_their_topic(prod: Stacks) -> None:
     (allowed,) = (each for each in statements if each["Effect"] == "Allow")
     assert allowed["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
     assert allowed["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+
+
+@pytest.mark.parametrize(("folder", "days"), [("searches/", 7), ("checkpoints/", 30)])
+def test_what_trials_and_interrupted_jobs_leave_expires(prod: Stacks, folder: str, days: int) -> None:
+    rules = prod.data.properties("ArtifactsBucket")["LifecycleConfiguration"]["Rules"]
+    (rule,) = (each for each in rules if each.get("Prefix") == folder)
+    assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", days)
+    assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}

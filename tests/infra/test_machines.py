@@ -99,6 +99,9 @@ def test_the_settings_are_those_of_project_environment_and_stacks(prod: Stacks) 
         "offline": {},
         "hyperparameters": {"max_iter": "20", "loss": 'log "loss"', "early_stopping": "true"},
         "max_runtime_seconds": 3600,
+        "spot": False,
+        "training_condition": {"MaxRuntimeInSeconds": 3600},
+        "max_wait_seconds": 3600,
         "instance_types": {
             "processing": "ml.t3.large",
             "training": "ml.m5.large",

@@ -93,6 +93,8 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
         f"{ARTIFACTS}/datasets/*/manifest.json": ["s3:GetObject"],
         f"{ARTIFACTS}/training-sets/*": ["s3:GetObject"],
         f"{ARTIFACTS}/models/*": ["s3:GetObject", *PUT],
+        f"{ARTIFACTS}/searches/*": PUT,
+        f"{ARTIFACTS}/checkpoints/*": ["s3:GetObject", *PUT],
         f"{ARTIFACTS}/reports/*/predictions/*": ["s3:GetObject", *PUT],
         f"{ARTIFACTS}/training-sets/*/train/train.parquet": PUT,
         f"{ARTIFACTS}/training-sets/*/held_out/*": PUT,
@@ -141,6 +143,13 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
             ]
             for kind in ("Training", "Processing", "Transform")
         },
+        # The first six digits of sha256("bank-prod-"): SageMaker takes no longer names there.
+        sagemaker("hyper-parameter-tuning-job", f"bank-ece5c1-{DIGITS}"): [
+            *(f"sagemaker:{verb}HyperParameterTuningJob" for verb in ("Create", "Describe", "Stop")),
+            "sagemaker:ListTrainingJobsForHyperParameterTuningJob",
+            "sagemaker:AddTags",
+            "sagemaker:ListTags",
+        ],
         ARTIFACTS: ["s3:ListBucket"],
         sagemaker("model", f"bank-prod-{DIGITS}"): [
             "sagemaker:CreateModel",
@@ -161,6 +170,7 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
             ]
             for each in (
                 "SageMakerTrainingJobs",
+                "SageMakerTuningJobs",
                 "SageMakerProcessingJobs",
                 "SageMakerTransformJobs",
                 "StepFunctionsExecution",
@@ -201,6 +211,10 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
 SYNC = {
     "sagemaker:createTrainingJob.sync": (
         "sagemaker:DescribeTrainingJob sagemaker:StopTrainingJob sagemaker:AddTags sagemaker:ListTags"
+    ),
+    "sagemaker:createHyperParameterTuningJob.sync": (
+        "sagemaker:DescribeHyperParameterTuningJob sagemaker:StopHyperParameterTuningJob sagemaker:AddTags "
+        "sagemaker:ListTags"
     ),
     "sagemaker:createProcessingJob.sync": (
         "sagemaker:DescribeProcessingJob sagemaker:StopProcessingJob sagemaker:AddTags sagemaker:ListTags"

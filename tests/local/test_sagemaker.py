@@ -19,6 +19,7 @@ from moto.sagemakerruntime.responses import SageMakerRuntimeResponse
 from local.sagemaker import actions, jobs, storage
 from local.sagemaker.errors import JobFailed
 from tests.support.in_process import (
+    ADDED,
     PROGRAMS,
     REGISTRY,
     ROLE,
@@ -37,6 +38,9 @@ def test_the_seams_in_moto_are_where_they_were() -> None:
     replaced = {
         "create_training_job",
         "describe_training_job",
+        "create_hyper_parameter_tuning_job",
+        "describe_hyper_parameter_tuning_job",
+        "list_hyper_parameter_tuning_jobs",
         "create_processing_job",
         "describe_processing_job",
         "stop_processing_job",
@@ -59,11 +63,14 @@ def test_the_seams_in_moto_are_where_they_were() -> None:
         *actions.REFUSED,
     }
     assert replaced <= set(vars(SageMakerResponse))
-    assert not {"update_endpoint", "stop_training_job", "stop_transform_job"} & set(vars(SageMakerResponse))
+    assert not set(ADDED) & set(vars(SageMakerResponse))
     assert {"invoke_endpoint", "invoke_endpoint_async"} <= set(vars(SageMakerRuntimeResponse))
     assert SageMakerRuntimeResponse.use_raw_body is False
     backend = SageMakerModelBackend("us-east-1", "123456789012")
-    jobs = (backend.training_jobs, backend.processing_jobs, backend.transform_jobs)
+    jobs = (
+        *(backend.training_jobs, backend.processing_jobs, backend.transform_jobs),
+        backend.hyper_parameter_tuning_jobs,
+    )
     kept = (backend._models, backend.endpoints, backend.endpoint_configs)
     assert all(resources == {} for resources in (*jobs, *kept))
 
@@ -236,7 +243,7 @@ def test_a_job_name_is_used_once(aws: InProcessContext) -> None:
         ({"HyperParameters": {str(n): "" for n in range(101)}}, "at most 100"),
         ({"HyperParameters": {"long": "x" * 2501}}, "2500"),
         ({"HyperParameters": {"number": 1}}, "must be a string"),
-        ({"CheckpointConfig": {"S3Uri": "s3://data/c"}}, "does not support CheckpointConfig"),
+        ({"RetryStrategy": {"MaximumRetryAttempts": 1}}, "does not support RetryStrategy"),
         ({"ResourceConfig": {"InstanceCount": 2}}, "more than one instance"),
         ({"OutputDataConfig": {"S3OutputPath": "/tmp/x"}}, "is not an S3 URI"),
         ({"StoppingCondition": {"MaxRuntimeInSeconds": 0}}, "greater than or equal to 1"),

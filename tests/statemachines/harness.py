@@ -59,6 +59,8 @@ SETTINGS: dict[str, Any] = {
             "held_out_rows_file": "training-sets/{execution}/held_out/held_out.csv",
             "summary": "training-sets/{execution}/summary",
             "models": "models",
+            "trials": "searches/{job}",
+            "checkpoints": "checkpoints/{job}",
             "model": "models/{job}-train/output",
             "evaluation": "reports/{execution}/evaluation",
             "evaluation_file": "reports/{execution}/evaluation/evaluation.json",
@@ -67,6 +69,9 @@ SETTINGS: dict[str, Any] = {
     },
     "hyperparameters": {"max_iter": "150", "loss": 'log "loss"'},
     "max_runtime_seconds": 3600,
+    "spot": False,
+    "training_condition": {"MaxRuntimeInSeconds": 3600},
+    "max_wait_seconds": 3600,
     "instance_types": {
         "processing": "ml.t3.large",
         "training": "ml.m5.xlarge",
@@ -95,6 +100,31 @@ SETTINGS: dict[str, Any] = {
 }
 
 
+# What `training` of a project with [search] is told of it.
+SEARCH: dict[str, Any] = {
+    "prefix": "bank-3fa9c1-",
+    "metric": "roc_auc",
+    "pattern": "search objective ([-+.0-9e]+) after fold",
+    "config": {
+        "Strategy": "Bayesian",
+        "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": "roc_auc"},
+        "ResourceLimits": {"MaxNumberOfTrainingJobs": 20, "MaxParallelTrainingJobs": 2},
+        "ParameterRanges": {
+            "ContinuousParameterRanges": [
+                {"Name": "rate", "MinValue": "0.01", "MaxValue": "1.0", "ScalingType": "Logarithmic"}
+            ]
+        },
+        "TrainingJobEarlyStoppingType": "Auto",
+        "RandomSeed": 0,
+    },
+    "condition": {"MaxRuntimeInSeconds": 600},
+    "limit_seconds": 42000,
+}
+SPOT: dict[str, Any] = {
+    "spot": True,
+    "training_condition": {"MaxRuntimeInSeconds": 3600, "MaxWaitTimeInSeconds": 7200},
+    "max_wait_seconds": 7200,
+}
 # Only `training` of a project with features is told of it.
 MATERIALIZATION_MACHINE = {
     "materialization": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:materialization"
@@ -157,11 +187,14 @@ def definition(
     own_image: bool = False,
     features: bool = False,
     offline: tuple[tuple[str, str], ...] = (),
+    search: bool = False,
+    spot: bool = False,
 ) -> str:
     """A machine's text, filled in as a deployment fills it in."""
     text = load.text(load.load(load.MACHINES / f"{machine}.asl.yaml"))
     machines = SETTINGS["machines"] | (MATERIALIZATION_MACHINE if features else {})
     filled = {"own_image": own_image, "machines": machines, "offline": dict(offline)}
+    filled |= ({"search": SEARCH} if search else {}) | (SPOT if spot else {})
     literal = json.dumps({**SETTINGS, **filled})
     return text.replace("${Partition}", "aws").replace("${Settings}", json.dumps(literal)[1:-1])
 
@@ -212,8 +245,12 @@ class Harness:
         own_image: bool = False,
         features: bool = False,
         offline: Mapping[str, str] | None = None,
+        search: bool = False,
+        spot: bool = False,
     ) -> Run:
         """Run a machine to its end, as deployed for training code or an own image, for features or none.
+
+        With `search`, hyperparameters are searched for first; with `spot`, models are trained on spot instances.
 
         `offline` is what a project's training set is told of its offline store.
 
@@ -231,6 +268,8 @@ class Harness:
                     own_image=own_image,
                     features=features,
                     offline=tuple((offline or {}).items()),
+                    search=search,
+                    spot=spot,
                 ),
             ),
             exec_comm=_NoApi(),

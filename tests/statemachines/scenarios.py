@@ -66,6 +66,8 @@ class Scenario:
     ends_in: str
     own_image: bool = False
     features: bool = False
+    search: bool = False
+    spot: bool = False
 
     def __str__(self) -> str:
         return f"{self.machine}-{self.name}"
@@ -112,11 +114,44 @@ ANSWER_LOST = Failure("SageMaker.SdkClientException", "Unable to execute HTTP re
 MODEL_EXISTS = 'Cannot create already existing model "arn:aws:sagemaker:us-east-1:123456789012:model/m".'
 
 
+def trial(
+    number: int, status: str = "Completed", objective: float | None = None, **more: Any
+) -> dict[str, Any]:
+    """What a list of a tuning job's training jobs says of one."""
+    told = {"MetricName": "roc_auc", "Value": objective}
+    return {
+        "TrainingJobName": f"bank-3fa9c1-eb865072a4c4f0bc-{number:03d}-0123abcd",
+        "TrainingJobStatus": status,
+        "TunedHyperParameters": {"rate": f"0.{number}"},
+        **({} if objective is None else {"FinalHyperParameterTuningJobObjectiveMetric": told}),
+        **more,
+    }
+
+
+TRIALS = [
+    trial(1, objective=0.8),
+    trial(2, "Failed", FailureReason="AlgorithmError: the rate is too high, exit code: 1"),
+    trial(3, objective=0.9),
+]
+TUNED = {
+    "HyperParameterTuningJobName": "bank-3fa9c1-eb865072a4c4f0bc",
+    "HyperParameterTuningJobStatus": "Completed",
+    "BestTrainingJob": TRIALS[2],
+}
+# What the integration says of a tuning job that failed: why, only its training jobs tell.
+TUNING_FAILED = {
+    "HyperParameterTuningJobName": "bank-3fa9c1-eb865072a4c4f0bc",
+    "HyperParameterTuningJobStatus": "Failed",
+    "FailureReason": "All training jobs failed. Please take a look at the training job failures to get more details.",
+}
 TRAINING: dict[str, list[Any]] = {
     "KeepCode": [{"CopyObjectResult": {"ETag": "e"}}],
     "ValidateDataset": [payload(DATASET)],
     "FindChampion": [{}],
     "BuildTrainingSet": [{"ProcessingJobStatus": "Completed"}],
+    "SearchHyperparameters": [TUNED],
+    "ListTrials": [{"TrainingJobSummaries": TRIALS}],
+    "DescribeHyperParameterTuningJob": [as_asked(**TUNED)],
     "TrainModel": [{"ModelArtifacts": {"S3ModelArtifacts": MODEL_URI}}],
     "FindChampionArchive": [
         {"Contents": [{"Key": CHAMPION_URI.removeprefix("s3://artifacts/")}], "KeyCount": 1}
@@ -237,6 +272,10 @@ def _training(name: str, ends_in: str, /, *, own_image: bool = False, **outcomes
     return Scenario("training", name, SOURCE, {**TRAINING, **outcomes}, ends_in, own_image)
 
 
+def _with_search(name: str, ends_in: str, /, **outcomes: Any) -> Scenario:
+    return Scenario("training", name, SOURCE, {**TRAINING, **outcomes}, ends_in, search=True)
+
+
 def _with_features(name: str, ends_in: str, /, **outcomes: Any) -> Scenario:
     script = {**TRAINING, **WITH_FEATURES, **outcomes}
     return Scenario("training", name, SOURCE, script, ends_in, features=True)
@@ -293,6 +332,56 @@ SCENARIOS = [
     _training("refused", "Finished", DecideGate=[payload(REFUSED)]),
     _training(
         "failed", "Failed", TrainModel=[Failure("States.TaskFailed")], ReportOutcome=[payload(FAILED_REPORT)]
+    ),
+    Scenario("training", "spot", SOURCE, TRAINING, "Finished", spot=True),
+    _with_search("search", "Finished"),
+    _with_search(
+        "search-of-many-pages",
+        "Finished",
+        ListTrials=[
+            {"TrainingJobSummaries": TRIALS[:2], "NextToken": "more"},
+            {"TrainingJobSummaries": TRIALS[2:]},
+        ],
+    ),
+    _with_search(
+        "search-failed",
+        "Failed",
+        SearchHyperparameters=[Failure("States.TaskFailed", json.dumps(TUNING_FAILED))],
+        ListTrials=[{"TrainingJobSummaries": TRIALS[1:2]}],
+        ReportOutcome=[payload(FAILED_REPORT)],
+    ),
+    _with_search(
+        "search-without-a-best",
+        "Failed",
+        SearchHyperparameters=[{name: TUNED[name] for name in TUNED if name != "BestTrainingJob"}],
+        ReportOutcome=[payload(FAILED_REPORT)],
+    ),
+    _with_search(
+        "answer-lost-SearchHyperparameters",
+        "Finished",
+        SearchHyperparameters=[ANSWER_LOST, taken("SearchHyperparameters")],
+        DescribeHyperParameterTuningJob=[
+            as_asked(**{**TUNED, "HyperParameterTuningJobStatus": "InProgress"}),
+            as_asked(**TUNED),
+        ],
+    ),
+    _with_search(
+        "its-search-has-failed",
+        "Failed",
+        SearchHyperparameters=[ANSWER_LOST, taken("SearchHyperparameters")],
+        DescribeHyperParameterTuningJob=[as_asked(**TUNING_FAILED)],
+        ListTrials=[{"TrainingJobSummaries": TRIALS[1:2]}],
+        ReportOutcome=[payload(FAILED_REPORT)],
+    ),
+    _with_search(
+        "throttled-SearchHyperparameters",
+        "Finished",
+        SearchHyperparameters=[Failure(REFUSED_AS["training"], TRANSIENT["training"][0]), TUNED],
+    ),
+    _with_search(
+        "answer-lost-BuildTrainingSet-before-a-search",
+        "Finished",
+        BuildTrainingSet=[ANSWER_LOST, taken("BuildTrainingSet")],
     ),
     _with_features("features", "Finished"),
     _with_features(

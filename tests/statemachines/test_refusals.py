@@ -23,6 +23,7 @@ from tests.statemachines.scenarios import (
     MODEL_URI,
     SOURCE,
     TRAINING,
+    TUNED,
     as_asked,
     described,
     endpoint,
@@ -36,6 +37,7 @@ JOBS: dict[str, tuple[str, dict[str, Any]]] = {
         "ProcessingJob",
         {"ProcessingEndTime": 1, "RoleArn": "arn:aws:iam::123456789012:role/sagemaker"},
     ),
+    "SearchHyperparameters": ("HyperParameterTuningJob", {"BestTrainingJob": TUNED["BestTrainingJob"]}),
     "TrainModel": ("TrainingJob", {"ModelArtifacts": {"S3ModelArtifacts": MODEL_URI}}),
     "PredictChallenger": ("TransformJob", {}),
     "PredictChampion": ("TransformJob", {}),
@@ -44,6 +46,7 @@ JOBS: dict[str, tuple[str, dict[str, Any]]] = {
 SAGEMAKER = {
     "training": [
         "BuildTrainingSet",
+        "SearchHyperparameters",
         "TrainModel",
         "CreateChallenger",
         "PredictChallenger",
@@ -67,7 +70,9 @@ def through(harness: Harness, state: str, **outcomes: Any) -> Run:
     if state in SAGEMAKER["training"]:
         own_image = "Challenger" in state or "Champion" in state
         script = {**TRAINING, "FindChampion": [CHAMPION], **outcomes}
-        return harness.run("training", SOURCE, script, own_image=own_image)
+        return harness.run(
+            "training", SOURCE, script, own_image=own_image, search=state == "SearchHyperparameters"
+        )
     found: Any = {
         "UpdateEndpoint": [{"Endpoints": [endpoint("InService")]}],
         "DeleteEndpoint": [{"Endpoints": [endpoint("Failed")]}, {"Endpoints": []}],
@@ -147,6 +152,7 @@ def test_a_job_that_is_not_what_was_asked_for_is_not_taken_for_it(
     part = {
         "ProcessingJob": "ProcessingInputs",
         "TrainingJob": "InputDataConfig",
+        "HyperParameterTuningJob": "HyperParameterTuningJobConfig",
         "TransformJob": "TransformInput",
     }[kind]
     asked = through(harness, state).calls_of(state)[0][part]

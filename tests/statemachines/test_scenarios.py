@@ -30,6 +30,8 @@ def run(harness: Harness, scenario: Scenario, **outcomes: list[Any]) -> Run:
         script,
         own_image=scenario.own_image,
         features=scenario.features,
+        search=scenario.search,
+        spot=scenario.spot,
     )
 
 

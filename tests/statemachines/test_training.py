@@ -298,7 +298,7 @@ def test_hyperparameters_and_limits_reach_the_job_as_they_should(harness: Harnes
 
     assert job["HyperParameters"] == {"max_iter": "150", "loss": 'log "loss"'}
     assert job["StoppingCondition"] == {"MaxRuntimeInSeconds": 3600}
-    assert job["Environment"] == {"DATASET_VERSION": DATASET["dataset_version"]}
+    assert job["Environment"] == {"DATASET_VERSION": DATASET["dataset_version"], "SPOT": "false"}
 
 
 def test_jobs_are_called_as_the_domain_says_and_the_model_like_its_configuration(harness: Harness) -> None:

@@ -30,6 +30,10 @@ from local.context import Context
 PROGRAMS = Path(__file__).parent / "images"
 ROLE = "arn:aws:iam::123456789012:role/SageMakerRole"
 REGISTRY = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+ADDED = (
+    *("update_endpoint", "stop_training_job", "stop_transform_job", "stop_hyper_parameter_tuning_job"),
+    "list_training_jobs_for_hyper_parameter_tuning_job",
+)
 PATCHED = (
     *(SageMakerResponse, SageMakerRuntimeResponse, SageMakerModelBackend, FakeEndpointConfig),
     *(CloudWatchBackend, CloudWatchResponse),
@@ -103,7 +107,7 @@ def running(state_dir: Path) -> Iterator[InProcessContext]:
         wait_for(lambda: not client.list_endpoints()["Endpoints"])
         context.end()
         server.stop()
-        for name in ("update_endpoint", "stop_training_job", "stop_transform_job"):
+        for name in ADDED:
             delattr(SageMakerResponse, name)
 
 

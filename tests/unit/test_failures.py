@@ -19,6 +19,7 @@ PROCESSING = {
     "ProcessingJobStatus": "Failed",
     "StoppingCondition": {"MaxRuntimeInSeconds": 60},
 }
+TUNING = {"HyperParameterTuningJobName": "bank-1", "HyperParameterTuningJobStatus": "Failed"}
 TRANSFORM = {"TransformJobName": "bank-1-challenger", "TransformJobStatus": "Failed"}
 
 
@@ -322,3 +323,42 @@ def test_features_that_were_not_written_are_told_in_the_functions_words(
     assert (error.name, error.where) == (name, "execution arn:of:it")
     for word in words:
         assert word in str(error)
+
+
+@pytest.mark.parametrize(
+    ("cause", "what", "where", "why"),
+    [
+        # Of a search whose trials all failed, the first of them.
+        (
+            {**TRAINING, "FailureReason": f"AlgorithmError: {WIRE}, exit code: 1"},
+            "12 rows rejected",
+            "s3://b/k",
+            'age: "x", not a number',
+        ),
+        (
+            {**TUNING, "FailureReason": "No training job succeeded after 5 attempts."},
+            "SearchHyperparameters failed",
+            "tuning job bank-1",
+            "No training job succeeded after 5 attempts.",
+        ),
+        (
+            {**TUNING, "HyperParameterTuningJobStatus": "Stopped"},
+            "SearchHyperparameters was stopped",
+            "tuning job bank-1",
+            "somebody stopped the job",
+        ),
+    ],
+)
+def test_a_search_is_explained_by_its_trial_or_by_itself(
+    cause: dict[str, Any], what: str, where: str, why: str
+) -> None:
+    error = told("SearchHyperparameters", cause)
+    assert (error.what, error.where, error.why) == (what, where, why)
+    if "Reason" in str(cause) and where.startswith("tuning"):
+        assert "/aws/sagemaker/TrainingJobs/bank-1" in error.fix
+
+
+def test_a_search_without_instances_says_what_to_ask_for() -> None:
+    quota = "The account-level service limit 'ml.m5.large for training job usage' is 0 Instances"
+    error = told("SearchHyperparameters", quota, "SageMaker.ResourceLimitExceededException")
+    assert "instance_type under [model]" in error.fix

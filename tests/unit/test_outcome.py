@@ -10,6 +10,7 @@ from sluice.errors import StorageUnavailable
 from sluice.outcomes import Outcome
 from sluice.payloads.documents import Report, Summary
 from sluice.payloads.materialization import MeasuredSkew, ViewSkew
+from sluice.payloads.search import Search, SearchTrial
 from sluice.payloads.training import (
     EndpointSeen,
     GateDecision,
@@ -542,3 +543,52 @@ def test_the_online_store_is_in_the_report_and_on_the_page() -> None:
 
     report_outcome(told(), PROJECT, artifacts, SEEN)
     assert "The online store" not in Page(artifacts.objects["reports/run/report.html"].decode()).text
+
+
+def trial(number: int, status: str = "Completed", objective: float | None = None) -> SearchTrial:
+    return SearchTrial(name=f"bank-1-{number:03d}-0123abcd", status=status, objective=objective)
+
+
+SEARCH = Search(
+    metric="roc_auc",
+    trials=(
+        trial(1, objective=0.71),
+        trial(2, "Failed"),
+        trial(3, objective=0.8125),
+        trial(4, "Stopped", objective=0.6),
+    ),
+    best_trial="bank-1-003-0123abcd",
+    best={"rate": "0.25", "kind": "<b>", "deep": "true"},
+    first_failure='AlgorithmError: {"error": "TrainingFailed", "what": "<it> broke", "where": "train.py:4", '
+    '"why": "w", "fix": "f"}, exit code: 1',
+)
+
+
+def test_a_search_is_in_report_message_and_page() -> None:
+    artifacts = bucket()
+    reported = report_outcome(told(search=SEARCH), PROJECT, artifacts, SEEN)
+
+    report = Report.model_validate_json(artifacts.objects["reports/run/report.json"])
+    assert report.search == SEARCH
+    sentence = "4 trials, 1 failed, 1 stopped early; the best is 3 with roc_auc 0.8125"
+    assert f"search     {sentence}\n" in reported.message
+    html = artifacts.objects["reports/run/report.html"].decode()
+    text = Page(html).text
+    for words in ("The search", sentence, "rate 0.25", "kind <b>", "deep True", "<it> broke (train.py:4): w"):
+        assert words in text
+    figure = html[html.index("Objective by trial") :]
+    assert figure[: figure.index("</figure>")].count("<circle") == 3, "a failed trial has no objective"
+
+    without = report_outcome(told(), PROJECT, artifacts, SEEN)
+    assert "search" not in without.message
+    assert "The search" not in Page(artifacts.objects["reports/run/report.html"].decode()).text
+
+
+def test_a_search_that_found_nothing_is_told_as_such() -> None:
+    search = Search(metric="roc_auc", trials=(trial(1, "Failed"),), first_failure="ClientError: no data")
+    artifacts = bucket()
+    reported = report_outcome(told(search=search), PROJECT, artifacts, SEEN)
+    assert "1 trial, 1 failed; none is the best" in reported.message
+    text = Page(artifacts.objects["reports/run/report.html"].decode()).text
+    assert "The first trial that failed: ClientError: no data" in text
+    assert "Objective by trial" not in text

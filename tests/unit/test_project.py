@@ -68,6 +68,8 @@ def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
         "serving": {"instance_type": "ml.t2.medium", "instance_count": 1, "missing": "error"},
         "online": {"as_of": "now", "refresh_minutes": 60, "move_windows": "run"},
         "offline": {"store": "duckdb", "environments": {}, "scan_limit_gb": 100},
+        "training": {"spot": False, "environments": {}, "max_wait_seconds": None},
+        "search": None,
     }
     assert project.name == "bank"
     assert project.features.names == ("age", "job")

@@ -3,7 +3,7 @@ import hashlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.splits import held_out_mask, is_held_out
+from sluice.splits import fold_of, folds_of, held_out_mask, is_held_out
 
 
 def test_the_share_of_held_out_entities_is_the_one_asked_for() -> None:
@@ -46,3 +46,21 @@ def test_a_side_is_where_the_hash_falls_read_as_digits(key: str, salt: str, shar
     """BLAKE2b of the key, keyed with the salt, eight bytes as one number from its first digit on."""
     digits = hashlib.blake2b(key.encode(), key=salt.encode(), digest_size=8).hexdigest()
     assert is_held_out(key, salt=salt, share=share) == (int(digits, 16) < share * 2**64)
+
+
+@given(st.lists(st.text()), st.text(max_size=16), st.integers(2, 20))
+def test_an_entity_is_in_one_fold_whatever_it_comes_with(keys: list[str], salt: str, folds: int) -> None:
+    found = folds_of(keys, salt=salt, folds=folds)
+    assert found == [fold_of(key, salt=salt, folds=folds) for key in keys]
+    assert set(found) <= set(range(folds))
+
+
+def test_folds_are_of_one_size_on_either_side_of_the_split() -> None:
+    """The side says nothing about the fold: with one hash for both, all training rows would be in the last folds."""
+    keys = [f"customer-{i}" for i in range(20_000)]
+    sides = held_out_mask(keys, salt="telco", share=0.2)
+    for side in (False, True):
+        folds = folds_of(
+            [key for key, out in zip(keys, sides, strict=True) if out is side], salt="telco", folds=4
+        )
+        assert all(abs(folds.count(fold) / len(folds) - 0.25) < 0.03 for fold in range(4))

@@ -232,3 +232,46 @@ def test_context_without_a_value_is_not_understood(tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as ended:
         main.main(["preflight", str(tmp_path), "-c", "processing_instance_type"])
     assert ended.value.code == 2
+
+
+SEARCH = """
+[training]
+spot = true
+environments = { prod = false }
+[search]
+parallel = 4
+[search.ranges.rate]
+type = "number"
+min = 1
+max = 2
+"""
+
+
+@pytest.mark.parametrize(
+    ("context", "quota"),
+    [
+        ((), "ml.m5.large for spot training job usage"),
+        (("-c", "environment=prod"), TRAINING),
+    ],
+)
+def test_a_search_needs_an_instance_for_each_trial_at_a_time(
+    account: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str], context: tuple[str, ...], quota: str
+) -> None:
+    folder = project(tmp_path)
+    with (folder / "project.toml").open("a") as file:
+        file.write(SEARCH)
+    if quota == TRAINING:
+        account.applied(TRAINING, 3.0)
+    account.applied(ENDPOINT, 2.0)
+    account.listed({PROCESSING: 4.0, **({} if quota == TRAINING else {quota: 3.0})})
+    status, rows = run(capsys, folder, *context)
+    assert status == 1
+    assert (rows[quota]["needed"], rows[quota]["verdict"]) == (4, "short")
+
+
+def test_an_environment_that_there_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(boto3, "client", lambda _name: None)
+    with pytest.raises(SystemExit, match="it is local, dev or prod"):
+        main.main(["preflight", str(project(tmp_path)), "-c", "environment=staging"])

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from containers.process.answers import BinaryAnswers, ClassAnswers, ValueAnswers, spread
+from containers.answers import BinaryAnswers, ClassAnswers, ValueAnswers, spread
 from sluice.judging.scores import BinaryScores, ClassScores, ValueScores
 from sluice.judging.spreads import Asked
 

@@ -12,10 +12,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from containers.answers import Answers, BinaryAnswers
 from containers.model import Model
 from containers.predictions import PredictionFailed
 from containers.process import importance, latency, score
-from containers.process.answers import Answers, BinaryAnswers
 from containers.process.importance import permutation
 from containers.process.measured import Important
 from sluice.contract import ModelContract, TargetContract

@@ -1,4 +1,4 @@
-"""What models say of the held-out rows beside what is true of them: figures and spreads, of all rows or of some."""
+"""What models say of rows beside what is true of them: figures and spreads, of all rows or of some."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from containers.process import metrics
+from containers import metrics
+from containers.frames import target_of
+from containers.predictions import Predictions
+from sluice.arrow import Table
+from sluice.contract import ModelContract
 from sluice.judging import spreads
 from sluice.judging.intervals import Bools, Floats
 from sluice.judging.scores import BinaryScores, ClassScores, Integers, ValueScores
@@ -91,6 +95,25 @@ class ValueAnswers:
 
 
 Answers: TypeAlias = BinaryAnswers | ClassAnswers | ValueAnswers
+
+
+def answers_of(predictions: Predictions, contract: ModelContract, table: Table) -> Answers:
+    """Put predictions beside what is true of the rows.
+
+    Raises:
+        EvaluationFailed: a prediction is no number.
+    """
+    actual = target_of(table, contract)
+    if predictions.labels is None:
+        return ValueAnswers(actual.to_numpy(dtype=np.float64), ValueScores(predictions.values))
+    truth = actual.tolist()
+    positions = metrics.class_positions(truth, contract)
+    classes = contract.target.classes
+    if contract.target.problem == "binary" and contract.target.positive is not None:
+        positive = classes.index(contract.target.positive)
+        chance, says_so = predictions.values[:, positive], predictions.labels == positive
+        return BinaryAnswers(positions == positive, BinaryScores(chance, says_so))
+    return ClassAnswers(truth, positions, ClassScores(predictions.values, predictions.labels), classes)
 
 
 def spread(models: Sequence[Answers], asked: Asked) -> dict[str, Spreads]:
