@@ -201,6 +201,13 @@ def run(arguments: argparse.Namespace) -> int:
     1 if something failed.
     """
     project = failures.load_project(arguments.project)
+    if project.approval.expires_seconds("local") is not None:
+        raise SluiceError(
+            "nobody can approve a model of this run",
+            where=f'{arguments.project / "project.toml"}: [approval] environments names "local"',
+            why="the local AWS of a run is known to the run alone",
+            fix="use `sluice up` and `sluice upload --wait`, or take `local` out",
+        )
     failures.readable_file(arguments.data, "--data", "name a CSV, TSV or Parquet file")
     _check_folder(arguments.reports)
     reports = arguments.reports or stack.data_folder() / "runs" / project.name

@@ -49,6 +49,8 @@ class Progress:
     seconds: dict[str, float] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
     entered: dict[str, datetime] = field(default_factory=dict)
+    state: str = ""
+    """The one that was entered last."""
     seen: int = 0
     """The id of the last event."""
 
@@ -197,7 +199,8 @@ def _new_events(sfn: Any, arn: str, seen: int) -> list[dict[str, Any]]:
 def _record(progress: Progress, event: dict[str, Any]) -> None:
     kind = event["type"]
     if kind.endswith("StateEntered"):
-        progress.entered[event["stateEnteredEventDetails"]["name"]] = event["timestamp"]
+        progress.state = event["stateEnteredEventDetails"]["name"]
+        progress.entered[progress.state] = event["timestamp"]
     elif kind.endswith("StateExited"):
         details = event["stateExitedEventDetails"]
         name = details["name"]
@@ -206,6 +209,8 @@ def _record(progress: Progress, event: dict[str, Any]) -> None:
         progress.outputs[name] = json.loads(details.get("output") or "null")
         if kind.startswith("TaskState"):
             say(f"  ✓ {name:<34} {seconds:6.1f} s  {_remark(name, progress.outputs[name])}".rstrip())
+    elif kind == "TaskSubmitted" and progress.state == "AwaitApproval":
+        say("  … waits for an approval: `sluice approvals` says how to answer")
     elif kind == "TaskFailed":
         details = event["taskFailedEventDetails"]
         say(f"  ✗ {details.get('error', 'failed')}")

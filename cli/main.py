@@ -11,7 +11,7 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
-from cli import commands, dataset, failures, feature_store, init, preflight, skew, stack
+from cli import approvals, commands, dataset, failures, feature_store, init, preflight, skew, stack
 from sluice.outcomes import Outcome
 
 _EXAMPLES = """\
@@ -24,6 +24,7 @@ examples:
   sluice predict --id C00001                       by id, where features.py declares features
   sluice dataset diff 3f9a current                 rows, schema and distributions of two dataset versions
   sluice skew                                      does the online store hold what the dataset says?
+  sluice approvals                                 which models wait for somebody's word
   sluice feast                                     a feature_store.yaml for `feast` and `feast ui`
   sluice down                                      stop the local AWS
   sluice empty --stack sluice-bank-dev --yes       delete what executions made, before `cdk destroy --all`
@@ -98,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     skew.add_parser(subparsers)
     dataset.add_parser(subparsers)
     feature_store.add_parser(subparsers)
+    approvals.add_parsers(subparsers)
 
     up = _add(
         subparsers,

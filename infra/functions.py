@@ -36,6 +36,7 @@ class FunctionSpec:
     reads_uploads: bool = False
     looks_at_endpoint: bool = False
     tells_of_endings: bool = False
+    asks_for_approval: bool = False
     plans_materialization: bool = False
     materializes: bool = False
     measures_skew: bool = False
@@ -93,6 +94,14 @@ FUNCTIONS = (
         looks_at_endpoint=True,
     ),
     FunctionSpec(
+        "RequestApproval",
+        memory_mb=512,
+        timeout_seconds=60,
+        reads=(keys.validation("*"), keys.training_set("*"), keys.evaluation("*")),
+        writes=(keys.report("*"), keys.page("*")),
+        asks_for_approval=True,
+    ),
+    FunctionSpec(
         "PlanMaterialization",
         memory_mb=512,
         timeout_seconds=30,
@@ -146,12 +155,15 @@ class Functions(Construct):
         config: DeployConfig,
         data: DataStack,
         endpoint_name: str,
+        asks_for_approval: bool,
     ) -> None:
         super().__init__(scope, construct_id)
         self.all: dict[str, lambda_.Function] = {}
         self.versions: dict[str, lambda_.Version] = {}
         for spec in FUNCTIONS:
             if spec.needs_features and not data.features:
+                continue
+            if spec.asks_for_approval and not asks_for_approval:
                 continue
             function = self._function(spec, config, data, endpoint_name)
             self.all[spec.name] = function
@@ -192,6 +204,15 @@ class Functions(Construct):
                 role,
                 [
                     Grant(("states:GetExecutionHistory",), histories),
+                    Grant(("sns:Publish",), (data.outcomes.topic_arn,)),
+                ],
+            )
+        if spec.asks_for_approval:
+            told_where = {"TOPIC_ARN": data.outcomes.topic_arn, "RELEASES_TABLE": data.releases.table_name}
+            allow(
+                role,
+                [
+                    Grant(("dynamodb:PutItem",), (data.releases.table_arn,)),
                     Grant(("sns:Publish",), (data.outcomes.topic_arn,)),
                 ],
             )

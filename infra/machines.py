@@ -208,7 +208,9 @@ class Machines(Construct):
         self, data: DataStack, functions: Functions, images: Images, started: Sequence[sfn.StateMachine]
     ) -> list[Grant]:
         code, artifacts = images.project_code, data.artifacts
-        called = ("ValidateDataset", "DecideGate", "ReportOutcome")
+        called = ["ValidateDataset", "DecideGate", "ReportOutcome"]
+        if "RequestApproval" in functions.states:
+            called.append("RequestApproval")
         executions = {
             machine: arn("states", "execution", f"{machine.state_machine_name}:*", separator=":")
             for machine in started
@@ -216,7 +218,7 @@ class Machines(Construct):
         grants = [
             Grant(("s3:GetObject",), (code.bucket.arn_for_objects(code.s3_object_key),)),
             Grant(("s3:PutObject",), (artifacts.arn_for_objects(keys.code("*")),)),
-            Grant(("s3:ListBucket",), (artifacts.bucket_arn,)),
+            *_archives(data),
             # Any version: an execution that began before a redeploy goes on calling the older ones.
             Grant(
                 ("lambda:InvokeFunction",),
@@ -274,10 +276,10 @@ class Machines(Construct):
         model = jobs("model", *self._names, suffixed=False)
         endpoint_config = jobs("endpoint-config", *self._names, suffixed=False)
         endpoint = arn("sagemaker", "endpoint", naming.endpoint(*self._names))
+        changed = tuple(f"dynamodb:{verb}Item" for verb in ("Get", "Update", "Put", "Delete"))
         return [
-            Grant(
-                ("dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:DeleteItem"), (data.releases.table_arn,)
-            ),
+            Grant(changed, (data.releases.table_arn,)),
+            *_archives(data),
             Grant(("sagemaker:CreateModel", "sagemaker:DescribeModel"), (model,)),
             Grant(("sagemaker:CreateEndpointConfig", "sagemaker:DescribeEndpointConfig"), (endpoint_config,)),
             # To create with tags is to add tags.
@@ -382,6 +384,14 @@ class Machines(Construct):
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             retention_period=cdk.Duration.days(14),
         )
+
+
+def _archives(data: DataStack) -> tuple[Grant, Grant]:
+    """Let a role look which object an archive is; without ListBucket S3 answers 403, not 404, where there is none."""
+    return (
+        Grant(("s3:ListBucket",), (data.artifacts.bucket_arn,)),
+        Grant(("s3:GetObject",), (data.artifacts.arn_for_objects(keys.model("*")),)),
+    )
 
 
 def definition(name: str) -> str:

@@ -6,6 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from infra.approvers import APPROVERS_OUTPUT, Approvers
 from infra.config import DeployConfig
 from infra.data_stack import DataStack
 from infra.functions import Functions
@@ -41,7 +42,15 @@ class PipelineStack(cdk.Stack):
             tags={"sluice:project": project.name, "sluice:environment": config.environment},
         )
         endpoint_name = naming.endpoint(project.name, config.environment)
-        self.functions = Functions(self, "Functions", config=config, data=data, endpoint_name=endpoint_name)
+        asks_for_approval = project.approval.expires_seconds(config.environment) is not None
+        self.functions = Functions(
+            self,
+            "Functions",
+            config=config,
+            data=data,
+            endpoint_name=endpoint_name,
+            asks_for_approval=asks_for_approval,
+        )
         self.images = Images(
             self,
             "Images",
@@ -77,6 +86,9 @@ class PipelineStack(cdk.Stack):
                 offline=self.offline.settings if self.offline else {},
             ),
         )
+        self.approvers = (
+            Approvers(self, "Approvers", data=data, machines=self.machines) if asks_for_approval else None
+        )
         self.observability = Observability(
             self,
             "Observability",
@@ -108,6 +120,7 @@ class PipelineStack(cdk.Stack):
                 if self.machines.materialization
                 else {}
             ),
+            **({APPROVERS_OUTPUT: self.approvers.policy.managed_policy_arn} if self.approvers else {}),
             "TrainingArn": self.machines.training.state_machine_arn,
             "DeploymentArn": self.machines.deployment.state_machine_arn,
         }.items():

@@ -49,6 +49,10 @@ def machine_settings(
         "missing_features": project.serving.missing,
         # What makes training sets is told of its offline store; nothing where that is its own.
         "offline": dict(offline),
+        # Null where nobody is asked whether a model that passed its gates may serve.
+        "approval": None
+        if (seconds := project.approval.expires_seconds(config.environment)) is None
+        else {"expires_seconds": seconds},
         "own_image": project.model.image is not None,
         "code_source": f"{code.s3_bucket_name}/{code.s3_object_key}",
         "places": {

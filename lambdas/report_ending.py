@@ -12,6 +12,7 @@ from lambdas.adapters.messages import publish
 from lambdas.adapters.settings import ending_settings, project, settings
 from lambdas.adapters.wire import on_the_wire
 from sluice import keys
+from sluice.outcomes import Outcome
 from sluice.payloads.endings import Ending
 from sluice.reporting.endings import outcome_of
 from sluice.reporting.outcome import report_outcome
@@ -29,7 +30,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         outcome = outcome_of(ending, end.state, ending_settings().endpoint_name, artifacts)
         seen = endpoints.look(ending_settings().endpoint_name)
         reported = report_outcome(outcome, project(), artifacts, seen)
-        publish(ending_settings().topic_arn, reported, outcome.outcome)
+        publish(ending_settings().topic_arn, reported, Outcome.FAILED)
         artifacts.write(
             keys.told(ending.name), json.dumps({"status": ending.status}).encode(), "application/json"
         )

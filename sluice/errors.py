@@ -120,6 +120,14 @@ class DeploymentFailed(SluiceError):
     """The endpoint did not come into service with the new model."""
 
 
+class ArchiveChanged(SluiceError):
+    """The archive of the new model is not the object that its training job left."""
+
+
+class ChampionKeptChanging(SluiceError):
+    """The model was judged five times, and each time another one had become champion before it was deployed."""
+
+
 class PipelineFailed(SluiceError):
     """A state failed for a reason the pipeline knows nothing of: an AWS error, a bug."""
 

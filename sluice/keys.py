@@ -122,8 +122,10 @@ def validation(execution: str) -> str:
     return f"{REPORTS}/{execution}/validation.json"
 
 
-def evaluation(execution: str) -> str:
-    return f"{REPORTS}/{execution}/evaluation/evaluation.json"
+def evaluation(execution: str, judgement: int | str = 1) -> str:
+    """What a judgement found; a later one is there where another model had become champion meanwhile."""
+    again = "" if judgement == 1 else f"/judgement-{judgement}"
+    return f"{REPORTS}/{execution}{again}/evaluation/evaluation.json"
 
 
 def report(execution: str) -> str:
@@ -195,7 +197,8 @@ def folder(key: str) -> str:
 def places(execution: str, job: str) -> dict[str, str]:
     """The keys and folders that a state machine names, as `$places` in statemachines/training.asl.yaml.
 
-    A name with `_file` at its end is a key, any other one a folder.
+    A name with `_file` at its end is a key, any other one a folder. `again` is for what is judged once more; its
+    `{judgement}` is filled in then.
     """
     return {
         "code_file": code(execution),
@@ -209,5 +212,7 @@ def places(execution: str, job: str) -> dict[str, str]:
         "model": folder(model(job)),
         "evaluation": folder(evaluation(execution)),
         "evaluation_file": evaluation(execution),
+        "again": folder(evaluation(execution, "{judgement}")),
+        "again_file": evaluation(execution, "{judgement}"),
         "predictions": f"{REPORTS}/{execution}/predictions",
     }

@@ -32,8 +32,9 @@ def endpoint(project: str, environment: str) -> str:
 def job_prefix(project: str, environment: str) -> str:
     """What the names of an environment's jobs, models and endpoint configurations begin with.
 
-    `JOB_DIGITS` hexadecimal digits follow, then nothing or a hyphen and what the job does. The longest,
-    `<24 characters>-local-<16 digits>-challenger`, has 58 characters; SageMaker takes 63.
+    `JOB_DIGITS` hexadecimal digits follow, then nothing or a hyphen and what the job does, and of a second to fifth
+    judgement its number. The longest, `<24 characters>-local-<16 digits>-challenger` and `…-champion-5`, have 58
+    characters; SageMaker takes 63.
     """
     return f"{project}-{environment}-"
 

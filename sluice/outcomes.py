@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 
 class Outcome(StrEnum):
@@ -14,6 +15,10 @@ class Outcome(StrEnum):
     """The new model was not good enough; what was in service still is."""
     ROLLED_BACK = "RolledBack"
     """The new model was deployed and taken back; what was in service before is again."""
+    APPROVAL_REJECTED = "ApprovalRejected"
+    """The new model passed its gates, and somebody who was asked said no; what was in service still is."""
+    APPROVAL_EXPIRED = "ApprovalExpired"
+    """The new model passed its gates, and nobody said yes or no in time; what was in service still is."""
     APPENDED = "Appended"
     """The rows are part of the table now; nothing was trained."""
     FAILED = "Failed"
@@ -25,10 +30,17 @@ class Outcome(StrEnum):
         return _EXIT_STATUS[self]
 
 
+CHAMPION_CHANGED: Final = "ChampionChanged"
+"""How `deployment` ends where another model serves than the one that was judged against: `training` judges again."""
+AWAITING_APPROVAL: Final = "AwaitingApproval"
+"""What the message says that asks for an approval, where others name the outcome."""
+
 _EXIT_STATUS = {
     Outcome.DEPLOYED: 0,
     Outcome.APPENDED: 0,
     Outcome.FAILED: 1,
     Outcome.GATE_REJECTED: 3,
     Outcome.ROLLED_BACK: 4,
+    Outcome.APPROVAL_REJECTED: 5,
+    Outcome.APPROVAL_EXPIRED: 6,
 }

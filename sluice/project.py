@@ -214,6 +214,22 @@ class Offline(_Table):
         return self.environments.get(environment, self.store)
 
 
+class Approval(_Table):
+    """[approval]: where a model that passed its gates waits for a person's word.
+
+    Attributes:
+        environments: there one is asked; nowhere by default.
+        expires_hours: so long there is time to answer, for each time that one is asked.
+    """
+
+    environments: tuple[Literal["local", "dev", "prod"], ...] = ()
+    expires_hours: Annotated[int, Field(ge=1, le=720)] = 168
+
+    def expires_seconds(self, environment: Literal["local", "dev", "prod"]) -> int | None:
+        """Give the time there is to answer; None where nobody is asked."""
+        return self.expires_hours * 3_600 if environment in self.environments else None
+
+
 class Project(_Table):
     """project.toml as a whole; `Project.load` reads it."""
 
@@ -231,6 +247,7 @@ class Project(_Table):
     serving: Serving = Serving()
     online: Online = Online()
     offline: Offline = Offline()
+    approval: Approval = Approval()
 
     @property
     def name(self) -> str:

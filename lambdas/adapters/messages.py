@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sluice.outcomes import Outcome
 from sluice.payloads.training import ReportedOutcome
 
 
-def publish(topic_arn: str, reported: ReportedOutcome, outcome: Outcome) -> None:
+def publish(topic_arn: str, reported: ReportedOutcome, outcome: str) -> None:
+    """`outcome` is what subscribers filter on: one of `sluice.outcomes`."""
     import boto3
 
     boto3.client("sns").publish(

@@ -44,6 +44,20 @@ def ending_settings() -> EndingSettings:
     return EndingSettings(topic_arn=os.environ["TOPIC_ARN"], endpoint_name=os.environ["ENDPOINT_NAME"])
 
 
+class ApprovalSettings(BaseModel):
+    """What only the function is told that asks for approvals."""
+
+    model_config = ConfigDict(frozen=True)
+
+    topic_arn: str
+    releases_table: str
+
+
+@cache
+def approval_settings() -> ApprovalSettings:
+    return ApprovalSettings(topic_arn=os.environ["TOPIC_ARN"], releases_table=os.environ["RELEASES_TABLE"])
+
+
 class MaterializationSettings(BaseModel):
     """What only a function is told that reads the feature plan. `FEATURE_PLAN` is relative to the function's code."""
 

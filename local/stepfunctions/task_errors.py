@@ -26,6 +26,8 @@ _NULL_ARGUMENT = re.compile(
 )
 _TABLE_NAME = re.compile("[a-zA-Z0-9_.-]+")
 OPTIMIZED_SERVICES = frozenset(_OPTIMIZED)
+# The answer to a HEAD has no body that could name the error; AWS's SDK for Java takes the one that is modelled.
+_OF_HEADS = {("HeadObject", "404"): "NoSuchKey"}
 
 
 def optimized(service: str, error: ClientError) -> tuple[str, str]:
@@ -51,7 +53,8 @@ def sdk(service: str, error: ClientError) -> tuple[str, str]:
         f"Status Code: {metadata.get('HTTPStatusCode')}",
         f"Request ID: {metadata.get('RequestId')}",
     ]
-    name = _modelled(service, _code(error)) or f"{prefix}Exception"
+    code = _OF_HEADS.get((error.operation_name, _code(error)), _code(error))
+    name = _modelled(service, code) or f"{prefix}Exception"
     return f"{prefix}.{name}", _cause(error, ", ".join(details))
 
 

@@ -7,22 +7,48 @@ from typing import Literal
 from pydantic import Field
 
 from sluice.outcomes import Outcome
+from sluice.payloads.approval import Answer
 from sluice.payloads.base import Payload
 
 
+class Archive(Payload):
+    """Which object a training job left: S3 never changes a version, and never gives its id again.
+
+    Attributes:
+        etag: a hash of its bytes, of an archive that went up in one piece their MD5; with its quotes, as S3 gives it.
+    """
+
+    version_id: str
+    etag: str
+
+
 class DeploymentInput(Payload):
-    """A promoted model: `model_name` is the name of the model and of its endpoint configuration."""
+    """A promoted model: `model_name` is the name of the model and of its endpoint configuration.
+
+    Attributes:
+        archive: what lies at `model_uri` has to be this object.
+        judged_champion: the model that it was judged against, None if there was none: it has to be the champion yet.
+        approval: of an environment that asks for one.
+    """
 
     model_name: str
     model_uri: str
+    archive: Archive
+    judged_champion: str | None
+    approval: Answer | None = None
     dataset_version: str
     has_model: bool = Field(default=False, description="the SageMaker model of that name exists already")
 
 
 class DeploymentResult(Payload):
-    """What became of it. `reason` says why a deployment was rolled back, as SageMaker told it."""
+    """What became of it. `reason` says why a deployment was rolled back, as SageMaker told it.
 
-    outcome: Literal[Outcome.DEPLOYED, Outcome.ROLLED_BACK]
+    ChampionChanged: nothing was deployed, for another model serves than the one that was judged against.
+    """
+
+    outcome: Literal[Outcome.DEPLOYED, Outcome.ROLLED_BACK, "ChampionChanged"]
     endpoint_name: str
-    endpoint_config_name: str = Field(description="the configuration that serves at the end")
+    endpoint_config_name: str | None = Field(
+        description="the configuration that serves at the end; after ChampionChanged None where there is no release"
+    )
     reason: str | None = None

@@ -10,7 +10,9 @@ from pydantic import Field
 from sluice import keys
 from sluice.contract import Feature
 from sluice.outcomes import Outcome
+from sluice.payloads.approval import Answer
 from sluice.payloads.base import Document, Payload
+from sluice.payloads.deployment import Archive
 from sluice.payloads.evaluation import (
     Bounds,
     CalibrationSummary,
@@ -290,7 +292,7 @@ class Evaluation(Document):
 class Summary(Payload):
     """What is told of an execution in a few figures: the output of `training`, and what commands print."""
 
-    outcome: Outcome
+    outcome: Outcome | None = Field(description="null while it waits for an approval")
     execution_arn: str
     dataset_version: str | None
     rows: int | None
@@ -319,6 +321,9 @@ class Report(Summary, Document):
     project: str
     source: Source
     endpoint: EndpointSeen | None = None
+    archive: Archive | None = Field(default=None, description="which object `model_uri` was")
+    judgement: int = Field(default=1, description="how often the model was judged")
+    approval: Answer | None = None
     failure: StateFailure | None
     rules: list[Rule] = Field(default=[], description="the gate's, each with its figure and its limit")
     validation: Validation | None

@@ -7,8 +7,9 @@ from typing import Any, Literal, Self
 from pydantic import Field, JsonValue, model_validator
 
 from sluice.outcomes import Outcome
+from sluice.payloads.approval import Answer
 from sluice.payloads.base import Payload
-from sluice.payloads.deployment import DeploymentResult
+from sluice.payloads.deployment import Archive, DeploymentResult
 from sluice.payloads.materialization import MeasuredSkew
 from sluice.payloads.search import Search
 
@@ -119,12 +120,38 @@ class EndpointSeen(Payload):
     problem: str | None = None
 
 
+class ApprovalRequest(Payload):
+    """What RequestApproval is told of a model that passed its gates, for a person to say whether it may serve.
+
+    Attributes:
+        task_token: by which the answer is given. It goes into the releases table, and nowhere else.
+        expires_seconds: the time there is for an answer.
+        judgement: which one it passed, from 1; a later one if its champion was replaced meanwhile.
+    """
+
+    task_token: str = Field(repr=False)
+    expires_seconds: int
+    model_name: str
+    judgement: int
+    judged_champion: str | None
+    execution: str
+    execution_arn: str
+    source: Source
+    dataset: ValidatedDataset
+    gate: GateDecision
+    skew: MeasuredSkew | None = None
+    evaluation_uri: str
+    model_uri: str
+    archive: Archive
+    endpoint_name: str
+
+
 class ReportOutcomeInput(Payload):
     """What ReportOutcome is told of an execution that is about to end, well or not."""
 
     execution: str
     execution_arn: str
-    outcome: Outcome
+    outcome: Outcome | None = Field(description="None of one that has not ended: it waits for an approval")
     source: Source
     dataset: ValidatedDataset | None = None
     gate: GateDecision | None = None
@@ -132,8 +159,13 @@ class ReportOutcomeInput(Payload):
     search: Search | None = None
     evaluation_uri: str | None = None
     model_uri: str | None = None
+    archive: Archive | None = None
+    judgement: int = Field(default=1, description="how often the model was judged")
+    approval: Answer | None = None
     endpoint_name: str | None = None
-    released: str | None = Field(default=None, description="the configuration in service when it began")
+    released: str | None = Field(
+        default=None, description="the configuration in service when it was last judged"
+    )
     deployment: DeploymentResult | None = None
     failure: StateFailure | None = None
     retries: int = Field(default=0, description="how often ReportOutcome was tried before")

@@ -14,18 +14,20 @@ from sluice.payloads.endings import Ending
 from sluice.payloads.training import ReportOutcomeInput, Source, StateFailure
 
 _CAUSE_BYTES = 30_000
+_MOST_JUDGEMENTS = 5  # statemachines/training.asl.yaml
 
 
 def outcome_of(ending: Ending, state: str, endpoint_name: str, artifacts: Artifacts) -> ReportOutcomeInput:
     """Say how an execution ended in `state`, with what it left in S3 so far."""
     error = _error(ending, state)
-    evaluation = keys.evaluation(ending.name)
+    judged = (keys.evaluation(ending.name, judgement) for judgement in range(_MOST_JUDGEMENTS, 0, -1))
+    evaluation = next(filter(artifacts.exists, judged), None)
     return ReportOutcomeInput(
         execution=ending.name,
         execution_arn=ending.executionArn,
         outcome=Outcome.FAILED,
         source=_source(ending),
-        evaluation_uri=artifacts.uri(evaluation) if artifacts.exists(evaluation) else None,
+        evaluation_uri=None if evaluation is None else artifacts.uri(evaluation),
         endpoint_name=endpoint_name,
         failure=StateFailure(state=state, error=error.name, cause=to_wire(error, most_bytes=_CAUSE_BYTES)),
     )

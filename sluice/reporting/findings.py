@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeVar
 
 from sluice import keys, naming
 from sluice.artifacts import Artifacts
 from sluice.errors import SluiceError
-from sluice.outcomes import Outcome
+from sluice.outcomes import AWAITING_APPROVAL, Outcome
 from sluice.payloads.base import Document
 from sluice.payloads.documents import Evaluation, Summary, TrainingSetSummary, Validation
 from sluice.payloads.training import EndpointSeen, ReportOutcomeInput, Source
@@ -20,8 +21,17 @@ _Document = TypeVar("_Document", bound=Document)
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """A model that passed its gates and waits for a person's word. The stack is how commands call it."""
+
+    model: str
+    until: datetime
+    stack: str
+
+
+@dataclass(frozen=True)
 class Findings:
-    """What is known of an execution, as far as it came."""
+    """What is known of an execution, as far as it came; `waiting` while it has not ended."""
 
     told: ReportOutcomeInput
     project: Project
@@ -34,11 +44,12 @@ class Findings:
     summary: Summary
     page_uri: str | None
     unreported: SluiceError | None
+    waiting: Waiting | None = None
 
     @property
     def heading(self) -> str:
         """The outcome in one word or two: Deployed, GateRejected, RolledBack, Appended, or the error's name."""
-        return self.failure.name if self.failure else self.summary.outcome
+        return self.failure.name if self.failure else self.summary.outcome or AWAITING_APPROVAL
 
 
 def gather(
@@ -118,6 +129,13 @@ def _summary(
     rolled_back = deployment is not None and deployment.outcome is Outcome.ROLLED_BACK
     if deployment is not None and rolled_back:
         reasons.append(f"Rolled back: {deployment.reason or 'SageMaker gave no reason'}.")
+    if told.judgement > 1:
+        reasons.append(
+            f"It was judged {told.judgement} times, for another model had become champion before it could be "
+            f"deployed; this is the last time, against {told.released or 'none'}."
+        )
+    if told.approval is not None:
+        reasons.append(told.approval.sentence)
     dataset = told.dataset or validation
     return Summary(
         outcome=told.outcome,

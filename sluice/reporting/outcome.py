@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
+
 from sluice import keys
 from sluice.artifacts import Artifacts
 from sluice.errors import SluiceError
 from sluice.payloads.documents import Report
-from sluice.payloads.training import EndpointSeen, ReportedOutcome, ReportOutcomeInput
+from sluice.payloads.training import ApprovalRequest, EndpointSeen, ReportedOutcome, ReportOutcomeInput
 from sluice.project import Project
 from sluice.reporting import page
-from sluice.reporting.findings import Findings, gather, gather_without_storage
+from sluice.reporting.findings import Findings, Waiting, gather, gather_without_storage
 
 # https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
 _SUBJECT_MAX = 100
@@ -28,10 +31,34 @@ def report_outcome(
         artifacts: where its documents lie, and the report goes.
         endpoint: what it looked like just now; None where nobody looked.
     """
-    findings = gather(told, project, artifacts, endpoint)
-    artifacts.write(keys.report(told.execution), _report(findings).body(), "application/json")
+    return _written(gather(told, project, artifacts, endpoint), artifacts)
+
+
+def report_waiting(
+    asked: ApprovalRequest, until: datetime, project: Project, artifacts: Artifacts
+) -> ReportedOutcome:
+    """Write the report of a model that waits for an approval, as it stands, and the message that asks for one.
+
+    The execution's own report takes its place when it ends.
+    """
+    told = ReportOutcomeInput(
+        outcome=None,
+        released=asked.judged_champion,
+        **{
+            name: getattr(asked, name)
+            for name in ApprovalRequest.model_fields.keys() & ReportOutcomeInput.model_fields.keys()
+        },
+    )
+    findings = gather(told, project, artifacts, None)
+    waiting = Waiting(asked.model_name, until, stack=asked.endpoint_name)
+    return _written(replace(findings, waiting=waiting), artifacts)
+
+
+def _written(findings: Findings, artifacts: Artifacts) -> ReportedOutcome:
+    execution = findings.told.execution
+    artifacts.write(keys.report(execution), _report(findings).body(), "application/json")
     html = page.render(findings).encode()
-    artifacts.write(keys.page(told.execution), html, "text/html; charset=utf-8")
+    artifacts.write(keys.page(execution), html, "text/html; charset=utf-8")
     return _reported(findings)
 
 
@@ -60,6 +87,9 @@ def _report(findings: Findings) -> Report:
         project=findings.project.name,
         source=findings.source,
         endpoint=findings.endpoint,
+        archive=findings.told.archive,
+        judgement=findings.told.judgement,
+        approval=findings.told.approval,
         failure=findings.told.failure,
         rules=[] if findings.told.gate is None else findings.told.gate.rules,
         validation=findings.validation,

@@ -57,6 +57,7 @@ def message(findings: Findings) -> str:
         summary=findings.summary,
         search=None if findings.told.search is None else searched.sentence(findings.told.search),
         rollback=_rollback(findings),
+        waiting=findings.waiting,
         serving=None if findings.failure is None else _serving(findings),
     )
 
@@ -92,6 +93,15 @@ def _verdict(findings: Findings) -> tuple[str, str, str]:
         return "held", "rolled back", _rollback(findings)
     if outcome is Outcome.APPENDED:
         return "good", "appended", _appended(findings)
+    if outcome is Outcome.APPROVAL_REJECTED and findings.told.approval is not None:
+        said = findings.told.approval.sentence
+        return "held", "not approved", f"The model passed its gates. {said} {_serving(findings)}"
+    if outcome is Outcome.APPROVAL_EXPIRED:
+        said = "The model passed its gates, and nobody approved or rejected it in time."
+        return "held", "approval expired", f"{said} {_serving(findings)}"
+    if findings.waiting is not None:
+        until = f"{findings.waiting.until:%Y-%m-%d %H:%M} UTC"
+        return "held", "waits for approval", f"The model passed its gates. It may be approved until {until}."
     return "bad", findings.heading, _serving(findings)
 
 

@@ -58,6 +58,9 @@ type = "number"
 
 [features]
 numeric = ["spent_30d"]
+
+[approval]
+environments = ["prod"]
 """
 SHOP_FEATURES = """\
 from datetime import timedelta

@@ -53,6 +53,7 @@ def test_each_holds_our_code_the_project_and_its_own_wheels(
         "ValidateDataset": (True, False),
         "DecideGate": (False, False),
         "ReportOutcome": (False, True),
+        "RequestApproval": (False, True),
         "PlanMaterialization": (True, False),
         "MaterializeView": (True, False),
         "MeasureSkew": (True, False),

@@ -93,7 +93,9 @@ def test_a_project_without_features_has_none_of_it(prod: Stacks) -> None:
 
 
 def test_these_roles_are_all_that_a_project_with_features_has_more(shop: Stacks, prod: Stacks) -> None:
-    assert {shop.pipeline.id(role) for role in ALLOWED} == roles(shop.pipeline) - roles(prod.pipeline)
+    # It also asks for approvals: tests/infra/test_permissions.py.
+    more = {*ALLOWED, "Functions/RequestApprovalRole"}
+    assert {shop.pipeline.id(role) for role in more} == roles(shop.pipeline) - roles(prod.pipeline)
 
 
 def test_nobody_may_delete_a_table_or_make_one(shop: Stacks) -> None:
@@ -223,9 +225,7 @@ def test_it_starts_where_no_training_starts_it_itself(shop: Stacks) -> None:
     }
 
 
-def test_a_training_may_start_and_see_the_materialization_and_have_the_skew_measured(
-    shop: Stacks, prod: Stacks
-) -> None:
+def test_a_training_may_start_and_see_the_materialization(shop: Stacks, prod: Stacks) -> None:
     def training(stacks: Stacks) -> dict[str, set[str]]:
         names = {"corner-shop-prod": "NAME", "bank-prod": "NAME"}
         found: dict[str, set[str]] = {}
@@ -241,6 +241,7 @@ def test_a_training_may_start_and_see_the_materialization_and_have_the_skew_meas
         if may != training(prod).get(resource)
     }
     assert more == {
+        "<FunctionsRequestApproval>:*": {"lambda:InvokeFunction"},
         "<MachinesMaterialization>": {"states:StartExecution"},
         # What it does not wait for by `.sync` it does not stop.
         f"arn:<Partition>:states:{ACCOUNT}:execution:<MachinesMaterialization.Name>:*": {

@@ -13,11 +13,12 @@ OF_FEATURES = ["PlanMaterialization", "MaterializeView", "MeasureSkew"]
 
 
 def test_these_are_the_functions() -> None:
-    assert [spec.name for spec in FUNCTIONS] == [*STATES, *OF_FEATURES, "ReportEnding"]
+    assert [spec.name for spec in FUNCTIONS] == [*STATES, "RequestApproval", *OF_FEATURES, "ReportEnding"]
     assert [spec.dependency_group for spec in FUNCTIONS] == [
         "validate-dataset",
         "decide-gate",
         "report-outcome",
+        "request-approval",
         "plan-materialization",
         "materialize-view",
         "measure-skew",

@@ -36,6 +36,14 @@ def test_a_handler_has_one_name_everywhere(shop: Stacks, machines: dict[str, dic
             assert (ROOT / "lambdas" / f"{module}.py").is_file()
             assert shop.pipeline.properties(f"Functions/{name}")["Handler"] == f"lambdas.{module}.handler"
             named.add(module)
+        for state in (each for _, each in states(machine) if "waitForTaskToken" in str(each.get("Resource"))):
+            # It is called for what it makes known; the state's result is a person's.
+            assert state["Arguments"]["FunctionName"] == "{% $settings.functions.RequestApproval %}"
+            assert (
+                shop.pipeline.properties("Functions/RequestApproval")["Handler"]
+                == "lambdas.request_approval.handler"
+            )
+            named.add("request_approval")
     for rule, name in (("EndedUntold", "ReportEnding"), ("SkewDue", "MeasureSkew")):
         (target,) = shop.pipeline.properties(f"Machines/{rule}")["Targets"]
         assert plain(target["Arn"]) == f"<Functions{name}>"
@@ -96,6 +104,7 @@ def test_the_settings_are_those_of_project_environment_and_stacks(prod: Stacks) 
         "topic_arn": "<Outcomes>",
         "sagemaker_role_arn": "<SageMakerRole>",
         "own_image": False,
+        "approval": None,
         "offline": {},
         "hyperparameters": {"max_iter": "20", "loss": 'log "loss"', "early_stopping": "true"},
         "max_runtime_seconds": 3600,
@@ -114,6 +123,20 @@ def test_the_settings_are_those_of_project_environment_and_stacks(prod: Stacks) 
         "log_retention_days": 365,
         "machines": {"deployment": "<MachinesDeployment>"},
     }
+
+
+def test_where_approvals_are_asked_for_the_machine_knows_until_when(
+    shop: Stacks, shop_local: Stacks, prod: Stacks
+) -> None:
+    settings = shop.pipeline.settings("Training")
+    assert settings["approval"] == {"expires_seconds": 7 * 24 * 3600}
+    assert "RequestApproval" in settings["functions"]
+    # Its project.toml names prod alone.
+    for other in (shop_local, prod):
+        assert other.pipeline.settings("Training")["approval"] is None
+        assert "RequestApproval" not in other.pipeline.settings("Training")["functions"]
+        assert not other.pipeline.of_type("AWS::IAM::ManagedPolicy")
+        assert "ApproversPolicyArn" not in other.pipeline.template["Outputs"]
 
 
 def test_each_machine_knows_the_one_it_starts(prod: Stacks) -> None:

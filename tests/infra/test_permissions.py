@@ -134,6 +134,7 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
             for name in ("ValidateDataset", "DecideGate", "ReportOutcome")
         },
         "<ReleasesTable>": ["dynamodb:GetItem"],
+        f"{ARTIFACTS}/models/*-train/output/model.tar.gz": ["s3:GetObject"],
         "<Outcomes>": ["sns:Publish"],
         **{
             sagemaker(f"{kind.lower()}-job", f"bank-prod-{DIGITS}-*"): [
@@ -179,7 +180,9 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
     },
     "Machines/DeploymentRole": {
         "*": [*MACHINE_LOGS["*"], "sagemaker:ListEndpoints"],
-        "<ReleasesTable>": ["dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:DeleteItem"],
+        "<ReleasesTable>": [f"dynamodb:{verb}Item" for verb in ("Get", "Update", "Put", "Delete")],
+        ARTIFACTS: ["s3:ListBucket"],
+        f"{ARTIFACTS}/models/*-train/output/model.tar.gz": ["s3:GetObject"],
         sagemaker("model", f"bank-prod-{DIGITS}"): [
             "sagemaker:CreateModel",
             "sagemaker:DescribeModel",
@@ -254,6 +257,63 @@ def test_no_managed_policy_is_attached(prod: Stacks) -> None:
     roles = prod.pipeline.of_type("AWS::IAM::Role")
     assert len(roles) >= len(ALLOWED)
     assert [role for role in roles if "ManagedPolicyArns" in role["Properties"]] == []
+
+
+def test_where_approvals_are_asked_for_a_function_may_write_that_down(shop: Stacks) -> None:
+    assert granted(shop, "Functions/RequestApprovalRole") == {
+        resource: set(actions)
+        for resource, actions in {
+            "<FunctionsRequestApprovalLogs>": LOGS,
+            ARTIFACTS: ["s3:ListBucket"],
+            f"{ARTIFACTS}/reports/*/validation.json": ["s3:GetObject"],
+            f"{ARTIFACTS}/reports/*/evaluation/evaluation.json": ["s3:GetObject"],
+            f"{ARTIFACTS}/training-sets/*/summary/training_set.json": ["s3:GetObject"],
+            f"{ARTIFACTS}/reports/*/report.json": PUT,
+            f"{ARTIFACTS}/reports/*/report.html": PUT,
+            "<ReleasesTable>": ["dynamodb:PutItem"],
+            "<Outcomes>": ["sns:Publish"],
+        }.items()
+    }
+    assert granted(shop, "Machines/TrainingRole")["<FunctionsRequestApproval>:*"] == {"lambda:InvokeFunction"}
+
+
+def test_an_approver_may_answer_and_write_nothing_but_the_answer(shop: Stacks) -> None:
+    (policy,) = shop.pipeline.of_type("AWS::IAM::ManagedPolicy")
+    properties = policy["Properties"]
+    assert properties["ManagedPolicyName"] == "sluice-corner-shop-prod-approvers"
+    assert not {"Roles", "Users", "Groups"} & properties.keys(), "the stack attaches it to nobody"
+    found: dict[str, set[str]] = {}
+    for statement in properties["PolicyDocument"]["Statement"]:
+        actions, resources = (
+            each if isinstance(each, list) else [each]
+            for each in (statement["Action"], statement["Resource"])
+        )
+        for resource in resources:
+            found.setdefault(plain(resource), set()).update(actions)
+    assert found == {
+        f"arn:<Partition>:cloudformation:{ACCOUNT}:stack/sluice-corner-shop-prod/*": {
+            "cloudformation:DescribeStacks"
+        },
+        "<ReleasesTable>": {"dynamodb:Query", "dynamodb:GetItem", "dynamodb:UpdateItem"},
+        "<MachinesTraining>": {"states:SendTaskSuccess"},
+        f"arn:<Partition>:states:{ACCOUNT}:execution:<MachinesTraining.Name>:*": {"states:DescribeExecution"},
+        f"{ARTIFACTS}/reports/*/report.json": {"s3:GetObject"},
+        f"{ARTIFACTS}/reports/*/report.html": {"s3:GetObject"},
+    }
+    (update,) = (
+        each for each in properties["PolicyDocument"]["Statement"] if each["Action"] == "dynamodb:UpdateItem"
+    )
+    assert update["Condition"]["ForAllValues:StringEquals"] == {
+        "dynamodb:Attributes": [
+            "endpoint_name",
+            "item",
+            "decision",
+            "decided_by",
+            "decided_at",
+            "reason",
+            "answered_at",
+        ]
+    }
 
 
 def test_a_role_is_assumed_by_one_service_and_for_this_account(prod: Stacks) -> None:
@@ -332,12 +392,13 @@ def tasks(machine: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def actions(resource: str, arguments: dict[str, Any]) -> set[str]:
     """`aws-sdk:sagemaker:createModel` and `sagemaker:createTrainingJob.sync` as IAM actions."""
-    if resource == "lambda:invoke":
+    if resource in ("lambda:invoke", "lambda:invoke.waitForTaskToken"):
         return {"lambda:InvokeFunction"}
     if resource == "aws-sdk:s3:copyObject":
         return {"s3:GetObject", "s3:PutObject"}
-    if resource == "aws-sdk:s3:listObjectsV2":
-        return {"s3:ListBucket"}
+    if resource == "aws-sdk:s3:headObject":
+        # Without the second a missing object is 403, and not what the Catch knows.
+        return {"s3:GetObject", "s3:ListBucket"}
     resource = resource.replace("aws-sdk:sfn:", "states:")
     service, verb = resource.removeprefix("aws-sdk:").split(":")[:2]
     service = {"cloudwatchlogs": "logs"}.get(service, service)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.local_aws import LocalAws, create_function
+from tests.support.local_aws import LocalAws, create_function, wait_until
 from tests.support.machines import Machines, task
 
 COPY = "aws-sdk:s3:copyObject"
@@ -165,3 +165,66 @@ class TestCopyObject:
         ended = machines.run({"Copy": task(COPY, {"Source": "a/b", "Bucket": "b", "Key": "k"})})
         assert ended["status"] == "FAILED"
         assert 'The field "Source" is not supported' in ended["cause"]
+
+
+class TestHeadObject:
+    """A HEAD's answer has no body to name an error; of a key that is not there the SDK knows by the status."""
+
+    def test_it_tells_which_object_it_is(self, local_aws: LocalAws, machines: Machines) -> None:
+        s3, bucket = local_aws.client("s3"), f"heads-{uuid.uuid4().hex[:8]}"
+        s3.create_bucket(Bucket=bucket)
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        versions = [s3.put_object(Bucket=bucket, Key="k", Body=body) for body in (b"1", b"2")]
+        catch = {"ErrorEquals": ["S3.NoSuchKeyException"], "Output": "{% 'gone' %}", "Next": "End"}
+        head = task(
+            "aws-sdk:s3:headObject",
+            {"Bucket": bucket, "Key": "k"},
+            Output="{% [$states.result.VersionId, $states.result.ETag] %}",
+            Catch=[catch],
+            Next="End",
+        )
+        states = {"Head": head, "End": {"Type": "Succeed"}}
+
+        assert output_of(machines, states) == [versions[1]["VersionId"], versions[1]["ETag"]]
+        s3.delete_object(Bucket=bucket, Key="k")
+        assert output_of(machines, states) == "gone"
+
+
+class TestWaitForTaskToken:
+    """A function is called for what it makes known; the state's result is what somebody sends by the token."""
+
+    @staticmethod
+    def states(local_aws: LocalAws, **fields: Any) -> dict[str, Any]:
+        name = f"asks-{uuid.uuid4().hex[:8]}"
+        create_function(local_aws, name, "def handler(event, context): return 'not this'", Timeout=30)
+        payload = {"token": "{% $states.context.Task.Token %}"}
+        catch = {
+            "ErrorEquals": ["States.Timeout"],
+            "Output": "{% $states.errorOutput.Error %}",
+            "Next": "End",
+        }
+        call = task(
+            "lambda:invoke.waitForTaskToken",
+            {"FunctionName": name, "Payload": payload},
+            Output="{% $states.result %}",
+            Catch=[catch],
+            Next="End",
+            **fields,
+        )
+        return {"Ask": call, "End": {"Type": "Succeed"}}
+
+    def test_it_goes_on_with_what_was_sent(self, local_aws: LocalAws, machines: Machines) -> None:
+        execution = machines.start(machines.make(self.states(local_aws)))
+        wait_until(lambda: "TaskSubmitted" in machines.events(execution))
+        history = machines.api.get_execution_history(executionArn=execution)["events"]
+        [asked] = [each["taskScheduledEventDetails"] for each in history if each["type"] == "TaskScheduled"]
+        token = json.loads(asked["parameters"])["Payload"]["token"]
+        assert machines.api.describe_execution(executionArn=execution)["status"] == "RUNNING"
+
+        machines.api.send_task_success(taskToken=token, output='{"decision": "approved"}')
+
+        assert json.loads(machines.wait(execution)["output"]) == {"decision": "approved"}
+
+    def test_nobody_sends_anything(self, local_aws: LocalAws, machines: Machines) -> None:
+        states = self.states(local_aws, TimeoutSeconds="{% 1 %}")
+        assert output_of(machines, states) == "States.Timeout"

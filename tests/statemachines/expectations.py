@@ -69,6 +69,7 @@ _JOB = {
 _REFUSED = {"SageMaker.SageMakerException": "WhyRefused", **_UNLOCK}
 HELD = "DynamoDB.ConditionalCheckFailedException"
 STARTED = "StepFunctions.ExecutionAlreadyExistsException"
+MISSING = "S3.NoSuchKeyException"
 
 EXPECTED: dict[str, dict[str, Task]] = {
     "intake": {
@@ -88,7 +89,7 @@ EXPECTED: dict[str, dict[str, Task]] = {
     "training": {
         "KeepCode": Task(_S3, _REPORT),
         "ValidateDataset": Task(_LAMBDA, _REPORT),
-        "StartMaterialization": Task({STARTED: 0, **_EXECUTIONS}, {STARTED: "FindChampion", **_REPORT}),
+        "StartMaterialization": Task({STARTED: 0, **_EXECUTIONS}, {STARTED: "BuildTrainingSet", **_REPORT}),
         "FindChampion": Task(_DYNAMODB, _REPORT),
         "BuildTrainingSet": Task(_SAGEMAKER, _JOB),
         "SearchHyperparameters": Task(
@@ -104,7 +105,9 @@ EXPECTED: dict[str, dict[str, Task]] = {
         "TrainModel": Task(_SAGEMAKER, _JOB),
         "CreateChallenger": Task(_SAGEMAKER, _JOB),
         "PredictChallenger": Task(_SAGEMAKER, _JOB),
-        "FindChampionArchive": Task(_S3, _REPORT),
+        "RecordArchive": Task(_S3, {MISSING: "IsChallengerIntact", **_REPORT}),
+        "CheckArchive": Task(_S3, {MISSING: "IsChallengerIntact", **_REPORT}),
+        "FindChampionArchive": Task(_S3, {MISSING: "HasOwnImage", **_REPORT}),
         "PredictChampion": Task(
             _SAGEMAKER,
             {
@@ -116,6 +119,7 @@ EXPECTED: dict[str, dict[str, Task]] = {
         ),
         "EvaluateModel": Task(_SAGEMAKER, _JOB),
         "DecideGate": Task(_LAMBDA, _REPORT),
+        "AwaitApproval": Task(_LAMBDA, _REPORT),
         "DeployModel": Task({STARTED: 0, **_EXECUTIONS}, {STARTED: "KindOfCall", **_REPORT}),
         "DescribeProcessingJob": Task(_DESCRIBE, _REPORT),
         "DescribeTrainingJob": Task(_DESCRIBE, _REPORT),
@@ -137,6 +141,8 @@ EXPECTED: dict[str, dict[str, Task]] = {
         "DescribeEndpoint": Task(_SAGEMAKER, _REFUSED),
         "DescribeModel": Task(_DESCRIBE, _UNLOCK),
         "DescribeEndpointConfig": Task(_DESCRIBE, _UNLOCK),
+        "FindRelease": Task(_DYNAMODB, _UNLOCK),
+        "CheckArchive": Task(_S3, {MISSING: "IsArchiveIntact", **_UNLOCK}),
         "RecordRelease": Task(_DYNAMODB, _UNLOCK),
         "KeepLogs": Task(_LOGS, _UNLOCK),
         "ReleaseLock": Task(_DYNAMODB, {UNFORESEEN: "Failed"}),

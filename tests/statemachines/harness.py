@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.resource import ResourceCondition
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.eval.evaluation_details import (
@@ -49,6 +50,7 @@ SETTINGS: dict[str, Any] = {
     "missing_features": "error",
     "offline": {},
     "own_image": False,
+    "approval": None,
     "code_source": "assets/code.zip",
     "places": {
         name: f"s3://artifacts/{key}"
@@ -65,6 +67,8 @@ SETTINGS: dict[str, Any] = {
             "evaluation": "reports/{execution}/evaluation",
             "evaluation_file": "reports/{execution}/evaluation/evaluation.json",
             "predictions": "reports/{execution}/predictions",
+            "again": "reports/{execution}/judgement-{judgement}/evaluation",
+            "again_file": "reports/{execution}/judgement-{judgement}/evaluation/evaluation.json",
         }.items()
     },
     "hyperparameters": {"max_iter": "150", "loss": 'log "loss"'},
@@ -87,6 +91,7 @@ SETTINGS: dict[str, Any] = {
         for name in (
             "ValidateDataset",
             "DecideGate",
+            "RequestApproval",
             "ReportOutcome",
             "PlanMaterialization",
             "MaterializeView",
@@ -186,6 +191,7 @@ def definition(
     *,
     own_image: bool = False,
     features: bool = False,
+    approval: bool = False,
     offline: tuple[tuple[str, str], ...] = (),
     search: bool = False,
     spot: bool = False,
@@ -193,7 +199,12 @@ def definition(
     """A machine's text, filled in as a deployment fills it in."""
     text = load.text(load.load(load.MACHINES / f"{machine}.asl.yaml"))
     machines = SETTINGS["machines"] | (MATERIALIZATION_MACHINE if features else {})
-    filled = {"own_image": own_image, "machines": machines, "offline": dict(offline)}
+    filled = {
+        "own_image": own_image,
+        "machines": machines,
+        "offline": dict(offline),
+        "approval": {"expires_seconds": 3600} if approval else None,
+    }
     filled |= ({"search": SEARCH} if search else {}) | (SPOT if spot else {})
     literal = json.dumps({**SETTINGS, **filled})
     return text.replace("${Partition}", "aws").replace("${Settings}", json.dumps(literal)[1:-1])
@@ -229,6 +240,14 @@ class Harness:
         monkeypatch.setattr(Environment, "is_mocked_mode", lambda _env: True)
         monkeypatch.setattr(Environment, "get_current_mocked_response", lambda env: env.next_state_name)
         monkeypatch.setattr(state_task_service, "eval_mocked_response", self._outcome)
+        # What is scripted of a task that waits for a token is what it was answered by that: no answer of the API's.
+        normalise = state_task_service.StateTaskService._normalise_response
+
+        def answer(task: Any, response: Any, **named: Any) -> None:
+            if task.resource.condition != ResourceCondition.WaitForTaskToken:
+                normalise(task, response, **named)
+
+        monkeypatch.setattr(state_task_service.StateTaskService, "_normalise_response", answer)
         monkeypatch.setattr(
             interpreter, "pause", lambda env, seconds: self._pauses.append((env.next_state_name, seconds))
         )
@@ -244,13 +263,15 @@ class Harness:
         *,
         own_image: bool = False,
         features: bool = False,
+        approval: bool = False,
         offline: Mapping[str, str] | None = None,
         search: bool = False,
         spot: bool = False,
     ) -> Run:
         """Run a machine to its end, as deployed for training code or an own image, for features or none.
 
-        With `search`, hyperparameters are searched for first; with `spot`, models are trained on spot instances.
+        With `search`, hyperparameters are searched for first; with `spot`, models are trained on spot instances; with
+        `approval` somebody is asked before a model is deployed.
 
         `offline` is what a project's training set is told of its offline store.
 
@@ -267,6 +288,7 @@ class Harness:
                     machine,
                     own_image=own_image,
                     features=features,
+                    approval=approval,
                     offline=tuple((offline or {}).items()),
                     search=search,
                     spot=spot,

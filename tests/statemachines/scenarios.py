@@ -48,9 +48,29 @@ REPORT = {
     "summary": SUMMARY,
 }
 FAILED_REPORT = {**REPORT, "error": "TrainingFailed", "cause": "what, where, why, what to do"}
+ARCHIVE = {"version_id": "v1", "etag": '"e1"'}
+HEAD = {"VersionId": "v1", "ETag": '"e1"', "ContentLength": 9}
+"""What HeadObject answers of the challenger's archive, and of the champion's."""
+OVERWRITTEN = {**HEAD, "VersionId": "v2", "ETag": '"e2"'}
+NO_ARCHIVE = Failure("S3.NoSuchKeyException", "null (Service: S3, Status Code: 404, Request ID: 1)")
+CHAMPION_CHANGED = {
+    "outcome": "ChampionChanged",
+    "endpoint_name": "sluice-bank-dev",
+    "endpoint_config_name": "bank-dev-2",
+    "reason": None,
+}
+ANSWER = {
+    "decision": "approved",
+    "by": "arn:aws:sts::123456789012:assumed-role/lead/ada",
+    "at": "2026-01-01T00:00:00Z",
+    "reason": "better for the young",
+}
 DEPLOYMENT = {
     "model_name": "bank-dev-1",
     "model_uri": MODEL_URI,
+    "archive": ARCHIVE,
+    "judged_champion": None,
+    "approval": None,
     "dataset_version": DATASET["dataset_version"],
 }
 
@@ -68,6 +88,7 @@ class Scenario:
     features: bool = False
     search: bool = False
     spot: bool = False
+    approval: bool = False
 
     def __str__(self) -> str:
         return f"{self.machine}-{self.name}"
@@ -153,14 +174,15 @@ TRAINING: dict[str, list[Any]] = {
     "ListTrials": [{"TrainingJobSummaries": TRIALS}],
     "DescribeHyperParameterTuningJob": [as_asked(**TUNED)],
     "TrainModel": [{"ModelArtifacts": {"S3ModelArtifacts": MODEL_URI}}],
-    "FindChampionArchive": [
-        {"Contents": [{"Key": CHAMPION_URI.removeprefix("s3://artifacts/")}], "KeyCount": 1}
-    ],
+    "RecordArchive": [HEAD],
+    "CheckArchive": [HEAD],
+    "FindChampionArchive": [HEAD],
     "CreateChallenger": [{"ModelArn": f"arn:aws:sagemaker:{REGION}:123456789012:model/bank-dev-1"}],
     "PredictChallenger": [predictions("challenger")],
     "PredictChampion": [predictions("champion")],
     "EvaluateModel": [{"ProcessingJobStatus": "Completed"}],
     "DecideGate": [payload(GATE)],
+    "AwaitApproval": [ANSWER],
     "DeployModel": [{"Status": "SUCCEEDED", "Output": DEPLOYED}],
     "ReportOutcome": [payload(REPORT)],
     "NotifyOutcome": [{"MessageId": "1"}],
@@ -240,8 +262,15 @@ CHAMPION = {
         "item": {"S": "release"},
         "model_uri": {"S": CHAMPION_URI},
         "model_name": {"S": "bank-dev-0"},
+        "archive_version_id": {"S": "v1"},
+        "archive_etag": {"S": '"e1"'},
     }
 }
+OLD_CHAMPION = {
+    "Item": {name: value for name, value in CHAMPION["Item"].items() if not name.startswith("archive_")}
+}
+"""A release of before archives were recorded."""
+NEXT_CHAMPION = {"Item": {**CHAMPION["Item"], "model_name": {"S": "bank-dev-2"}}}
 RULE = {
     "name": "minimum.roc_auc",
     "figure": 0.7,
@@ -253,6 +282,8 @@ REFUSED = {**GATE, "promote": False, "rules": [RULE]}
 
 ENDPOINT: dict[str, list[Any]] = {
     "AcquireLock": [{}],
+    "FindRelease": [{}],
+    "CheckArchive": [HEAD],
     "CreateModel": [{"ModelArn": f"arn:aws:sagemaker:{REGION}:123456789012:model/bank-dev-1"}],
     "CreateEndpointConfig": [{"EndpointConfigArn": "arn"}],
     "DescribeModel": [as_asked()],
@@ -274,6 +305,11 @@ def _training(name: str, ends_in: str, /, *, own_image: bool = False, **outcomes
 
 def _with_search(name: str, ends_in: str, /, **outcomes: Any) -> Scenario:
     return Scenario("training", name, SOURCE, {**TRAINING, **outcomes}, ends_in, search=True)
+
+
+def _asking(name: str, ends_in: str, /, *, own_image: bool = False, **outcomes: Any) -> Scenario:
+    """A training of a project that asks for approvals."""
+    return Scenario("training", name, SOURCE, {**TRAINING, **outcomes}, ends_in, own_image, approval=True)
 
 
 def _with_features(name: str, ends_in: str, /, **outcomes: Any) -> Scenario:
@@ -411,7 +447,43 @@ SCENARIOS = [
         DescribeTransformJob=[as_asked(TransformJobStatus="Failed", FailureReason="AlgorithmError: no")],
     ),
     _training(
-        "champion-archive-missing", "Finished", FindChampion=[CHAMPION], FindChampionArchive=[{"KeyCount": 0}]
+        "champion-archive-missing", "Finished", FindChampion=[CHAMPION], FindChampionArchive=[NO_ARCHIVE]
+    ),
+    _training(
+        "champion-archive-overwritten",
+        "Finished",
+        own_image=True,
+        FindChampion=[CHAMPION],
+        FindChampionArchive=[OVERWRITTEN],
+    ),
+    _training(
+        "archive-overwritten",
+        "Failed",
+        CheckArchive=[OVERWRITTEN],
+        ReportOutcome=[payload(FAILED_REPORT)],
+    ),
+    _training("archive-gone", "Failed", RecordArchive=[NO_ARCHIVE], ReportOutcome=[payload(FAILED_REPORT)]),
+    _asking("approved", "Finished"),
+    _asking("approval-rejected", "Finished", AwaitApproval=[{**ANSWER, "decision": "rejected"}]),
+    _asking("approval-expired", "Finished", AwaitApproval=[Failure("States.Timeout", "")]),
+    *(
+        _asking(
+            f"champion-changed{'-own-image' if own_image else ''}",
+            "Finished",
+            own_image=own_image,
+            FindChampion=[{}, NEXT_CHAMPION],
+            DeployModel=[
+                {"Status": "SUCCEEDED", "Output": CHAMPION_CHANGED},
+                {"Status": "SUCCEEDED", "Output": DEPLOYED},
+            ],
+        )
+        for own_image in (False, True)
+    ),
+    _training(
+        "champion-kept-changing",
+        "Failed",
+        DeployModel=[{"Status": "SUCCEEDED", "Output": CHAMPION_CHANGED}],
+        ReportOutcome=[payload(FAILED_REPORT)],
     ),
     _training(
         "own-image-champion-model-missing",
@@ -497,6 +569,16 @@ SCENARIOS = [
         ReportOutcome=[payload(FAILED_REPORT)],
     ),
     _deployment("new-endpoint", "Finished"),
+    _deployment("champion-changed", "Finished", FindRelease=[CHAMPION]),
+    _deployment("archive-overwritten", "Failed", CheckArchive=[OVERWRITTEN]),
+    _deployment("archive-gone", "Failed", CheckArchive=[NO_ARCHIVE]),
+    Scenario(
+        "deployment",
+        "asked-by-an-older-training",
+        {name: value for name, value in DEPLOYMENT.items() if name != "judged_champion"},
+        ENDPOINT,
+        "Failed",
+    ),
     Scenario("deployment", "model-made-already", {**DEPLOYMENT, "has_model": True}, ENDPOINT, "Finished"),
     _deployment(
         "existing-endpoint",

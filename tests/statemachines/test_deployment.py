@@ -15,6 +15,8 @@ from tests.statemachines.scenarios import DEPLOYED, DEPLOYMENT, ENDPOINT, MODEL_
 
 HELD = Failure("DynamoDB.ConditionalCheckFailedException", "The conditional request failed")
 LOCKED = [
+    "FindRelease",
+    "CheckArchive",
     "CreateModel",
     "CreateEndpointConfig",
     "FindEndpoint",
@@ -52,6 +54,10 @@ def test_a_first_deployment_creates_the_endpoint_and_records_the_release(harness
     assert result.path == [
         "Begin",
         "AcquireLock",
+        "FindRelease",
+        "IsStillChampion",
+        "CheckArchive",
+        "IsArchiveIntact",
         "HasModel",
         "CreateModel",
         "CreateEndpointConfig",
@@ -88,8 +94,13 @@ def test_a_first_deployment_creates_the_endpoint_and_records_the_release(harness
             "item": {"S": "release"},
             "model_name": {"S": "bank-dev-1"},
             "model_uri": {"S": MODEL_URI},
+            "archive_version_id": {"S": "v1"},
+            "archive_etag": {"S": '"e1"'},
             "dataset_version": {"S": DEPLOYMENT["dataset_version"]},
+            "judged_champion": {"NULL": True},
         },
+        "ConditionExpression": "attribute_not_exists(model_name) OR model_name = :judged OR model_name = :ours",
+        "ExpressionAttributeValues": {":judged": {"NULL": True}, ":ours": {"S": "bank-dev-1"}},
     }
     assert datetime.fromisoformat(released_at).tzinfo is not None
 

@@ -11,7 +11,14 @@ import pytest
 from moto import mock_aws
 
 from tests.statemachines.harness import ACCOUNT, EXECUTION_NAME, REGION, Harness, Run
-from tests.statemachines.scenarios import CHAMPION_URI, DEPLOYMENT, ENDPOINT, ENDPOINT_NAME, MODEL_URI
+from tests.statemachines.scenarios import (
+    CHAMPION,
+    CHAMPION_URI,
+    DEPLOYMENT,
+    ENDPOINT,
+    ENDPOINT_NAME,
+    MODEL_URI,
+)
 
 SOMEBODY = "arn:aws:states:us-east-1:123456789012:execution:deployment:another"
 US = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:deployment:{EXECUTION_NAME}"
@@ -63,8 +70,10 @@ class Table:
 
 @pytest.fixture
 def run(harness: Harness) -> Run:
-    """A deployment's run, whose calls the tests send to DynamoDB."""
-    return harness.run("deployment", DEPLOYMENT, ENDPOINT)
+    """A deployment's run, whose calls the tests send to DynamoDB: of a model that was judged against bank-dev-0."""
+    return harness.run(
+        "deployment", {**DEPLOYMENT, "judged_champion": "bank-dev-0"}, {**ENDPOINT, "FindRelease": [CHAMPION]}
+    )
 
 
 @pytest.fixture
@@ -123,14 +132,42 @@ def test_giving_back_twice_is_no_error(run: Run, table: Table) -> None:
     assert table.release(run)
 
 
+def released(table: Table, model: str) -> None:
+    item = {**RELEASE, "model_name": {"S": model}, "model_uri": {"S": CHAMPION_URI}, "alarm": {"S": "x"}}
+    table.client.put_item(TableName="releases", Item=item)
+
+
+def test_a_release_is_not_written_over_one_that_the_model_was_not_judged_against(
+    run: Run, table: Table
+) -> None:
+    released(table, "bank-dev-2")
+
+    assert not table.record(run)
+    recorded = table.item(RELEASE)
+    assert recorded is not None
+    assert recorded["model_name"] == {"S": "bank-dev-2"}
+
+
+def test_a_release_is_written_again_where_the_first_answer_was_lost(run: Run, table: Table) -> None:
+    released(table, "bank-dev-0")
+
+    assert table.record(run)
+    assert table.record(run)
+    recorded = table.item(RELEASE)
+    assert recorded is not None
+    assert recorded["model_name"] == {"S": "bank-dev-1"}
+
+
+def test_a_first_release_is_not_written_over_anothers_first(harness: Harness, table: Table) -> None:
+    first = harness.run("deployment", DEPLOYMENT, ENDPOINT)
+
+    assert table.record(first)
+    released(table, "bank-dev-2")
+    assert not table.record(first)
+
+
 def test_a_release_replaces_the_one_before_and_leaves_the_lock(run: Run, table: Table) -> None:
-    old = {
-        **RELEASE,
-        "model_name": {"S": "bank-dev-0"},
-        "model_uri": {"S": CHAMPION_URI},
-        "alarm": {"S": "x"},
-    }
-    table.client.put_item(TableName="releases", Item=old)
+    released(table, "bank-dev-0")
     assert table.acquire(run)
 
     assert table.record(run)

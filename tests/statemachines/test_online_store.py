@@ -46,8 +46,8 @@ def test_the_store_is_written_as_soon_as_the_table_has_moved_under_a_name_that_a
         "ValidateDataset",
         "HasOnlineStore",
         "StartMaterialization",
-        "FindChampion",
         "BuildTrainingSet",
+        "HasSearch",
     ]
     [asked] = result.calls_of("StartMaterialization")
     assert asked["StateMachineArn"] == "arn:aws:states:us-east-1:123456789012:stateMachine:materialization"

@@ -32,6 +32,7 @@ def run(harness: Harness, scenario: Scenario, **outcomes: list[Any]) -> Run:
         features=scenario.features,
         search=scenario.search,
         spot=scenario.spot,
+        approval=scenario.approval,
     )
 
 
@@ -108,7 +109,8 @@ def test_every_call_has_the_shape_its_service_asks_for(harness: Harness, scenari
 
 def _operation(call: Call) -> Any:
     parts = call.resource.removeprefix("aws-sdk:").split(":")
-    return operation_model(SERVICES.get(parts[0], parts[0]), parts[1].removesuffix(".sync"))
+    operation = parts[1].removesuffix(".sync").removesuffix(".waitForTaskToken")
+    return operation_model(SERVICES.get(parts[0], parts[0]), operation)
 
 
 @pytest.mark.parametrize("machine", NAMES)

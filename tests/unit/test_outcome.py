@@ -2,25 +2,30 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from sluice.errors import StorageUnavailable
 from sluice.outcomes import Outcome
+from sluice.payloads.approval import Answer
+from sluice.payloads.deployment import Archive
 from sluice.payloads.documents import Report, Summary
 from sluice.payloads.materialization import MeasuredSkew, ViewSkew
 from sluice.payloads.search import Search, SearchTrial
 from sluice.payloads.training import (
+    ApprovalRequest,
     EndpointSeen,
     GateDecision,
     ReportOutcomeInput,
     Rule,
+    Source,
     StateFailure,
     ValidatedDataset,
 )
 from sluice.project import Project
-from sluice.reporting.outcome import outcome_without_report, report_outcome
+from sluice.reporting.outcome import outcome_without_report, report_outcome, report_waiting
 from tests.support.bucket import Bucket
 from tests.support.page import Page
 
@@ -331,6 +336,8 @@ def test_every_outcome_has_a_report_a_page_and_a_message() -> None:
         Outcome.GATE_REJECTED: {"outcome": "GateRejected"},
         Outcome.ROLLED_BACK: ROLLED_BACK,
         Outcome.APPENDED: APPENDED,
+        Outcome.APPROVAL_REJECTED: {"outcome": "ApprovalRejected", "approval": ANSWER},
+        Outcome.APPROVAL_EXPIRED: {"outcome": "ApprovalExpired"},
         Outcome.FAILED: FAILED,
     }
     assert ends.keys() == set(Outcome)
@@ -592,3 +599,98 @@ def test_a_search_that_found_nothing_is_told_as_such() -> None:
     text = Page(artifacts.objects["reports/run/report.html"].decode()).text
     assert "The first trial that failed: ClientError: no data" in text
     assert "Objective by trial" not in text
+
+
+ANSWER = {
+    "decision": "rejected",
+    "by": "arn:aws:sts::123456789012:assumed-role/lead/ada<b>",
+    "at": "2026-01-02T03:04:05Z",
+    "reason": "unfair to <the> old",
+}
+SAID = "Rejected by arn:aws:sts::123456789012:assumed-role/lead/ada<b> on 2026-01-02 03:04 UTC: unfair to <the> old"
+
+
+def request() -> ApprovalRequest:
+    return ApprovalRequest(
+        task_token="the-token",
+        expires_seconds=3600,
+        model_name="bank-dev-1",
+        judgement=1,
+        judged_champion="bank-dev-0",
+        execution="run",
+        execution_arn="arn:aws:states:execution:run",
+        source=Source(bucket="uploads", key="incoming/training/a&b.csv", version_id="v1"),
+        dataset=DATASET,
+        gate=GATE,
+        evaluation_uri="s3://artifacts/reports/run/evaluation/evaluation.json",
+        model_uri="s3://artifacts/models/m",
+        archive=Archive(version_id="v9", etag='"e"'),
+        endpoint_name="sluice-bank-dev",
+    )
+
+
+def test_a_model_that_waits_is_told_with_how_to_answer_and_without_the_token() -> None:
+    store = bucket()
+    until = datetime(2026, 1, 9, 3, 4, tzinfo=UTC)
+
+    reported = report_waiting(request(), until, PROJECT, store)
+
+    assert reported.subject == "Sluice bank: AwaitingApproval, roc_auc 0.9000"
+    assert (reported.error, reported.cause) == (None, None)
+    page = page_of(store)
+    for text in (reported.message, page.text):
+        for verb in ("approve", "reject"):
+            assert f'sluice {verb} bank-dev-1 --stack sluice-bank-dev --reason "why"' in text
+        assert "2026-01-09 03:04 UTC" in text
+        assert "roc_auc is 0.9, and at least 0.7 was asked for." in text
+    assert "s3://artifacts/reports/run/report.html" in reported.message
+    assert "waits for approval" in page.text
+    report = Report.model_validate_json(store.objects["reports/run/report.json"])
+    assert (report.outcome, report.rules, report.archive) == (None, GATE.rules, request().archive)
+    assert not [body for body in store.objects.values() if b"the-token" in body]
+    assert "the-token" not in reported.model_dump_json() + repr(request())
+
+
+def test_a_rejection_is_told_with_who_and_why_and_what_serves() -> None:
+    store = bucket()
+    reported = report_outcome(told(outcome="ApprovalRejected", approval=ANSWER), PROJECT, store, SEEN)
+
+    page = page_of(store)
+    assert "not approved" in page.text
+    assert SAID in page.text
+    assert "in service on bank-dev-0" in page.text
+    assert reported.summary["outcome"] == "ApprovalRejected"
+    assert SAID in reported.summary["reasons"]
+    assert SAID in reported.message
+    report = Report.model_validate_json(store.objects["reports/run/report.json"])
+    assert report.approval == Answer.model_validate(ANSWER)
+
+
+def test_that_nobody_answered_is_told_with_what_serves() -> None:
+    store = bucket()
+    reported = report_outcome(told(outcome="ApprovalExpired"), PROJECT, store, SEEN)
+
+    page = page_of(store)
+    assert "approval expired" in page.text
+    assert "nobody approved or rejected it in time" in page.text
+    assert "in service on bank-dev-0" in page.text
+    assert reported.summary["endpoint_name"] is None
+
+
+def test_an_approval_is_in_the_report_of_what_was_deployed() -> None:
+    store = bucket()
+    reported = report_outcome(told(approval={**ANSWER, "decision": "approved"}), PROJECT, store, SEEN)
+
+    assert SAID.replace("Rejected", "Approved") in page_of(store).text
+    assert SAID.replace("Rejected", "Approved") in reported.summary["reasons"]
+
+
+def test_that_it_was_judged_again_is_told() -> None:
+    store = bucket()
+    reported = report_outcome(told(judgement=3, released="bank-dev-2"), PROJECT, store, SEEN)
+
+    assert [reason for reason in reported.summary["reasons"] if "judged 3 times" in reason]
+    assert "against bank-dev-2" in page_of(store).text
+    assert Report.model_validate_json(store.objects["reports/run/report.json"]).judgement == 3
+    once = report_outcome(told(), PROJECT, bucket(), SEEN)
+    assert not [reason for reason in once.summary["reasons"] if "times" in reason]

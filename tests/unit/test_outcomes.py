@@ -13,6 +13,15 @@ from cli.stack import Stack
 from sluice.outcomes import Outcome
 from sluice.project import Project
 
+PROJECT = Project.model_validate(
+    {
+        "project": {"name": "bank"},
+        "target": {"column": "y", "problem": "regression"},
+        "columns": {"a": {"type": "number"}, "y": {"type": "number"}},
+        "features": {"numeric": ["a"]},
+    }
+)
+
 
 def test_these_are_the_ends_and_their_exit_statuses() -> None:
     assert {str(outcome): outcome.exit_status for outcome in Outcome} == {
@@ -20,13 +29,23 @@ def test_these_are_the_ends_and_their_exit_statuses() -> None:
         "Appended": 0,
         "GateRejected": 3,
         "RolledBack": 4,
+        "ApprovalRejected": 5,
+        "ApprovalExpired": 6,
         "Failed": 1,
     }
 
 
 @pytest.mark.parametrize(
     ("outcome", "status"),
-    [("Deployed", 0), ("Appended", 0), ("GateRejected", 3), ("RolledBack", 4), ("Failed", 1)],
+    [
+        ("Deployed", 0),
+        ("Appended", 0),
+        ("GateRejected", 3),
+        ("RolledBack", 4),
+        ("ApprovalRejected", 5),
+        ("ApprovalExpired", 6),
+        ("Failed", 1),
+    ],
 )
 def test_run_and_upload_end_alike(
     monkeypatch: pytest.MonkeyPatch, outcome: str, status: int, tmp_path: Any
@@ -37,7 +56,7 @@ def test_run_and_upload_end_alike(
     monkeypatch.setattr(executions, "caller", lambda _stack: {})
     monkeypatch.setattr(executions, "execution_arn", lambda *_: "arn")
     monkeypatch.setattr(executions, "follow", lambda *_: dict(summary))
-    monkeypatch.setattr(Project, "load", lambda _folder: argparse.Namespace(name="bank"))
+    monkeypatch.setattr(Project, "load", lambda _folder: PROJECT)
     monkeypatch.setattr(stacks, "deploy", lambda *_: Stack({}, {}))
     monkeypatch.setattr(commands, "_predict_held_out", lambda *_: [])
 

@@ -70,6 +70,7 @@ def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
         "offline": {"store": "duckdb", "environments": {}, "scan_limit_gb": 100},
         "training": {"spot": False, "environments": {}, "max_wait_seconds": None},
         "search": None,
+        "approval": {"environments": (), "expires_hours": 168},
     }
     assert project.name == "bank"
     assert project.features.names == ("age", "job")
@@ -326,3 +327,34 @@ def test_a_name_in_two_ways_is_a_mistake(tmp_path: Path) -> None:
     twice = '[columns."\u00e9"]\ntype = "string"\n[columns."e\u0301"]\ntype = "string"\n'
     with pytest.raises(ProjectError, match="columns: '\u00e9' is there twice"):
         Project.load(_write(tmp_path, GOOD + twice))
+
+
+def test_nobody_is_asked_for_an_approval_where_nothing_is_said(tmp_path: Path) -> None:
+    approval = Project.load(_write(tmp_path, GOOD)).approval
+    assert {approval.expires_seconds(each) for each in ("local", "dev", "prod")} == {None}
+
+
+def test_an_approval_is_asked_for_by_environment(tmp_path: Path) -> None:
+    text = GOOD + '[approval]\nenvironments = ["prod"]\n'
+    approval = Project.load(_write(tmp_path, text)).approval
+    assert (approval.expires_seconds("prod"), approval.expires_seconds("dev")) == (7 * 24 * 3600, None)
+    approval = Project.load(_write(tmp_path, text + "expires_hours = 48\n")).approval
+    assert approval.expires_seconds("prod") == 48 * 3600
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        (
+            'environments = ["production"]',
+            "approval.environments.0: found 'production'.*'local', 'dev' or 'prod'",
+        ),
+        ('environments = "prod"', "approval.environments: found 'prod'"),
+        ("expires_hours = 0", "approval.expires_hours: found 0; should be greater than or equal to 1"),
+        ("expires_hours = 721", "approval.expires_hours: found 721; should be less than or equal to 720"),
+        ("expires = 3", "approval.expires: unknown key.*allowed: environments, expires_hours"),
+    ],
+)
+def test_an_approval_that_cannot_be_asked_for_is_told(tmp_path: Path, table: str, said: str) -> None:
+    with pytest.raises(ProjectError, match=said):
+        Project.load(_write(tmp_path, f"{GOOD}[approval]\n{table}\n"))

@@ -284,3 +284,17 @@ def test_an_endpoint_that_cannot_be_looked_at_is_said_to_be_so(monkeypatch: pyte
     assert (seen.status, seen.config) == (None, None)
     assert seen.problem is not None
     assert "127.0.0.1:1" in seen.problem
+
+
+def test_of_a_model_that_was_judged_again_the_last_evaluation_is_told(world: World) -> None:
+    model = {"metrics": {"roc_auc": 0.9}, "model_uri": "s3://artifacts/models/m"}
+    for folder, rows in ((NAME, 10), (f"{NAME}/judgement-2", 20)):
+        evaluation = {"problem": "binary", "held_out_rows": rows, "challenger": model, "champion": None}
+        key = f"reports/{folder}/evaluation/evaluation.json"
+        world.bucket.write(key, json.dumps(evaluation).encode(), "")
+
+    report_ending.handler(event("ABORTED"), None)
+
+    evaluated = world.report().evaluation
+    assert evaluated is not None
+    assert evaluated.held_out_rows == 20

@@ -1,0 +1,1 @@
+"""The release record's approvals, as values and rules."""
