@@ -93,6 +93,7 @@ def test_each_fold_is_judged_by_a_model_that_never_saw_its_rows(
 
     table = pq.read_table(io.BytesIO(binary.train_set))
     keys = [str(key) for key in table[KEY_COLUMN].to_pylist()]
+    assert not any(is_held_out(key, salt="toy", share=0.3) for key in keys)
     for number, ((features, model), (_, fold)) in enumerate(zip(seen, heard, strict=True)):
         judged = [fold_of(key, salt="toy", folds=3) == number for key in keys]
         assert len(features) == len(keys) - sum(judged)
