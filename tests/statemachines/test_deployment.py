@@ -97,10 +97,9 @@ def test_a_first_deployment_creates_the_endpoint_and_records_the_release(harness
             "archive_version_id": {"S": "v1"},
             "archive_etag": {"S": '"e1"'},
             "dataset_version": {"S": DEPLOYMENT["dataset_version"]},
-            "judged_champion": {"NULL": True},
         },
         "ConditionExpression": "attribute_not_exists(model_name) OR model_name = :judged OR model_name = :ours",
-        "ExpressionAttributeValues": {":judged": {"NULL": True}, ":ours": {"S": "bank-dev-1"}},
+        "ExpressionAttributeValues": {":judged": {"S": "bank-dev-1"}, ":ours": {"S": "bank-dev-1"}},
     }
     assert datetime.fromisoformat(released_at).tzinfo is not None
 

@@ -223,6 +223,13 @@ class TestTheChampionUnderTheLock:
         assert len(result.calls_of("RecordRelease")) == 1
         assert len(result.calls_of("ReleaseLock")) == 1
 
+    def test_the_release_says_what_it_was_judged_against(self, harness: Harness) -> None:
+        [first] = deploy(harness, {}).calls_of("RecordRelease")
+        assert "judged_champion" not in first["Item"]
+        given = {"judged_champion": "bank-dev-0"}
+        [recorded] = deploy(harness, given, FindRelease=[CHAMPION]).calls_of("RecordRelease")
+        assert recorded["Item"]["judged_champion"] == {"S": "bank-dev-0"}
+
     def test_the_release_says_who_approved_it(self, harness: Harness) -> None:
         [recorded] = deploy(harness, {"approval": ANSWER}).calls_of("RecordRelease")
         assert recorded["Item"]["approved_by"] == {"S": ANSWER["by"]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,15 @@ from cli import stack as stacks
 from cli.local_aws import LocalAws
 from cli.stack import Stack
 
-ENDS = [("Deployed", 0), ("Appended", 0), ("GateRejected", 3), ("RolledBack", 4), ("Failed", 1)]
+ENDS = [
+    ("Deployed", 0),
+    ("Appended", 0),
+    ("GateRejected", 3),
+    ("RolledBack", 4),
+    ("ApprovalRejected", 5),
+    ("ApprovalExpired", 6),
+    ("Failed", 1),
+]
 ARN = "arn:aws:states:us-east-1:123456789012:execution:training:bank"
 
 
@@ -156,3 +165,20 @@ def test_what_is_worth_knowing_of_the_data_is_shown(
     )
     main.main(["upload", "bank.csv", "--wait"])
     assert f"  - {note}" in capsys.readouterr().err.splitlines()
+
+
+def test_a_run_that_nobody_could_approve_does_not_begin(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asking = tmp_path / "asking"
+    shutil.copytree(project, asking)
+    toml = asking / "project.toml"
+    toml.write_text(toml.read_text() + '\n[approval]\nenvironments = ["local", "prod"]\n')
+
+    status = main.main(["run", str(asking), "--data", str(tmp_path / "bank.csv")])
+
+    told = capsys.readouterr().err
+    assert status == 1
+    assert "nobody can approve a model of this run" in told
+    assert str(toml) in told
+    assert "sluice up" in told

@@ -121,3 +121,21 @@ def test_an_execution_that_did_not_succeed_has_failed_whatever_was_told_before(
 
     assert (summary["outcome"], summary["error"]) == ("Failed", status)
     assert status in summary["cause"]
+
+
+def test_that_it_waits_for_a_person_is_told_each_time_it_does(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def asked(first: int) -> list[dict[str, Any]]:
+        entered, exited = state("AwaitApproval", first, {"decision": "approved"})
+        submitted = {"id": first + 1, "type": "TaskSubmitted", "timestamp": entered["timestamp"]}
+        return [entered, submitted, {**exited, "id": first + 2}]
+
+    deployed = state("DeployModel", 4, {})
+    submitted = {"id": 5, "type": "TaskSubmitted", "timestamp": BEGAN}
+    events = [*asked(1), deployed[0], submitted, {**deployed[1], "id": 6}, *asked(7)]
+
+    follow(monkeypatch, StepFunctions(events, step=1))
+
+    told = capsys.readouterr().err
+    assert told.count("waits for an approval: `sluice approvals` says how to answer") == 2
