@@ -29,6 +29,10 @@ class MlPaths:
     def hyperparameters(self) -> Path:
         return self.base / "input" / "config" / "hyperparameters.json"
 
+    @property
+    def resources(self) -> Path:
+        return self.base / "input" / "config" / "resourceconfig.json"
+
     def channel(self, name: str) -> Path:
         return self.base / "input" / "data" / name
 
