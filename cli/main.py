@@ -11,7 +11,7 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
-from cli import commands, dataset, failures, feature_store, init, preflight, skew, stack
+from cli import commands, dataset, failures, feature_store, init, preflight, reproduction, skew, stack
 from sluice.outcomes import Outcome
 
 _EXAMPLES = """\
@@ -23,6 +23,7 @@ examples:
   sluice predict --file rows.csv                   through InvokeEndpoint, CSV out
   sluice predict --id C00001                       by id, where features.py declares features
   sluice dataset diff 3f9a current                 rows, schema and distributions of two dataset versions
+  sluice reproduce champion                        built again from what was recorded: the same, bit for bit?
   sluice skew                                      does the online store hold what the dataset says?
   sluice feast                                     a feature_store.yaml for `feast` and `feast ui`
   sluice down                                      stop the local AWS
@@ -98,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     skew.add_parser(subparsers)
     dataset.add_parser(subparsers)
     feature_store.add_parser(subparsers)
+    reproduction.add_parser(subparsers)
 
     up = _add(
         subparsers,
