@@ -9,6 +9,7 @@ from sluice.payloads.documents import Report
 from sluice.payloads.training import EndpointSeen, ReportedOutcome, ReportOutcomeInput
 from sluice.project import Project
 from sluice.reporting import page
+from sluice.reporting.card import CardFacts, card
 from sluice.reporting.findings import Findings, gather, gather_without_storage
 
 # https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
@@ -20,7 +21,7 @@ _CAUSE_MAX = 32_768
 def report_outcome(
     told: ReportOutcomeInput, project: Project, artifacts: Artifacts, endpoint: EndpointSeen | None
 ) -> ReportedOutcome:
-    """Write report.json and report.html of the execution, and say what is to be sent and ended with.
+    """Write report.json, report.html and a judged model's card.md, and say what is to be sent and ended with.
 
     Args:
         told: how the execution ended.
@@ -29,8 +30,13 @@ def report_outcome(
         endpoint: what it looked like just now; None where nobody looked.
     """
     findings = gather(told, project, artifacts, endpoint)
-    artifacts.write(keys.report(told.execution), _report(findings).body(), "application/json")
-    html = page.render(findings).encode()
+    facts = CardFacts.of(findings)
+    card_uri = None
+    if facts is not None:
+        artifacts.write(keys.card(told.execution), card(facts).encode(), "text/markdown; charset=utf-8")
+        card_uri = artifacts.uri(keys.card(told.execution))
+    artifacts.write(keys.report(told.execution), _report(findings, card_uri).body(), "application/json")
+    html = page.render(findings, card_uri).encode()
     artifacts.write(keys.page(told.execution), html, "text/html; charset=utf-8")
     return _reported(findings)
 
@@ -54,7 +60,7 @@ def _reported(findings: Findings) -> ReportedOutcome:
     )
 
 
-def _report(findings: Findings) -> Report:
+def _report(findings: Findings, card_uri: str | None) -> Report:
     return Report(
         **dict(findings.summary),
         project=findings.project.name,
@@ -66,6 +72,7 @@ def _report(findings: Findings) -> Report:
         training_set=findings.training_set,
         evaluation=findings.evaluation,
         skew=findings.told.skew,
+        card_uri=card_uri,
     )
 
 
