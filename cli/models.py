@@ -89,6 +89,21 @@ class Models:
             return None
         return body
 
+    def reports_after(self, execution: str) -> list[str]:
+        """Give the keys of the reports that were written after that of an execution, the earliest first."""
+        pages = self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self.bucket, Prefix=f"{keys.REPORTS}/"
+        )
+        written = {
+            each["Key"]: each["LastModified"]
+            for page in pages
+            for each in page.get("Contents", [])
+            if each["Key"].endswith("/report.json")
+        }
+        since = written.get(keys.report(execution))
+        later = [key for key, at in written.items() if since is None or at > since]
+        return sorted(later, key=lambda key: written[key])
+
     def _champion(self) -> str:
         release = self.release()
         if release is None:

@@ -112,7 +112,38 @@ def test_a_part_that_is_not_what_was_recorded_is_named(
         assert "take its delete marker away" in said
     finally:
         s3.put_object(Bucket=bucket, Key=part.key, Body=rows)
-    # The attempt that failed stands in nobody's way.
-    status, told, said = sluice("reproduce", "champion", "--json")
-    assert (status, told["identical"]) == (0, True), said
-    assert told["jobs"]["train"].endswith("-r3-train")
+
+
+def test_the_chain_from_upload_to_endpoint_and_the_card(
+    bank: Bank, trained: dict[str, Any], sluice: Run
+) -> None:
+    status, told, said = sluice("lineage", "champion", "--json")
+    assert status == 0, said
+    name = naming.job("bank", "local", trained["execution_arn"])
+    (part,) = told["parts"]
+    assert part["upload"]["uri"].endswith("/incoming/training/again.csv")
+    assert part["upload"]["version_id"]
+    assert told["dataset"]["version"] == trained["dataset_version"]
+    assert told["training_set"]["train_rows"] + told["training_set"]["held_out_rows"] == 500
+    assert told["training"]["job"] == f"{name}-train"
+    assert told["training"]["seconds"] >= 1
+    assert told["evaluation"]["metrics"] == trained["metrics"]
+    assert told["evaluation"]["unseen"] is True
+    assert told["verdict"]["outcome"] == "Deployed"
+    assert (told["release"]["serving"], told["release"]["released"]) == (True, True)
+    assert told["release"]["released_at"]
+
+    before = told["release"]["replaced"]
+    if before is not None:
+        status, earlier, _ = sluice("lineage", before, "--json")
+        assert (earlier["release"]["serving"], earlier["release"]["replaced_by"]) == (False, name)
+    status, text, _ = sluice("lineage", name)
+    assert "endpoint      serves it now" in text
+
+    status, text, _ = sluice("card", "champion")
+    assert status == 0
+    assert f"    sluice reproduce {name} --stack sluice-bank-local" in text.splitlines()
+    assert "It passed its gate. It was deployed." in text
+    status, _, said = sluice("card", "no-such-model")
+    assert status == 1
+    assert "there is no model no-such-model" in said
