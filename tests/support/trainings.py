@@ -34,8 +34,8 @@ class ResourceNotFound(ClientError):
     """What SageMaker answers of a job that is not there."""
 
     def __init__(self, operation: str) -> None:
-        told = {"Code": "ValidationException", "Message": "Requested resource not found."}
-        super().__init__({"Error": told}, operation)  # type: ignore[arg-type]
+        answer: Any = {"Error": {"Code": "ValidationException", "Message": "Requested resource not found."}}
+        super().__init__(answer, operation)
 
 
 class SageMaker:
@@ -173,8 +173,8 @@ class Ecr:
     def describe_images(self, **request: Any) -> None:
         (image,) = request["imageIds"]
         if image["imageTag"] in self.gone:
-            told = {"Code": "ImageNotFoundException", "Message": "The image does not exist"}
-            raise ClientError({"Error": told}, "DescribeImages")  # type: ignore[arg-type]
+            answer: Any = {"Error": {"Code": "ImageNotFoundException", "Message": "The image does not exist"}}
+            raise ClientError(answer, "DescribeImages")
 
 
 class DynamoDb:
