@@ -11,7 +11,19 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
-from cli import approvals, commands, dataset, failures, feature_store, init, preflight, skew, stack
+from cli import (
+    approvals,
+    commands,
+    dataset,
+    failures,
+    feature_store,
+    init,
+    lineage,
+    preflight,
+    reproduction,
+    skew,
+    stack,
+)
 from sluice.outcomes import Outcome
 
 _EXAMPLES = """\
@@ -23,6 +35,9 @@ examples:
   sluice predict --file rows.csv                   through InvokeEndpoint, CSV out
   sluice predict --id C00001                       by id, where features.py declares features
   sluice dataset diff 3f9a current                 rows, schema and distributions of two dataset versions
+  sluice reproduce champion                        built again from what was recorded: the same, bit for bit?
+  sluice lineage champion                          from the uploads to the endpoint, and back
+  sluice card champion                             what is to be known of it, as Markdown
   sluice skew                                      does the online store hold what the dataset says?
   sluice approvals                                 which models wait for somebody's word
   sluice feast                                     a feature_store.yaml for `feast` and `feast ui`
@@ -100,6 +115,8 @@ def _parser() -> argparse.ArgumentParser:
     dataset.add_parser(subparsers)
     feature_store.add_parser(subparsers)
     approvals.add_parsers(subparsers)
+    reproduction.add_parser(subparsers)
+    lineage.add_parser(subparsers)
 
     up = _add(
         subparsers,

@@ -34,6 +34,10 @@ class MlPaths:
         """What SageMaker keeps of a job that is interrupted, and puts there again."""
         return self.base / "checkpoints"
 
+    @property
+    def resources(self) -> Path:
+        return self.base / "input" / "config" / "resourceconfig.json"
+
     def channel(self, name: str) -> Path:
         return self.base / "input" / "data" / name
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,15 @@ class Predictions:
 
     values: npt.NDArray[np.float64]
     labels: npt.NDArray[np.int64] | None
+
+    @property
+    def sha256(self) -> str:
+        """A hash of every bit of them, whatever machine they were made on."""
+        digest = hashlib.sha256(repr(self.values.shape).encode())
+        digest.update(np.ascontiguousarray(self.values, dtype="<f8").tobytes())
+        if self.labels is not None:
+            digest.update(np.ascontiguousarray(self.labels, dtype="<i8").tobytes())
+        return digest.hexdigest()
 
 
 def joined(blocks: Sequence[Predictions]) -> Predictions:

@@ -39,7 +39,10 @@ _STRIPPED_PATHS = {
     "pyarrow/libarrow_python*.so.*.*.*": "a third copy; the loader asks for the name with one number",
 }
 _OWN_PACKAGES = ("sluice", "lambdas")
-_NOT_SHIPPED = {Path("sluice/drafting"): "writes projects, for the command line alone"}
+_NOT_SHIPPED = {
+    Path("sluice/drafting"): "writes projects, for the command line alone",
+    Path("sluice/reproducing"): "compares builds, for the command line alone",
+}
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold
 
 

@@ -90,7 +90,7 @@ FUNCTIONS = (
         memory_mb=512,
         timeout_seconds=60,
         reads=(keys.validation("*"), keys.training_set("*"), keys.evaluation("*")),
-        writes=(keys.report("*"), keys.page("*")),
+        writes=(keys.report("*"), keys.page("*"), keys.card("*")),
         looks_at_endpoint=True,
     ),
     FunctionSpec(
@@ -134,7 +134,7 @@ FUNCTIONS = (
         memory_mb=512,
         timeout_seconds=60,
         reads=(keys.validation("*"), keys.training_set("*"), keys.evaluation("*"), keys.told("*")),
-        writes=(keys.report("*"), keys.page("*"), keys.told("*")),
+        writes=(keys.report("*"), keys.page("*"), keys.card("*"), keys.told("*")),
         looks_at_endpoint=True,
         tells_of_endings=True,
     ),

@@ -136,6 +136,11 @@ def page(execution: str) -> str:
     return f"{REPORTS}/{execution}/report.html"
 
 
+def card(execution: str) -> str:
+    """The model card of what the execution trained, Markdown."""
+    return f"{REPORTS}/{execution}/card.md"
+
+
 def told(execution: str) -> str:
     """What marks that people were told of an end that the state machine itself could not tell of."""
     return f"{REPORTS}/{execution}/told.json"
@@ -187,6 +192,16 @@ def contract(model: str) -> str:
 def training_job(model: str) -> str:
     """The training job that made the archive with the key `model`."""
     return model.split("/")[1]
+
+
+def model_name(model: str) -> str:
+    """The name of the model whose archive has the key `model`."""
+    return training_job(model).removesuffix("-train")
+
+
+def reproduced(execution: str, number: int) -> str:
+    """Stand for the execution in the keys of what is built again, the `number`-th time: beside what it built."""
+    return f"{execution}/reproduced-{number}"
 
 
 def folder(key: str) -> str:

@@ -8,8 +8,8 @@ what changed, the ledger. Feast gets those features ready made and has to write 
 table, take turns at the smaller number, and have to leave the same bytes. The seconds are those of the calls, without
 imports; `server_cpu_seconds` is what the local AWS used meanwhile, on the same cores.
 
-Bars: as many entities a second as Feast, which computes nothing, and puts 25 items with a call as ours inserts them; at
-the larger number no more than 1.25 times the processor time an entity, ours and the server's, that it takes at the
+Bars: as many entities a second as Feast, which computes nothing, and puts 25 items with a call as ours inserts them;
+at the larger number no more than 1.25 times the processor time an entity, ours and the server's, that it takes at the
 smaller one, and no more memory than the function has; and a run that finds nothing changed writes nothing, in half of
 the processor time.
 """

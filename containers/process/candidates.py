@@ -16,6 +16,7 @@ from containers.process.measured import MEASURED, Important, Measured
 from containers.scoring import Scoring
 from sluice.contract import ModelContract
 from sluice.errors import EvaluationFailed, ProjectError, SluiceError
+from sluice.payloads.training_record import FILE_NAME, TrainingRecord
 
 
 class ArchivedModel:
@@ -24,7 +25,7 @@ class ArchivedModel:
     def __init__(
         self, role: str, folder: Path, held_out: Path, scratch: Path, *, important: Important | None = None
     ) -> None:
-        self._role = role
+        self.role = role
         self._archive = folder / "model.tar.gz"
         self._out = scratch / role / "scores"
         self._out.mkdir(parents=True)
@@ -48,7 +49,7 @@ class ArchivedModel:
             if code:
                 error = refusal.left_in(self._out) or _died(code)
         if error:
-            raise refusal.of(self._role, error)
+            raise refusal.of(self.role, error)
         with np.load(self._out / "predictions.npz", allow_pickle=False) as arrays:
             predictions = Predictions(arrays["values"], arrays.get("labels"))
         return predictions, ModelContract.load(self._out / "contract.json")
@@ -60,6 +61,12 @@ class ArchivedModel:
             return Scoring.load(self._model).describe()
         except ProjectError:
             return None
+
+    @property
+    def record(self) -> TrainingRecord | None:
+        """What its training job was given; None of a model that was trained before that was kept."""
+        file = self._model / FILE_NAME
+        return TrainingRecord.model_validate_json(file.read_bytes()) if file.is_file() else None
 
     @property
     def measured(self) -> Measured:
@@ -81,11 +88,12 @@ class OwnImage:
     """One model whose own container has answered to the held-out rows, in a batch transform job."""
 
     scoring = None
+    record = None
     archive_bytes = None
     measured = Measured()
 
     def __init__(self, role: str, file: Path) -> None:
-        self._role = role
+        self.role = role
         self._file = file
 
     def predictions(self, given: ModelContract, rows: int) -> tuple[Predictions, ModelContract]:
@@ -97,7 +105,7 @@ class OwnImage:
         try:
             return transform.read_answers(self._file, given, rows), given
         except EvaluationFailed as error:
-            raise refusal.of(self._role, error) from error
+            raise refusal.of(self.role, error) from error
 
 
 def _died(code: int) -> SluiceError:

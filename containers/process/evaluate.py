@@ -13,9 +13,11 @@ from pathlib import Path
 from containers.failure import run_job
 from containers.hooks import unpack_project
 from containers.paths import MlPaths
+from containers.process import refusal
 from containers.process.candidates import ArchivedModel, OwnImage
 from containers.process.measured import Important
 from containers.process.transform import ANSWERS
+from containers.process.unseen import shown
 from sluice.contract import ModelContract
 from sluice.errors import EvaluationFailed
 from sluice.payloads.documents import Evaluation, ModelEvaluation
@@ -38,7 +40,8 @@ def evaluate(
     champion_uri = environment.get("CHAMPION_MODEL_URI")
     unanswered = environment.get("CHAMPION_ERROR")
     folder = unpack_project(paths.processing_input("code"), scratch / "code")
-    gates = Project.load_file(folder / "project.toml").gates
+    project = Project.load_file(folder / "project.toml")
+    gates = project.gates
     sha256 = _sha256(held_out)
     with ExitStack() as started:
 
@@ -61,11 +64,12 @@ def evaluate(
         table, given = read_training_set(held_out)
         predictions, contract = challenger.predictions(given, table.num_rows)
         contest = Contest(table, given, gates, seed, judge(predictions, contract, table, gates.confidence))
-        error = None
+        error = unseen = None
         if champion_uri:
             try:
                 if champion is None:
                     raise _unanswered(unanswered or "")
+                unseen = _unseen(champion, project)
                 contest.champion = judge(
                     *champion.predictions(given, table.num_rows), table, gates.confidence
                 )
@@ -74,8 +78,12 @@ def evaluate(
                 error = str(failure)
         evaluation = contest.evaluation(
             held_out_sha256=sha256,
-            challenger=_seen(challenger, environment.get("CHALLENGER_MODEL_URI", "")),
-            champion=None if champion_uri is None else _seen(champion, champion_uri, error),
+            challenger=_seen(
+                challenger,
+                environment.get("CHALLENGER_MODEL_URI", ""),
+                unseen=_unseen(challenger, project),
+            ),
+            champion=None if champion_uri is None else _seen(champion, champion_uri, error, unseen=unseen),
             importance=challenger.measured.importance,
         )
     return evaluation, contract
@@ -91,7 +99,16 @@ def _sha256(held_out: Path) -> str:
     return digest.hexdigest()
 
 
-def _seen(model: ArchivedModel | OwnImage | None, uri: str, error: str | None = None) -> ModelEvaluation:
+def _unseen(model: ArchivedModel | OwnImage, project: Project) -> bool | None:
+    try:
+        return shown(model.record, project)
+    except EvaluationFailed as error:
+        raise refusal.of(model.role, error) from error
+
+
+def _seen(
+    model: ArchivedModel | OwnImage | None, uri: str, error: str | None = None, *, unseen: bool | None = None
+) -> ModelEvaluation:
     """Say of a model what is no figure of the held-out rows."""
     if model is None or error is not None:
         return ModelEvaluation(model_uri=uri, error=error)
@@ -100,6 +117,7 @@ def _seen(model: ArchivedModel | OwnImage | None, uri: str, error: str | None = 
         scoring=model.scoring,
         latency=model.measured.latency,
         archive_bytes=model.archive_bytes,
+        unseen=unseen,
     )
 
 

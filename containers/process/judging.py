@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from containers.answers import Answers, BinaryAnswers, ClassAnswers, answers_of
@@ -24,6 +24,7 @@ class Judged:
     metrics: dict[str, float]
     curves: dict[str, Any]
     calibration: Calibration | None = None
+    predictions_sha256: str = ""
 
 
 def judge(predictions: Predictions, contract: ModelContract, table: Table, confidence: float) -> Judged:
@@ -38,6 +39,11 @@ def judge(predictions: Predictions, contract: ModelContract, table: Table, confi
     Raises:
         EvaluationFailed: a prediction is no number, or a figure cannot be computed from these rows.
     """
+    judged = _judged(predictions, contract, table, confidence)
+    return replace(judged, predictions_sha256=predictions.sha256)
+
+
+def _judged(predictions: Predictions, contract: ModelContract, table: Table, confidence: float) -> Judged:
     answers = answers_of(predictions, contract, table)
     found = answers.figures()
     undefined = [name for name, value in found.items() if not math.isfinite(value) or answers.lacking(name)]

@@ -83,7 +83,11 @@ class Contest:
 
 
 def _with_figures(told: ModelEvaluation, judged: Judged, intervals: dict[str, Bounds]) -> ModelEvaluation:
-    figures: dict[str, Any] = {"metrics": judged.metrics, "intervals": intervals}
+    figures: dict[str, Any] = {
+        "metrics": judged.metrics,
+        "intervals": intervals,
+        "predictions_sha256": judged.predictions_sha256,
+    }
     if judged.calibration is not None:
         figures["calibration"] = _summary(judged.calibration)
     return told.model_copy(update=figures)

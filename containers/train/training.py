@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import platform
 import random
@@ -24,11 +25,13 @@ from containers.paths import MlPaths
 from containers.train import fitting
 from containers.train.compiling import compile_beside
 from containers.train.hyperparameters import load_hyperparameters
+from containers.train.recording import record
 from containers.train.trial import VARIABLE, run_trial
 from sluice.contract import ModelContract
 from sluice.errors import TrainingFailed
 from sluice.features.source import PLAN
 
+_SEED = 0
 _RECORDED = ("scikit-learn", "numpy", "pandas", "joblib")
 
 
@@ -40,9 +43,11 @@ def train(paths: MlPaths, environment: Mapping[str, str], scratch: Path) -> None
         ProjectError: the job was not given what it needs.
     """
     # Estimators without a random_state take numpy's: with it seeded, the same data gives the same model.
-    random.seed(0)
-    np.random.seed(0)
+    random.seed(_SEED)
+    np.random.seed(_SEED)
     hyperparameters = load_hyperparameters(paths.hyperparameters)
+    # The hook may take some of them out.
+    asked = copy.deepcopy(hyperparameters)
     project = unpack_project(paths.channel("code"), scratch / "code")
     table, contract = read_training_set(paths.channel("train"))
     _say(f"{table.num_rows:,} rows, {len(contract.features)} features, target {contract.target.name!r}")
@@ -60,6 +65,7 @@ def train(paths: MlPaths, environment: Mapping[str, str], scratch: Path) -> None
     fitting.check_answers(model, contract)
     contract = _complete(contract, model, environment.get("DATASET_VERSION", ""))
     _save(model, contract, project, paths.model)
+    record(paths, environment, project, asked, _SEED)
     _say(f"saved to {paths.model}")
     _say(compile_beside(model, contract, features, paths.model))
 

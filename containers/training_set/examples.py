@@ -16,6 +16,7 @@ from containers.training_set import casting, kept, row_keys, rows, targets
 from sluice.arrow import Table
 from sluice.column_names import normal
 from sluice.contract import ClassLabel, Kind, ModelContract
+from sluice.datasets import dataset_file
 from sluice.errors import TrainingSetFailed
 from sluice.payloads.documents import SplitSummary, TargetSummary, TrainingSetSummary
 from sluice.project import Project
@@ -159,8 +160,12 @@ def _summary(
 def write(made: TrainingSet, paths: MlPaths) -> None:
     """Write a training set to the job's outputs; for an image of the user's own the held-out rows as CSV, too."""
     held_out = paths.processing_output("held_out")
-    write_training_set(made.train, made.contract, paths.processing_output("train") / "train.parquet")
-    write_training_set(made.held_out, made.contract, held_out / "held_out.parquet")
+    files = (paths.processing_output("train") / "train.parquet", held_out / "held_out.parquet")
+    for table, file in zip((made.train, made.held_out), files, strict=True):
+        write_training_set(table, made.contract, file)
     if made.own_image:
         rows.write_rows(made.held_out, made.contract, held_out / rows.ROWS)
-    made.summary.save(paths.processing_output("summary") / "training_set.json")
+    hashes = zip(("train_sha256", "held_out_sha256"), map(dataset_file.sha256, files), strict=True)
+    made.summary.model_copy(update=dict(hashes)).save(
+        paths.processing_output("summary") / "training_set.json"
+    )

@@ -248,12 +248,17 @@ def check_part(part: Part, version: str, artifacts: Artifacts) -> None:
         PartMissing: it is not.
     """
     if not artifacts.exists(part.key):
-        raise PartMissing(
-            f"the part {part.name} of the dataset version {version} is not there any more",
-            where=artifacts.uri(part.key),
-            why=f"somebody deleted the object; it held {part.rows:,} rows of {part.source.uri}",
-            fix="take its delete marker away (the bucket keeps versions), or upload that file again",
-        )
+        raise part_missing(part, version, artifacts.uri(part.key))
+
+
+def part_missing(part: Part, version: str, uri: str) -> PartMissing:
+    """Say that the file of a part, which lies at `uri`, is not there."""
+    return PartMissing(
+        f"the part {part.name} of the dataset version {version} is not there any more",
+        where=uri,
+        why=f"somebody deleted the object; it held {part.rows:,} rows of {part.source.uri}",
+        fix="take its delete marker away (the bucket keeps versions), or upload that file again",
+    )
 
 
 def _told_apart_by(project: Project, where: str) -> tuple[str, str]:

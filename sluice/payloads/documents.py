@@ -240,6 +240,8 @@ class TrainingSetSummary(Document):
     split: SplitSummary
     features: tuple[Feature, ...]
     target: TargetSummary
+    train_sha256: str | None = Field(default=None, description="of the file of the training rows")
+    held_out_sha256: str | None = Field(default=None, description="of the file of the held-out rows")
 
 
 class ModelEvaluation(Payload):
@@ -250,6 +252,9 @@ class ModelEvaluation(Payload):
         calibration: of a binary problem.
         scoring: by which path it would be served, and why; None of an image of the user's own, as is `latency`.
         archive_bytes: of its model.tar.gz; None where its answers were read, and not it.
+        predictions_sha256: of every bit of its predictions for the held-out rows, in their order.
+        unseen: whether it was shown that it has learned from none of the rows it is judged on; None where nothing is
+            recorded of how its training rows were told from held-out ones.
     """
 
     metrics: dict[str, float] = Field(default={})
@@ -260,6 +265,8 @@ class ModelEvaluation(Payload):
     scoring: str | None = None
     latency: Latency | None = None
     archive_bytes: int | None = None
+    predictions_sha256: str | None = None
+    unseen: bool | None = None
 
 
 class Evaluation(Document):
@@ -333,3 +340,4 @@ class Report(Summary, Document):
     skew: MeasuredSkew | None = Field(
         default=None, description="the online store against the dataset, where the gate asked"
     )
+    card_uri: str | None = Field(default=None, description="the model card, of a model that was judged")

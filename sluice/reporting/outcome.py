@@ -12,6 +12,7 @@ from sluice.payloads.documents import Report
 from sluice.payloads.training import ApprovalRequest, EndpointSeen, ReportedOutcome, ReportOutcomeInput
 from sluice.project import Project
 from sluice.reporting import page
+from sluice.reporting.card import CardFacts, card
 from sluice.reporting.findings import Findings, Waiting, gather, gather_without_storage
 
 # https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
@@ -23,7 +24,7 @@ _CAUSE_MAX = 32_768
 def report_outcome(
     told: ReportOutcomeInput, project: Project, artifacts: Artifacts, endpoint: EndpointSeen | None
 ) -> ReportedOutcome:
-    """Write report.json and report.html of the execution, and say what is to be sent and ended with.
+    """Write report.json, report.html and a judged model's card.md, and say what is to be sent and ended with.
 
     Args:
         told: how the execution ended.
@@ -56,8 +57,13 @@ def report_waiting(
 
 def _written(findings: Findings, artifacts: Artifacts) -> ReportedOutcome:
     execution = findings.told.execution
-    artifacts.write(keys.report(execution), _report(findings).body(), "application/json")
-    html = page.render(findings).encode()
+    facts = CardFacts.of(findings)
+    card_uri = None
+    if facts is not None:
+        artifacts.write(keys.card(execution), card(facts).encode(), "text/markdown; charset=utf-8")
+        card_uri = artifacts.uri(keys.card(execution))
+    artifacts.write(keys.report(execution), _report(findings, card_uri).body(), "application/json")
+    html = page.render(findings, card_uri).encode()
     artifacts.write(keys.page(execution), html, "text/html; charset=utf-8")
     return _reported(findings)
 
@@ -81,7 +87,7 @@ def _reported(findings: Findings) -> ReportedOutcome:
     )
 
 
-def _report(findings: Findings) -> Report:
+def _report(findings: Findings, card_uri: str | None) -> Report:
     return Report(
         **dict(findings.summary),
         project=findings.project.name,
@@ -97,6 +103,7 @@ def _report(findings: Findings) -> Report:
         evaluation=findings.evaluation,
         search=findings.told.search,
         skew=findings.told.skew,
+        card_uri=card_uri,
     )
 
 

@@ -21,8 +21,8 @@ _SHOWN_REASONS = 20
 _SHOWN_FEATURES = 15
 
 
-def render(findings: Findings) -> str:
-    """Write the page, from the verdict down to where things lie."""
+def render(findings: Findings, card_uri: str | None = None) -> str:
+    """Write the page, from the verdict down to where things lie; `card_uri` is of the model card, if there is one."""
     tone, verdict, line = _verdict(findings)
     return (
         _environment()
@@ -30,6 +30,7 @@ def render(findings: Findings) -> str:
         .render(
             findings=findings,
             summary=findings.summary,
+            card_uri=card_uri,
             css=Markup((_TEMPLATES / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
             tone=tone,
             verdict=verdict,

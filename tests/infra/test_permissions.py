@@ -66,6 +66,7 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
         f"{ARTIFACTS}/training-sets/*/summary/training_set.json": ["s3:GetObject"],
         f"{ARTIFACTS}/reports/*/report.json": PUT,
         f"{ARTIFACTS}/reports/*/report.html": PUT,
+        f"{ARTIFACTS}/reports/*/card.md": PUT,
         sagemaker("endpoint", "sluice-bank-prod"): ["sagemaker:DescribeEndpoint"],
     },
     "Functions/ReportEndingRole": {
@@ -76,6 +77,7 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
         f"{ARTIFACTS}/training-sets/*/summary/training_set.json": ["s3:GetObject"],
         f"{ARTIFACTS}/reports/*/report.json": PUT,
         f"{ARTIFACTS}/reports/*/report.html": PUT,
+        f"{ARTIFACTS}/reports/*/card.md": PUT,
         f"{ARTIFACTS}/reports/*/told.json": ["s3:GetObject", *PUT],
         sagemaker("endpoint", "sluice-bank-prod"): ["sagemaker:DescribeEndpoint"],
         **{

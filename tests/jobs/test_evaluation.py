@@ -242,3 +242,25 @@ def test_a_column_that_features_py_does_not_make_is_named(tmp_path: Path) -> Non
     assert run.code == 1
     assert "the table has no column 'sxe'" in run.reason
     assert "project.toml: gates" in run.reason
+
+
+def test_a_champion_that_may_have_learned_from_the_held_out_rows_is_not_judged(
+    judged: Evaluation, parted: Trained, tmp_path: Path
+) -> None:
+    assert judged.challenger.unseen is True
+    assert judged.champion is not None
+    assert judged.champion.unseen is True
+    assert judged.challenger.predictions_sha256 != judged.champion.predictions_sha256
+    by_another_salt = (BINARY + GATES).replace("[split]", '[split]\nsalt = "of-then"')
+    champion = Job(tmp_path / "champion", by_another_salt)
+    assert champion.train(parted.train_set, {"C": 0.5}).code == 0
+    job = Job(tmp_path / "evaluate", BINARY + GATES)
+    run = job.evaluate(parted.held_out_set, parted.trained.model_archive(), champion.model_archive())
+    assert run.code == 0, run.output
+    found = Evaluation.model_validate(job.evaluation)
+    assert found.champion is not None
+    assert not found.champion.metrics
+    error = found.champion.error or ""
+    assert error.startswith("champion: it may have learned from rows that it is to be judged on")
+    assert "split.salt was 'of-then' and is 'toy'" in error
+    assert found.challenger.predictions_sha256 == judged.challenger.predictions_sha256

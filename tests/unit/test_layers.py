@@ -59,6 +59,8 @@ def test_the_house_keeps_its_rules(house: Path) -> None:
         ("sluice/reporting/page.py", "import sluice.reporting.outcome", "stand in no circle"),
         ("lambdas/decide_gate.py", "import sluice.drafting.draft", "only the command line drafts"),
         ("containers/paths.py", "import sluice.drafting.toml", "only the command line drafts"),
+        ("lambdas/decide_gate.py", "import sluice.reproducing.rows", "only the command line compares"),
+        ("sluice/reproducing/rows.py", "import sluice.judging.gates", "inside the domain"),
         ("sluice/keys.py", "import boto3", "knows no AWS"),
         ("containers/train/training.py", "import containers.serve.app", "images are apart"),
         ("local/server.py", "import sluice.errors", "knows nothing of ours"),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import platform
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -14,8 +17,24 @@ from containers.paths import MlPaths
 from containers.train.hyperparameters import load_hyperparameters
 from containers.train.training import train
 from sluice.errors import ProjectError, TrainingFailed
+from sluice.payloads.training_record import FILE_NAME, TrainingRecord
 from tests.support.jobs import Job, Trained
 
+TREES = """\
+from sklearn.compose import make_column_selector, make_column_transformer
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+
+def build_model(hyperparameters):
+    encode = make_column_transformer(
+        (OneHotEncoder(handle_unknown="ignore"), make_column_selector(dtype_exclude="number")),
+        remainder="passthrough",
+        sparse_threshold=0,
+    )
+    return make_pipeline(encode, HistGradientBoostingClassifier(max_iter=20, random_state=0))
+"""
 SCIKIT = "from sklearn.linear_model import *\nfrom sklearn.svm import SVC\n"
 
 
@@ -128,3 +147,55 @@ def test_a_bug_is_called_one(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         report_failure(error, file, unforeseen=TrainingFailed)
     assert "Sluice itself failed: ZeroDivisionError" in file.read_text()
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_the_archive_says_what_the_model_was_made_of_and_on(binary: Trained) -> None:
+    kept = TrainingRecord.model_validate_json((binary.model / FILE_NAME).read_bytes())
+    assert kept.dataset_version == "0123456789abcdef"
+    assert kept.train_sha256 == hashlib.sha256(binary.train_set).hexdigest()
+    code = binary.trained.read("input/data/code/project.zip")
+    assert kept.code_sha256 == hashlib.sha256(code).hexdigest()
+    assert kept.plan_sha256 is None
+    assert (kept.entity_key, kept.split.held_out_share, kept.seed) == ("id", 0.3, 0)
+    assert kept.libraries["scikit-learn"] == version("scikit-learn")
+    assert kept.libraries["numpy"] == version("numpy")
+    assert kept.python == platform.python_version()
+    assert kept.processor
+    assert kept.cores >= 1
+    assert any(pool.startswith("openmp") for pool in kept.threads)
+    assert kept.thread_settings["OMP_NUM_THREADS"] == "1"
+
+
+def test_the_same_training_leaves_the_same_archive(binary: Trained, tmp_path: Path) -> None:
+    """Every file of it, the pickle and the record too."""
+    again = Job(tmp_path, binary.trained.project, binary.trained.hooks)
+    given = json.loads(binary.trained.read("input/config/hyperparameters.json"))
+    run = again.train(binary.train_set, given)
+    assert run.code == 0, run.output
+    folders = (binary.model, tmp_path / "model")
+    one, other = (
+        {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+        for folder in folders
+    )
+    assert one.keys() == other.keys()
+    # A zip has the time of its making in it.
+    record = TrainingRecord.model_validate_json(other.pop(FILE_NAME))
+    expected = TrainingRecord.model_validate_json(one.pop(FILE_NAME))
+    code = hashlib.sha256(again.read("input/data/code/project.zip")).hexdigest()
+    assert record == expected.model_copy(update={"code_sha256": code})
+    assert [name for name in one if one[name] != other[name]] == []
+
+
+def test_trees_are_compiled_to_the_same_bytes_whatever_the_threads(binary: Trained, tmp_path: Path) -> None:
+    compiled = set()
+    for threads in (1, 2, 3):
+        job = Job(tmp_path / str(threads), hooks={"train.py": TREES})
+        job.put("input/data/code/project.zip", job.code_zip())
+        job.put("input/data/train/train.parquet", binary.train_set)
+        run = job.run("containers.train", "train", OMP_NUM_THREADS=str(threads))
+        assert run.code == 0, run.output
+        kept = TrainingRecord.model_validate_json(job.read(f"model/{FILE_NAME}"))
+        pools = {pool: count for pool, count in kept.threads.items() if pool.startswith("openmp")}
+        assert set(pools.values()) == {threads}
+        compiled.add(job.read("model/compiled.sluice"))
+    assert len(compiled) == 1
