@@ -75,7 +75,14 @@ class Recorded:
                 why="its description says which dataset version the model was made of",
                 fix="without it the model can be neither traced nor built again: train one anew",
             )
-        return Jobs(build, model.job, described(self._sagemaker, "processing", f"{model.name}-evaluate"))
+        return Jobs(build, model.job, self._judged(f"{model.name}-evaluate"))
+
+    def _judged(self, first: str) -> dict[str, Any] | None:
+        """Give the last judgement's job: a model whose champion was replaced meanwhile was judged again."""
+        found, number = described(self._sagemaker, "processing", first), 2
+        while again := described(self._sagemaker, "processing", f"{first}-{number}"):
+            found, number = again, number + 1
+        return found
 
     def build(self, jobs: Jobs) -> Build:
         """Read what went into these jobs and what they left.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -183,6 +184,20 @@ def test_what_is_not_known_is_said_to_be_so(trained: TrainedStack, sluice: Run) 
     assert "evaluation    none" in text
     assert "verdict       no report" in text
     assert "release       never" in text
+
+
+def test_of_a_model_that_was_judged_again_the_last_judgement_is_told(
+    trained: TrainedStack, sluice: Run
+) -> None:
+    again = copy.deepcopy(trained.sagemaker.jobs[f"{MODEL}-evaluate"])
+    for each in again["ProcessingOutputConfig"]["Outputs"]:
+        each["S3Output"]["S3Uri"] = f"s3://artifacts/reports/{EXECUTION}/judgement-3/evaluation"
+    trained.sagemaker.jobs[f"{MODEL}-evaluate-2"] = trained.sagemaker.jobs[f"{MODEL}-evaluate"]
+    trained.sagemaker.jobs[f"{MODEL}-evaluate-3"] = again
+    first = trained.objects[keys.evaluation(EXECUTION)]
+    trained.objects[f"reports/{EXECUTION}/judgement-3/evaluation/evaluation.json"] = first
+    _, told, _ = sluice("lineage", MODEL, "--json")
+    assert told["evaluation"]["uri"].endswith("/judgement-3/evaluation/evaluation.json")
 
 
 def test_a_card_is_printed_as_it_was_written_and_one_that_is_not_there_is_told(
