@@ -9,13 +9,32 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from pydantic import BaseModel
+
 from cli import stack, tables
 from cli.models import MODEL, Gone, Model, Models
 from cli.recorded import Jobs, Recorded
 from cli.versions import Versions
 from sluice import keys, naming
 from sluice.outcomes import Outcome
-from sluice.payloads.documents import Report
+
+
+class _Model(BaseModel):
+    model_uri: str
+
+
+class _Judged(BaseModel):
+    champion: _Model | None
+
+
+class Reported(BaseModel):
+    """As much of a report.json as is looked at here; it may be of another release, with more or less beside it."""
+
+    outcome: str
+    model_uri: str | None = None
+    report_uri: str | None = None
+    rules: list[dict[str, Any]] = []
+    evaluation: _Judged | None = None
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -90,7 +109,7 @@ def chain(model: Model, models: Models, recorded: Recorded, versions: Versions) 
     lineages = versions.lineages(manifest.parts)
     missing = {part.name for part in versions.missing(manifest)}
     body = models.read(keys.report(model.execution))
-    report = None if body is None else Report.model_validate_json(body)
+    report = None if body is None else Reported.model_validate_json(body)
     made = recorded.training_set(jobs)
     archive = models.read(naming.split_uri(jobs.archive)[1])
     return {
@@ -168,22 +187,22 @@ def _evaluation(jobs: Jobs, recorded: Recorded) -> dict[str, Any] | None:
     }
 
 
-def _verdict(report: Report) -> dict[str, Any]:
+def _verdict(report: Reported) -> dict[str, Any]:
     return {
         "outcome": report.outcome,
-        "rules": [rule.model_dump(mode="json") for rule in report.rules],
+        "rules": report.rules,
         "report": report.report_uri,
     }
 
 
-def _release(model: Model, models: Models, report: Report | None) -> dict[str, Any]:
+def _release(model: Model, models: Models, report: Reported | None) -> dict[str, Any]:
     """Say whether the model was released, instead of which one, and which took its place.
 
     The releases table knows the model in service alone; who came before and after whom is in the reports.
     """
     now = models.release()
     serving = now is not None and now["model_name"] == model.name
-    was = serving or (report is not None and report.outcome is Outcome.DEPLOYED)
+    was = serving or (report is not None and report.outcome == Outcome.DEPLOYED)
     before = None if report is None else _replaced(report)
     return {
         "released": was,
@@ -194,7 +213,7 @@ def _release(model: Model, models: Models, report: Report | None) -> dict[str, A
     }
 
 
-def _replaced(report: Report) -> str | None:
+def _replaced(report: Reported) -> str | None:
     champion = None if report.evaluation is None else report.evaluation.champion
     return None if champion is None else _named(champion.model_uri)
 
@@ -203,10 +222,10 @@ def _successor(model: Model, models: Models) -> str | None:
     """Find the model that was deployed in the place of this one, by the reports that were written after its own."""
     for key in models.reports_after(model.execution):
         body = models.read(key)
-        report = None if body is None else Report.model_validate_json(body)
+        report = None if body is None else Reported.model_validate_json(body)
         if (
             report is not None
-            and report.outcome is Outcome.DEPLOYED
+            and report.outcome == Outcome.DEPLOYED
             and report.model_uri is not None
             and _replaced(report) == model.name
         ):

@@ -209,3 +209,13 @@ def test_a_card_is_printed_as_it_was_written_and_one_that_is_not_there_is_told(
     trained.objects[keys.card(EXECUTION)] = "# shop: ≥ 1\n".encode()
     assert sluice("card", MODEL)[:2] == (0, "# shop: ≥ 1\n")
     assert sluice("card", MODEL, "--json")[1] == {"model_name": MODEL, "card": "# shop: ≥ 1\n"}
+
+
+def test_a_report_of_another_release_is_read_as_far_as_it_is_known(
+    trained: TrainedStack, sluice: Run
+) -> None:
+    told = json.loads(trained.objects[keys.report(EXECUTION)])
+    trained.objects[keys.report(EXECUTION)] = json.dumps({**told, "outcome": "Novel", "more": 1}).encode()
+    status, text, said = sluice("lineage", MODEL)
+    assert status == 0, said
+    assert "verdict       Novel" in text

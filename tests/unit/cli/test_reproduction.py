@@ -262,3 +262,21 @@ def test_an_archive_that_cannot_be_read(trained: TrainedStack, reproduce: Run) -
     status, _, said = reproduce(MODEL)
     assert status == 1
     assert "the model's archive cannot be read" in said
+
+
+def test_a_model_of_an_own_image_is_trained_again_and_not_asked(
+    trained: TrainedStack, reproduce: Run
+) -> None:
+    inputs = trained.sagemaker.jobs[f"{MODEL}-evaluate"]["ProcessingInputs"]
+    inputs[-1]["S3Input"]["S3Uri"] = "s3://artifacts/reports/run/predictions/challenger/"
+    status, told, said = reproduce(MODEL, "--json")
+    assert status == 0, said
+    assert told["jobs"].keys() == {"build", "train"}
+    names = {each["name"] for each in told["findings"]}
+    assert "archive" in names
+    assert not {"metrics", "predictions", "compiled model"} & names
+    assert next(each for each in told["findings"] if each["name"] == "images")["state"] == "identical"
+    assert "its image is your own" in said
+    trained.sagemaker.compiled = b"otherwise"
+    status, told, _ = reproduce(MODEL, "--json", "--again")
+    assert (status, differing(told).keys()) == (5, {"archive"})
