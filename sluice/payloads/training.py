@@ -140,6 +140,7 @@ class ApprovalRequest(Payload):
     dataset: ValidatedDataset
     gate: GateDecision
     skew: MeasuredSkew | None = None
+    search: Search | None = None
     evaluation_uri: str
     model_uri: str
     archive: Archive

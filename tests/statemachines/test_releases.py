@@ -353,6 +353,14 @@ class TestApprovals:
         assert request.judged_champion == "bank-dev-0"
         assert request.archive.model_dump() == ARCHIVE
 
+    def test_who_is_asked_is_told_of_the_search(self, harness: Harness) -> None:
+        result = harness.run("training", SOURCE, TRAINING, approval=True, search=True)
+
+        [asked] = result.calls_of("AwaitApproval")
+        request = ApprovalRequest.model_validate(asked["Payload"])
+        assert request.search is not None
+        assert request.search == report(result).search
+
     def test_an_approval_lets_it_be_deployed_and_goes_along(self, harness: Harness) -> None:
         result = train(harness, approval=True)
 

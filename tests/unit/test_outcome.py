@@ -610,7 +610,7 @@ ANSWER = {
 SAID = "Rejected by arn:aws:sts::123456789012:assumed-role/lead/ada<b> on 2026-01-02 03:04 UTC: unfair to <the> old"
 
 
-def request() -> ApprovalRequest:
+def request(**more: Any) -> ApprovalRequest:
     return ApprovalRequest(
         task_token="the-token",
         expires_seconds=3600,
@@ -626,6 +626,7 @@ def request() -> ApprovalRequest:
         model_uri="s3://artifacts/models/m",
         archive=Archive(version_id="v9", etag='"e"'),
         endpoint_name="sluice-bank-dev",
+        **more,
     )
 
 
@@ -694,3 +695,11 @@ def test_that_it_was_judged_again_is_told() -> None:
     assert Report.model_validate_json(store.objects["reports/run/report.json"]).judgement == 3
     once = report_outcome(told(), PROJECT, bucket(), SEEN)
     assert not [reason for reason in once.summary["reasons"] if "times" in reason]
+
+
+def test_who_is_asked_for_an_approval_sees_the_search() -> None:
+    store = bucket()
+    until = datetime(2026, 1, 9, 3, 4, tzinfo=UTC)
+    reported = report_waiting(request(search=SEARCH), until, PROJECT, store)
+    assert "4 trials, 1 failed, 1 stopped early" in reported.message
+    assert "The search" in page_of(store).text
