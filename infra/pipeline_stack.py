@@ -14,7 +14,8 @@ from infra.images import Images
 from infra.machines import Machines
 from infra.observability import Observability
 from infra.offline import Offline
-from infra.settings import machine_settings
+from infra.settings import machine_settings, tracking_settings
+from infra.tracking import Tracking
 from sluice import keys, naming
 from sluice.features.plan import FeaturePlan
 from sluice.project import Project
@@ -41,7 +42,15 @@ class PipelineStack(cdk.Stack):
             tags={"sluice:project": project.name, "sluice:environment": config.environment},
         )
         endpoint_name = naming.endpoint(project.name, config.environment)
-        self.functions = Functions(self, "Functions", config=config, data=data, endpoint_name=endpoint_name)
+        self.tracking = Tracking.of(project, config, data)
+        self.functions = Functions(
+            self,
+            "Functions",
+            config=config,
+            data=data,
+            endpoint_name=endpoint_name,
+            tracking=self.tracking,
+        )
         self.images = Images(
             self,
             "Images",
@@ -51,6 +60,7 @@ class PipelineStack(cdk.Stack):
             require_native=config.profile.require_native,
         )
         self.sagemaker_role = self._sagemaker_role(data)
+        allow(self.sagemaker_role, self.tracking.grants)
         self.offline = None
         if by_athena is not None:
             self.offline = Offline(
@@ -75,6 +85,7 @@ class PipelineStack(cdk.Stack):
                 sagemaker_role_arn=self.sagemaker_role.role_arn,
                 functions=self.functions.version_arns,
                 offline=self.offline.settings if self.offline else {},
+                tracking=tracking_settings(project, config, plan) if self.tracking.uri else None,
             ),
         )
         self.observability = Observability(
@@ -108,6 +119,7 @@ class PipelineStack(cdk.Stack):
                 if self.machines.materialization
                 else {}
             ),
+            **({"TrackingUri": self.tracking.uri} if self.tracking.uri else {}),
             "TrainingArn": self.machines.training.state_machine_arn,
             "DeploymentArn": self.machines.deployment.state_machine_arn,
         }.items():
@@ -137,6 +149,8 @@ class PipelineStack(cdk.Stack):
                                 keys.manifest("*"),
                                 f"{keys.TRAINING_SETS}/*",
                                 f"{keys.MODELS}/*",
+                                # What the project's own calls keep, and look for.
+                                f"{keys.TRACKING}/*",
                                 predictions,
                             ),
                         )
@@ -152,6 +166,7 @@ class PipelineStack(cdk.Stack):
                                 keys.folder(keys.held_out("*")) + "/*",
                                 keys.training_set("*"),
                                 f"{keys.MODELS}/*",
+                                f"{keys.TRACKING}/*",
                                 keys.evaluation("*"),
                                 predictions,
                             ),

@@ -31,10 +31,13 @@ FEATURES = "features"
 FEAST = "feast"
 """What Feast's own tools open."""
 
+TRACKING = "mlflow"
+"""What runs keep: files of the pipeline and of the project's own calls, below the id of the run."""
+
 OFFLINE = "offline"
 """What Athena reads and writes for an execution. Nothing needs it once there is a training set: it expires."""
 
-PREFIXES = (DATASETS, QUARANTINE, REPORTS, TRAINING_SETS, MODELS, FEATURES, FEAST, OFFLINE)
+PREFIXES = (DATASETS, QUARANTINE, REPORTS, TRAINING_SETS, MODELS, FEATURES, FEAST, TRACKING, OFFLINE)
 
 
 def part(md5: str) -> str:
@@ -154,6 +157,11 @@ def model(job: str) -> str:
 def contract(model: str) -> str:
     """The contract beside the archive with the key `model`, for clients that have no use for it."""
     return f"{folder(model)}/contract.json"
+
+
+def input_example(model: str) -> str:
+    """A request to the model of the archive with the key `model`, beside it; not of an image of the user's own."""
+    return f"{folder(model)}/input_example.json"
 
 
 def training_job(model: str) -> str:

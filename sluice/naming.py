@@ -47,6 +47,11 @@ def job(project: str, environment: str, execution_arn: str) -> str:
     return job_prefix(project, environment) + digest[:JOB_DIGITS]
 
 
+def experiment(project: str, environment: str) -> str:
+    """The experiment of an environment's runs; the registered model of its versions has the same name."""
+    return f"{project}-{environment}"
+
+
 def online_store(project: str, environment: str) -> str:
     """Feast's project, which the names of the online store's tables begin with; Feast takes no hyphen."""
     return f"{project}_{environment}".replace("-", "_")

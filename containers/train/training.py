@@ -23,6 +23,7 @@ from containers.frames import features_of, read_training_set, target_of
 from containers.hooks import copy_code, guarded, load_hooks, unpack_project
 from containers.model import plain_labels
 from containers.paths import MlPaths
+from containers.train import told
 from containers.train.compiling import compile_beside
 from containers.train.hyperparameters import load_hyperparameters
 from sluice.contract import ModelContract
@@ -61,6 +62,7 @@ def train(paths: MlPaths, environment: Mapping[str, str], scratch: Path) -> None
     _check_answers(model, contract)
     contract = _complete(contract, model, environment.get("DATASET_VERSION", ""))
     _save(model, contract, project, paths.model)
+    told.write_beside(model, contract, features, paths.model)
     _say(f"saved to {paths.model}")
     _say(compile_beside(model, contract, features, paths.model))
 

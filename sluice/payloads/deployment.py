@@ -17,6 +17,7 @@ class DeploymentInput(Payload):
     model_uri: str
     dataset_version: str
     has_model: bool = Field(default=False, description="the SageMaker model of that name exists already")
+    version: str | None = Field(default=None, description="in the registry; null of a model that is in none")
 
 
 class DeploymentResult(Payload):
@@ -26,3 +27,6 @@ class DeploymentResult(Payload):
     endpoint_name: str
     endpoint_config_name: str = Field(description="the configuration that serves at the end")
     reason: str | None = None
+    alias: str | None = Field(
+        default=None, description="why the registry does not follow the release, where it does not"
+    )

@@ -10,6 +10,7 @@ from sluice.outcomes import Outcome
 from sluice.payloads.base import Payload
 from sluice.payloads.deployment import DeploymentResult
 from sluice.payloads.materialization import MeasuredSkew
+from sluice.payloads.registry import RegisteredModel
 
 
 class ValidateDatasetInput(Payload):
@@ -134,6 +135,13 @@ class ReportOutcomeInput(Payload):
     released: str | None = Field(default=None, description="the configuration in service when it began")
     deployment: DeploymentResult | None = None
     failure: StateFailure | None = None
+    run_id: str | None = Field(default=None, description="of the tracking server, where it was opened")
+    registered: RegisteredModel | None = None
+    untracked: StateFailure | None = Field(
+        default=None,
+        description="of a state whose failure the project lets pass: what the tracking server lacks",
+    )
+    unended: str | None = Field(default=None, description="why the run could not be ended")
     retries: int = Field(default=0, description="how often ReportOutcome was tried before")
 
 

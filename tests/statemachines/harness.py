@@ -77,11 +77,15 @@ SETTINGS: dict[str, Any] = {
     "poll_seconds": 15,
     "events_prefix": "incoming/events/",
     "log_retention_days": 30,
+    "tracking": {"on_failure": "fail", "feature_plan": "0123456789abcdef", "commit": None},
     "functions": {
         name: f"{_FUNCTION}:{name}:7"
         for name in (
             "ValidateDataset",
             "DecideGate",
+            "OpenRun",
+            "RegisterModel",
+            "MoveAlias",
             "ReportOutcome",
             "PlanMaterialization",
             "MaterializeView",
@@ -157,11 +161,18 @@ def definition(
     own_image: bool = False,
     features: bool = False,
     offline: tuple[tuple[str, str], ...] = (),
+    on_failure: str | None = "fail",
 ) -> str:
     """A machine's text, filled in as a deployment fills it in."""
     text = load.text(load.load(load.MACHINES / f"{machine}.asl.yaml"))
     machines = SETTINGS["machines"] | (MATERIALIZATION_MACHINE if features else {})
-    filled = {"own_image": own_image, "machines": machines, "offline": dict(offline)}
+    tracking = None if on_failure is None else {**SETTINGS["tracking"], "on_failure": on_failure}
+    filled = {
+        "own_image": own_image,
+        "machines": machines,
+        "offline": dict(offline),
+        "tracking": tracking,
+    }
     literal = json.dumps({**SETTINGS, **filled})
     return text.replace("${Partition}", "aws").replace("${Settings}", json.dumps(literal)[1:-1])
 
@@ -212,10 +223,12 @@ class Harness:
         own_image: bool = False,
         features: bool = False,
         offline: Mapping[str, str] | None = None,
+        on_failure: str | None = "fail",
     ) -> Run:
         """Run a machine to its end, as deployed for training code or an own image, for features or none.
 
-        `offline` is what a project's training set is told of its offline store.
+        `offline` is what a project's training set is told of its offline store, `on_failure` its policy of tracking;
+        None of one that keeps no runs.
 
         `script` gives each task state's outcomes: results of the task, or `Failure`s. A state that is entered
         or retried more often than it has outcomes gets its last one again; one without any is an error.
@@ -231,6 +244,7 @@ class Harness:
                     own_image=own_image,
                     features=features,
                     offline=tuple((offline or {}).items()),
+                    on_failure=on_failure,
                 ),
             ),
             exec_comm=_NoApi(),

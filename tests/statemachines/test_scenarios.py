@@ -30,6 +30,7 @@ def run(harness: Harness, scenario: Scenario, **outcomes: list[Any]) -> Run:
         script,
         own_image=scenario.own_image,
         features=scenario.features,
+        on_failure=scenario.on_failure,
     )
 
 

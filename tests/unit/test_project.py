@@ -68,6 +68,7 @@ def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
         "serving": {"instance_type": "ml.t2.medium", "instance_count": 1, "missing": "error"},
         "online": {"as_of": "now", "refresh_minutes": 60, "move_windows": "run"},
         "offline": {"store": "duckdb", "environments": {}, "scan_limit_gb": 100},
+        "tracking": {"uri": None, "on_failure": "fail", "enabled": True},
     }
     assert project.name == "bank"
     assert project.features.names == ("age", "job")
@@ -137,6 +138,13 @@ def test_a_default_that_hangs_on_a_mistake_adds_no_mistake(tmp_path: Path) -> No
         ('categorical = ["job"]', 'categorical = ["y"]', "the target 'y' is among them"),
         ('positive = "yes"', 'positive = "Yes"', "'Yes' is no category of 'y'; known: no, yes"),
         ('positive = "yes"', "", "`positive` is for problem"),
+        (
+            "[features]",
+            '[tracking]\nurl = "x"\n[features]',
+            "tracking.url: unknown key (did you mean 'uri'?)",
+        ),
+        ("[features]", '[tracking]\nuri = "mlflow"\n[features]', "tracking.uri: found 'mlflow'"),
+        ("[features]", '[tracking]\non_failure = "ask"\n[features]', "tracking.on_failure: found 'ask'"),
         ('problem = "binary"', 'problem = "ranking"', "target.problem: found 'ranking'"),
         ("[features]", '[gates]\ncompare = "rmse"\n[features]', "'rmse' is no binary metric"),
         ("[features]", '[gates]\ncompare = "roc_acu"\n[features]', "(did you mean 'roc_auc'?)"),
