@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from lambdas.adapters import storage
@@ -13,6 +14,9 @@ from lambdas.adapters.mlflow_wire import Refused, Wire
 from sluice import naming
 from sluice.errors import TrackingRefused
 from sluice.tracking.tracker import Ending, Metric
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 # https://mlflow.org/docs/latest/api_reference/rest-api.html#log-batch: a thousand in all.
 _MOST_METRICS = 800
@@ -37,6 +41,10 @@ class MlflowTracker:
         self._artifacts = artifacts
         self._experiments: dict[str, str] = {}
         self._places: dict[str, str] = {}
+
+    @cached_property
+    def _s3(self) -> S3Client:
+        return storage.client()
 
     def begin(self, experiment: str, name: str) -> str:
         found = self.find(experiment, name)
@@ -95,7 +103,7 @@ class MlflowTracker:
         where = f"{place.path.strip('/')}/{path}"
         if place.scheme == "s3":
             with storage.explained(naming.uri(place.netloc, where)):
-                storage.client().put_object(Bucket=place.netloc, Key=where, Body=body, ContentType=media_type)
+                self._s3.put_object(Bucket=place.netloc, Key=where, Body=body, ContentType=media_type)
         elif place.scheme == "mlflow-artifacts":
             try:
                 self._wire.put(quote(where), body, media_type)

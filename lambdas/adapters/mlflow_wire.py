@@ -110,6 +110,11 @@ class RestWire:
         if status != 200:
             raise Refused(status, "ARTIFACT", answer[:200].decode(errors="replace"))
 
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
     def _check_version(self) -> None:
         if self._is_known:
             return
@@ -145,9 +150,7 @@ class RestWire:
                 status, answer = response.status, response.read()
                 break
             except (OSError, http.client.HTTPException) as error:
-                if self._connection is not None:
-                    self._connection.close()
-                self._connection = None
+                self.close()
                 if fresh or isinstance(error, TimeoutError):
                     raise self._unavailable(f"{type(error).__name__}: {error}") from error
         if status == 429 or status >= 500:

@@ -32,10 +32,12 @@ def app(local_aws: LocalAws) -> Iterator[str]:
 
 
 @pytest.fixture
-def wire(local_aws: LocalAws, app: str, monkeypatch: pytest.MonkeyPatch) -> RestWire:
+def wire(local_aws: LocalAws, app: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[RestWire]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL"):
         monkeypatch.setenv(name, local_aws.env[name])
-    return RestWire(app, custom_endpoint=local_aws.env[URI])
+    made = RestWire(app, custom_endpoint=local_aws.env[URI])
+    yield made
+    made.close()
 
 
 def settled(wire: RestWire, app: str) -> MlflowTracker:
@@ -147,6 +149,7 @@ def test_files_of_a_run_lie_in_s3(local_aws: LocalAws, wire: RestWire, app: str)
     run = tracker.begin(f"bank-{uuid.uuid4().hex[:8]}", "bank-dev-1")
 
     tracker.keep(run, "model/signature.json", b"{}", "application/json")
+    tracker._s3.close()
 
     [file] = s3.list_objects_v2(Bucket="runs", Prefix="mlflow/")["Contents"]
     assert file["Key"].endswith(f"/{run}/artifacts/model/signature.json")
