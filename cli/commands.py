@@ -45,7 +45,7 @@ def up(arguments: argparse.Namespace) -> int:
     earlier = stack.running(naming.stack(project.name, "local"))
     before = left_views.tables(earlier) if earlier else set()
     try:
-        deployed = stack.deploy(arguments.project, local)
+        deployed = stack.deploy(arguments.project, local, wake=True)
         deployed.save()
         say("\n".join(["", f"{arguments.project} is up:", *stack.describe(deployed)]))
         for note in left_views.notes(deployed, before):
@@ -214,7 +214,7 @@ def run(arguments: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="sluice-run-") as folder:
         local = LocalAws(Path(folder) / "local")
         try:
-            deployed = stack.deploy(arguments.project, local)
+            deployed = stack.deploy(arguments.project, local, wake=True)
             summary = _train_and_predict(deployed, arguments.data, reports)
         finally:
             local.stop()
@@ -233,13 +233,15 @@ def demo(arguments: argparse.Namespace) -> int:
         subprocess.run(argv, check=True, stdout=sys.stderr)
     local = LocalAws((stack.data_folder() if arguments.keep else folder) / "local")
     try:
-        deployed = stack.deploy(project, local)
+        deployed = stack.deploy(project, local, wake=True)
         summary = _train_and_predict(deployed, data, folder)
         _show(summary, as_json=arguments.json)
     except BaseException:
         local.stop()
         raise
     say(f"\nwhere to look:\n  {folder / 'report.html'}  the report, as it also lies in S3")
+    if arguments.keep and (runs := stack.runs_page(deployed)) is not None:
+        say(f"  {runs}  MLflow's page: the run and the registered model")
     if arguments.keep:
         deployed.save()
         local.release()
@@ -349,6 +351,7 @@ def _show(summary: dict[str, Any], *, as_json: bool) -> None:
         "rows",
         "rejected_rows",
         "scoring",
+        "model_version",
         "endpoint_name",
         "report_uri",
         "report_file",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -114,6 +118,17 @@ def answers(endpoint_url: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def wake(url: str) -> None:
+    """Let what starts with its first request start now, beside whatever else is to be done."""
+
+    def ask() -> None:
+        # Whoever needs it asks again, and says what is wrong.
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            urllib.request.urlopen(f"{url}/health", timeout=300).close()  # noqa: S310 - our own address
+
+    threading.Thread(target=ask, name="wake", daemon=True).start()
 
 
 def stop(state_dir: Path) -> None:

@@ -26,6 +26,10 @@ class NoStack(SluiceError):
     """There is no stack to talk to."""
 
 
+MLFLOW = "SAGEMAKER_MLFLOW_CUSTOM_ENDPOINT"
+"""The variable by which MLflow's clients find the local AWS's server for an ARN."""
+
+
 @dataclass(frozen=True)
 class Stack:
     """A deployed stack. `aws_env` is empty on AWS, where boto3 finds its settings as it always does."""
@@ -179,8 +183,11 @@ def stop_detached(stack: Stack) -> None:
     _session_file().unlink(missing_ok=True)
 
 
-def deploy(project_folder: Path, local: LocalAws) -> Stack:
-    """Start `local` and deploy the project to it with the unmodified CDK CLI."""
+def deploy(project_folder: Path, local: LocalAws, *, wake: bool = False) -> Stack:
+    """Start `local` and deploy the project to it with the unmodified CDK CLI.
+
+    With `wake` what keeps runs starts beside it, where an execution is to follow: it takes longer than to deploy.
+    """
     project = Project.load(project_folder)  # a mistake in it is said before anything starts
     toolchain.check_cache()
     toolchain.ensure_installed()
@@ -191,6 +198,8 @@ def deploy(project_folder: Path, local: LocalAws) -> Stack:
     context = ["-c", f"project={project_folder.resolve()}", "-c", "environment=local"]
     with step("local AWS"):
         aws_env = local.start()
+    if wake and project.tracking.own_app:
+        local_aws.wake(aws_env[MLFLOW])
     env = toolchain.tool_env(aws_env)
     account = f"aws://{aws_env['CDK_DEFAULT_ACCOUNT']}/{aws_env['CDK_DEFAULT_REGION']}"
     with (
@@ -224,9 +233,18 @@ def deploy(project_folder: Path, local: LocalAws) -> Stack:
 def describe(stack: Stack) -> list[str]:
     """Say where to look: lines for a person."""
     lines = [f"  {name:<22} {value}" for name, value in sorted(stack.outputs.items())]
+    page = runs_page(stack)
+    if page is not None:
+        lines.append(f"  {'MLflow':<22} {page}")
     if stack.aws_env:
         lines += ["", "  the aws CLI and boto3 work on it:", f"    export {settings(stack)}"]
     return lines
+
+
+def runs_page(stack: Stack) -> str | None:
+    """Give the address of MLflow's page, where it is of this machine, or told by its URL."""
+    uri = stack.outputs.get("TrackingUri", "")
+    return stack.aws_env.get(MLFLOW) if uri.startswith("arn:") else uri or None
 
 
 def settings(stack: Stack) -> str:

@@ -42,6 +42,7 @@ def build(outdir: str | None = None, context: Mapping[str, Any] | None = None) -
         project=project.name,
         plan=plan,
         expires_offline=by_athena is not None,
+        keeps_runs=project.tracking.own_app,
     )
     PipelineStack(
         app, naming.stack(*names), config=config, project=project, plan=plan, by_athena=by_athena, data=data

@@ -76,6 +76,9 @@ class DeployConfig(BaseModel):
     )
     processing_instance_type: _InstanceType = Field(instances.PROCESSING, description=_AN_INSTANCE_TYPE)
     transform_instance_type: _InstanceType = Field(instances.TRANSFORM, description=_AN_INSTANCE_TYPE)
+    commit: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{7,64}$")] | None = Field(
+        None, description="the commit that is deployed, as `git rev-parse HEAD` gives it"
+    )
     alarm_email: _Email | None = Field(None, description=_AN_EMAIL)
     outcome_email: _Email | None = Field(None, description=_AN_EMAIL)
 

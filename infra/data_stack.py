@@ -11,12 +11,13 @@ import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sagemaker as sagemaker
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from infra.config import DeployConfig
-from infra.grants import arn
+from infra.grants import Grant, allow, arn, service_role
 from sluice import keys, naming
 from sluice.features.plan import FeaturePlan
 
@@ -37,6 +38,7 @@ class DataStack(cdk.Stack):
         project: str,
         plan: FeaturePlan | None,
         expires_offline: bool = False,
+        keeps_runs: bool = True,
     ) -> None:
         super().__init__(
             scope,
@@ -73,6 +75,7 @@ class DataStack(cdk.Stack):
             arn("dynamodb", "table", naming.online_table(store, view.name))
             for view in (plan.views if plan else ())
         )
+        self.tracking_arn = self._mlflow_app(config.environment).attr_arn if keeps_runs else None
         self.outcomes = self._topic("Outcomes", config.outcome_email)
         self.alarms = self._topic("Alarms", config.alarm_email)
         # `enforce_ssl` brings a topic policy, and that replaces the default one, which lets alarms publish.
@@ -112,6 +115,33 @@ class DataStack(cdk.Stack):
             point_in_time_recovery_specification=self._recovery(),
             removal_policy=self._removal,
         )
+
+    def _mlflow_app(self, environment: str) -> sagemaker.CfnMlflowApp:
+        """Keep runs and registered models; their files lie in the artifacts bucket."""
+        role = service_role(
+            self, "MlflowRole", service="sagemaker", description="What the MLflow app may do: its files"
+        )
+        files = self.artifacts.arn_for_objects(f"{keys.TRACKING}/*")
+        allow(
+            role,
+            [
+                Grant(("s3:ListBucket",), (self.artifacts.bucket_arn,)),
+                Grant(
+                    ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"), (files,)
+                ),
+            ],
+        )
+        app = sagemaker.CfnMlflowApp(
+            self,
+            "MlflowApp",
+            name=naming.data_stack(self.project, environment),
+            artifact_store_uri=naming.uri(self.artifacts.bucket_name, keys.TRACKING),
+            role_arn=role.role_arn,
+        )
+        app.apply_removal_policy(self._removal)
+        # The app looks for its bucket when it is made.
+        app.node.add_dependency(role)
+        return app
 
     def _view_table(self, store: str, view: str) -> dynamodb.Table:
         """A view's items under the name that Feast looks for them by. Of a view that is removed the table stays."""

@@ -15,6 +15,7 @@ from infra.data_stack import DataStack
 from infra.features import registry_file
 from infra.grants import Grant, allow, arn, machine_name, service_role
 from infra.logs import log_group
+from infra.tracking import Tracking
 from sluice import keys, naming
 from sluice.features.source import PLAN, REGISTRY
 
@@ -40,6 +41,7 @@ class FunctionSpec:
     plans_materialization: bool = False
     materializes: bool = False
     measures_skew: bool = False
+    tracks: bool = False
     scratch_mb: int = 512
 
     @property
@@ -49,6 +51,11 @@ class FunctionSpec:
     @property
     def needs_features(self) -> bool:
         return self.plans_materialization or self.materializes or self.measures_skew
+
+    @property
+    def needs_tracking(self) -> bool:
+        """Whether it is of no use where no runs are kept."""
+        return self.tracks and self.name in ("OpenRun", "RegisterModel", "MoveAlias")
 
     @property
     def module(self) -> str:
@@ -89,10 +96,26 @@ FUNCTIONS = (
         "ReportOutcome",
         memory_mb=512,
         timeout_seconds=60,
-        reads=(keys.validation("*"), keys.training_set("*"), keys.evaluation("*")),
-        writes=(keys.report("*"), keys.page("*"), keys.card("*")),
+        reads=(keys.validation("*"), keys.training_set("*"), keys.evaluation("*"), keys.page("*")),
+        writes=(keys.report("*"), keys.page("*"), keys.card("*"), f"{keys.TRACKING}/*"),
         looks_at_endpoint=True,
+        tracks=True,
     ),
+    # Their requests take a tenth of a second; the time is for a server that is slow.
+    FunctionSpec("OpenRun", memory_mb=512, timeout_seconds=80, reads=(), tracks=True),
+    FunctionSpec(
+        "RegisterModel",
+        memory_mb=512,
+        timeout_seconds=80,
+        reads=(
+            keys.evaluation("*"),
+            keys.contract(keys.model("*")),
+            keys.input_example(keys.model("*")),
+        ),
+        writes=(f"{keys.TRACKING}/*",),
+        tracks=True,
+    ),
+    FunctionSpec("MoveAlias", memory_mb=512, timeout_seconds=80, reads=(), tracks=True),
     FunctionSpec(
         "RequestApproval",
         memory_mb=512,
@@ -137,6 +160,7 @@ FUNCTIONS = (
         writes=(keys.report("*"), keys.page("*"), keys.card("*"), keys.told("*")),
         looks_at_endpoint=True,
         tells_of_endings=True,
+        tracks=True,
     ),
 )
 
@@ -156,14 +180,18 @@ class Functions(Construct):
         data: DataStack,
         endpoint_name: str,
         asks_for_approval: bool,
+        tracking: Tracking,
     ) -> None:
         super().__init__(scope, construct_id)
+        self._tracking = tracking
         self.all: dict[str, lambda_.Function] = {}
         self.versions: dict[str, lambda_.Version] = {}
         for spec in FUNCTIONS:
             if spec.needs_features and not data.features:
                 continue
             if spec.asks_for_approval and not asks_for_approval:
+                continue
+            if spec.needs_tracking and tracking.uri is None:
                 continue
             function = self._function(spec, config, data, endpoint_name)
             self.all[spec.name] = function
@@ -193,9 +221,12 @@ class Functions(Construct):
             allow(
                 role, [Grant(("sagemaker:DescribeEndpoint",), (arn("sagemaker", "endpoint", endpoint_name),))]
             )
-        told_where = {}
+        told_where: dict[str, str] = {}
+        if spec.tracks:
+            told_where |= self._tracking.told
+            allow(role, self._tracking.grants)
         if spec.tells_of_endings:
-            told_where = {"TOPIC_ARN": data.outcomes.topic_arn, "ENDPOINT_NAME": endpoint_name}
+            told_where |= {"TOPIC_ARN": data.outcomes.topic_arn, "ENDPOINT_NAME": endpoint_name}
             histories = tuple(
                 arn("states", "execution", f"{machine_name(self, name)}:*", separator=":")
                 for name in ("Intake", "Events", "Training")
@@ -217,7 +248,7 @@ class Functions(Construct):
                 ],
             )
         if spec.needs_features:
-            told_where = {
+            told_where |= {
                 "ONLINE_STORE": naming.online_store(data.project, config.environment),
                 "FEATURE_PLAN": f"project/{PLAN}",
             }
@@ -276,8 +307,9 @@ def _grants(spec: FunctionSpec, data: DataStack) -> list[Grant]:
     grants = [
         # Without it S3 answers 403, not 404, for an object that is not there.
         Grant(("s3:ListBucket",), (artifacts.bucket_arn,)),
-        Grant(("s3:GetObject",), tuple(map(artifacts.arn_for_objects, spec.reads))),
     ]
+    if spec.reads:
+        grants.append(Grant(("s3:GetObject",), tuple(map(artifacts.arn_for_objects, spec.reads))))
     if spec.writes:
         grants.append(
             Grant(

@@ -73,7 +73,7 @@ class Machines(Construct):
             (sagemaker_role.role_arn,),
             {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
         )
-        self.deployment = self._machine("Deployment", {}, [*self._deployment(data), pass_role])
+        self.deployment = self._machine("Deployment", {}, [*self._deployment(data, functions), pass_role])
         self.materialization = self._materialization(functions) if data.features else None
         after_it = {"deployment": self.deployment}
         if self.materialization is not None:
@@ -208,9 +208,20 @@ class Machines(Construct):
         self, data: DataStack, functions: Functions, images: Images, started: Sequence[sfn.StateMachine]
     ) -> list[Grant]:
         code, artifacts = images.project_code, data.artifacts
-        called = ["ValidateDataset", "DecideGate", "ReportOutcome"]
-        if "RequestApproval" in functions.states:
-            called.append("RequestApproval")
+        called = [
+            name
+            for name in (
+                *(
+                    "ValidateDataset",
+                    "OpenRun",
+                    "DecideGate",
+                    "RegisterModel",
+                    "RequestApproval",
+                    "ReportOutcome",
+                ),
+            )
+            if name in functions.states
+        ]
         executions = {
             machine: arn("states", "execution", f"{machine.state_machine_name}:*", separator=":")
             for machine in started
@@ -272,7 +283,8 @@ class Machines(Construct):
             ),
         ]
 
-    def _deployment(self, data: DataStack) -> list[Grant]:
+    def _deployment(self, data: DataStack, functions: Functions) -> list[Grant]:
+        follower = functions.states.get("MoveAlias")
         model = jobs("model", *self._names, suffixed=False)
         endpoint_config = jobs("endpoint-config", *self._names, suffixed=False)
         endpoint = arn("sagemaker", "endpoint", naming.endpoint(*self._names))
@@ -289,6 +301,7 @@ class Machines(Construct):
             # ListEndpoints knows no resources.
             Grant(("sagemaker:ListEndpoints",), ("*",)),
             Grant(("logs:PutRetentionPolicy",), self._endpoint_log_group()),
+            *([Grant(("lambda:InvokeFunction",), (f"{follower.function_arn}:*",))] if follower else []),
         ]
 
     def _endpoint_log_group(self) -> tuple[str, str]:

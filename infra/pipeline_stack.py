@@ -15,7 +15,8 @@ from infra.images import Images
 from infra.machines import Machines
 from infra.observability import Observability
 from infra.offline import Offline
-from infra.settings import machine_settings
+from infra.settings import machine_settings, tracking_settings
+from infra.tracking import Tracking
 from sluice import keys, naming
 from sluice.features.plan import FeaturePlan
 from sluice.project import Project
@@ -43,6 +44,7 @@ class PipelineStack(cdk.Stack):
         )
         endpoint_name = naming.endpoint(project.name, config.environment)
         asks_for_approval = project.approval.expires_seconds(config.environment) is not None
+        self.tracking = Tracking.of(project, config, data)
         self.functions = Functions(
             self,
             "Functions",
@@ -50,6 +52,7 @@ class PipelineStack(cdk.Stack):
             data=data,
             endpoint_name=endpoint_name,
             asks_for_approval=asks_for_approval,
+            tracking=self.tracking,
         )
         self.images = Images(
             self,
@@ -60,6 +63,7 @@ class PipelineStack(cdk.Stack):
             require_native=config.profile.require_native,
         )
         self.sagemaker_role = self._sagemaker_role(data)
+        allow(self.sagemaker_role, self.tracking.grants)
         self.offline = None
         if by_athena is not None:
             self.offline = Offline(
@@ -84,6 +88,7 @@ class PipelineStack(cdk.Stack):
                 sagemaker_role_arn=self.sagemaker_role.role_arn,
                 functions=self.functions.version_arns,
                 offline=self.offline.settings if self.offline else {},
+                tracking=tracking_settings(project, config, plan) if self.tracking.uri else None,
             ),
         )
         self.approvers = (
@@ -121,6 +126,7 @@ class PipelineStack(cdk.Stack):
                 else {}
             ),
             **({APPROVERS_OUTPUT: self.approvers.policy.managed_policy_arn} if self.approvers else {}),
+            **({"TrackingUri": self.tracking.uri} if self.tracking.uri else {}),
             "TrainingArn": self.machines.training.state_machine_arn,
             "DeploymentArn": self.machines.deployment.state_machine_arn,
         }.items():
@@ -151,6 +157,8 @@ class PipelineStack(cdk.Stack):
                                 f"{keys.TRAINING_SETS}/*",
                                 f"{keys.MODELS}/*",
                                 f"{keys.CHECKPOINTS}/*",
+                                # What the project's own calls keep, and look for.
+                                f"{keys.TRACKING}/*",
                                 predictions,
                             ),
                         )
@@ -168,6 +176,7 @@ class PipelineStack(cdk.Stack):
                                 f"{keys.MODELS}/*",
                                 f"{keys.SEARCHES}/*",
                                 f"{keys.CHECKPOINTS}/*",
+                                f"{keys.TRACKING}/*",
                                 keys.evaluation("*"),
                                 predictions,
                             ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +12,7 @@ from infra.data_stack import DataStack
 from infra.images import Images
 from infra.searching import condition, search_settings
 from sluice import hyperparameters, keys, naming
+from sluice.features.plan import FeaturePlan
 from sluice.project import Project
 
 
@@ -23,6 +25,7 @@ def machine_settings(
     sagemaker_role_arn: str,
     functions: Mapping[str, str],
     offline: Mapping[str, str],
+    tracking: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Give what the machines are told, but for each other's ARNs; `functions` are ARNs by name."""
     bucket = data.artifacts.bucket_name
@@ -75,6 +78,19 @@ def machine_settings(
         "events_prefix": keys.INCOMING_EVENTS,
         "log_retention_days": config.profile.log_retention_days,
         "functions": dict(functions),
+        # Null where no runs are kept.
+        "tracking": None if tracking is None else dict(tracking),
+    }
+
+
+def tracking_settings(project: Project, config: DeployConfig, plan: FeaturePlan | None) -> dict[str, Any]:
+    """Give what a run says of the deployment, and what becomes of an execution that has none."""
+    return {
+        "on_failure": project.tracking.on_failure,
+        "feature_plan": None
+        if plan is None
+        else hashlib.sha256(plan.model_dump_json().encode()).hexdigest()[:16],
+        "commit": config.commit,
     }
 
 

@@ -9,13 +9,16 @@ from lambdas.adapters import endpoints, executions
 from lambdas.adapters.artifacts import S3Artifacts
 from lambdas.adapters.log import decided
 from lambdas.adapters.messages import publish
-from lambdas.adapters.settings import ending_settings, project, settings
+from lambdas.adapters.settings import ending_settings, is_tracked, project, settings, tracking_settings
+from lambdas.adapters.tracking import tracker
 from lambdas.adapters.wire import on_the_wire
-from sluice import keys
+from sluice import keys, naming
+from sluice.errors import SluiceError
 from sluice.outcomes import Outcome
 from sluice.payloads.endings import Ending
 from sluice.reporting.endings import outcome_of
 from sluice.reporting.outcome import report_outcome
+from sluice.tracking.runs import end_run
 
 
 @on_the_wire
@@ -28,6 +31,8 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     told = not end.told and not artifacts.exists(keys.told(ending.name))
     if told:
         outcome = outcome_of(ending, end.state, ending_settings().endpoint_name, artifacts)
+        if is_tracked():
+            outcome = outcome.model_copy(update=_end_run(ending))
         seen = endpoints.look(ending_settings().endpoint_name)
         reported = report_outcome(outcome, project(), artifacts, seen)
         publish(ending_settings().topic_arn, reported, Outcome.FAILED)
@@ -36,3 +41,18 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         )
     decided("ending", execution=ending.name, status=ending.status, state=end.state, told=told)
     return {"told": told}
+
+
+def _end_run(ending: Ending) -> dict[str, str | None]:
+    """End the run that the execution left open, if it came to one; give what the report is to say of it."""
+    told = tracking_settings()
+    run = None
+    try:
+        run = tracker().find(
+            told.experiment, naming.job(project().name, told.environment, ending.executionArn)
+        )
+        if run is not None:
+            end_run(run, "KILLED" if ending.status == "ABORTED" else "FAILED", None, tracker())
+    except SluiceError as error:
+        return {"run_id": run, "unended": error.what}
+    return {"run_id": run}

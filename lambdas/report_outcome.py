@@ -8,13 +8,18 @@ from lambdas.adapters import endpoints
 from lambdas.adapters.artifacts import S3Artifacts
 from lambdas.adapters.log import decided
 from lambdas.adapters.settings import project, settings
+from lambdas.adapters.tracking import tracker
 from lambdas.adapters.wire import on_the_wire
-from sluice.errors import SluiceError, StorageUnavailable
+from sluice import keys
+from sluice.errors import SluiceError, StorageUnavailable, TrackingUnavailable
 from sluice.payloads.training import ReportedOutcome, ReportOutcomeInput
 from sluice.reporting.outcome import outcome_without_report, report_outcome
+from sluice.tracking.runs import end_run, ending_of
 
 # As often as the state tries again. Who then still has no report is told without one.
 _RETRIES = 6
+# So often the run's end is tried again before people are told that it has none: the report is worth more.
+_RUN_RETRIES = 3
 
 
 @on_the_wire
@@ -22,6 +27,9 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Answer `sluice.payloads.training.ReportedOutcome`."""
     told = ReportOutcomeInput.model_validate(event)
     reported = _report(told)
+    unended = _end_run(told)
+    if unended is not None:
+        reported = _report(told.model_copy(update={"unended": unended}))
     decided(
         "outcome",
         execution=told.execution,
@@ -42,3 +50,22 @@ def _report(told: ReportOutcomeInput) -> ReportedOutcome:
         return outcome_without_report(told, project(), endpoint, error)
     except SluiceError as error:
         return outcome_without_report(told, project(), endpoint, error)
+
+
+def _end_run(told: ReportOutcomeInput) -> str | None:
+    """End the execution's run, with the report in it; say why that cannot be done, if so."""
+    if told.run_id is None or told.outcome is None:
+        return None
+    artifacts = S3Artifacts(settings().artifacts_bucket)
+    page = keys.page(told.execution)
+    try:
+        body = artifacts.read(page)
+        kept = None if body is None else (artifacts.uri(page), body)
+        end_run(told.run_id, ending_of(told.outcome), kept, tracker())
+    except TrackingUnavailable as error:
+        if told.retries < _RUN_RETRIES:
+            raise
+        return error.what
+    except SluiceError as error:
+        return error.what
+    return None

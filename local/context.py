@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -36,10 +37,12 @@ class Context:
     account_id = ACCOUNT_ID
     region = REGION
 
-    def __init__(self, *, port: int, state_dir: Path) -> None:
+    def __init__(self, *, port: int, state_dir: Path, pythons: Sequence[str] = ()) -> None:
         self.port = port
         self.endpoint_url = f"http://127.0.0.1:{port}"
         self.state_dir = state_dir.resolve()
+        self.pythons = (sys.executable, *pythons)
+        self.mlflow_endpoint: str | None = None
         self.stopping = threading.Event()
         self.children = Children()
         self._clients: dict[tuple[str, str], Any] = {}
@@ -68,6 +71,8 @@ class Context:
             "AWS_EC2_METADATA_DISABLED": "true",
             # StartSyncExecution and TestState are sent to `sync-` and the endpoint's host, which is no host here.
             "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
+            # What brings the ARN of an MLflow app to the server of this machine, in MLflow's clients.
+            **({"SAGEMAKER_MLFLOW_CUSTOM_ENDPOINT": self.mlflow_endpoint} if self.mlflow_endpoint else {}),
         }
 
     def child_env(self) -> dict[str, str]:

@@ -18,8 +18,10 @@ from typing import IO, Any
 from local.context import Context
 from local.errors import LocalAwsError
 
-# Each has `install(context)`. CloudFormation comes first: the others replace what it creates.
+# Each has `install(context)`. MLflow comes first, as its address is part of the environment that all give; then
+# CloudFormation: the others replace what it creates.
 EXTENSIONS = [
+    "local.mlflow",
     "local.cloudformation",
     "local.images",
     "local.lambda_runtime",
@@ -63,7 +65,7 @@ def serve(
     ready = state_dir / READY_FILE
     ready.unlink(missing_ok=True)  # of a server that was killed
     server = _bind(port)
-    context = Context(port=server.server_port, state_dir=state_dir)
+    context = Context(port=server.server_port, state_dir=state_dir, pythons=pythons)
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda _number, _frame: context.stopping.set())

@@ -96,6 +96,14 @@ class StorageUnavailable(SluiceError):
     """S3 is busy or cannot be reached, which passes: every state that meets it is tried again."""
 
 
+class TrackingUnavailable(SluiceError):
+    """The tracking server is busy or cannot be reached, which passes: every state that meets it is tried again."""
+
+
+class TrackingRefused(SluiceError):
+    """The tracking server refuses what it is asked, or is none that can be talked to."""
+
+
 class TrainingSetFailed(SluiceError):
     """BuildTrainingSet failed: usually the project's features.py."""
 

@@ -36,6 +36,9 @@ FEATURES = "features"
 FEAST = "feast"
 """What Feast's own tools open."""
 
+TRACKING = "mlflow"
+"""What runs keep: files of the pipeline and of the project's own calls, below the id of the run."""
+
 OFFLINE = "offline"
 """What Athena reads and writes for an execution. Nothing needs it once there is a training set: it expires."""
 
@@ -49,6 +52,7 @@ PREFIXES = (
     CHECKPOINTS,
     FEATURES,
     FEAST,
+    TRACKING,
     OFFLINE,
 )
 
@@ -187,6 +191,11 @@ def checkpoints(job: str) -> str:
 def contract(model: str) -> str:
     """The contract beside the archive with the key `model`, for clients that have no use for it."""
     return f"{folder(model)}/contract.json"
+
+
+def input_example(model: str) -> str:
+    """A request to the model of the archive with the key `model`, beside it; not of an image of the user's own."""
+    return f"{folder(model)}/input_example.json"
 
 
 def training_job(model: str) -> str:

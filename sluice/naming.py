@@ -58,6 +58,11 @@ def search_prefix(project: str, environment: str) -> str:
     return f"{project[:8].rstrip('-')}-{digest[:6]}-"
 
 
+def experiment(project: str, environment: str) -> str:
+    """The experiment of an environment's runs; the registered model of its versions has the same name."""
+    return f"{project}-{environment}"
+
+
 def online_store(project: str, environment: str) -> str:
     """Feast's project, which the names of the online store's tables begin with; Feast takes no hyphen."""
     return f"{project}_{environment}".replace("-", "_")

@@ -230,6 +230,29 @@ class Approval(_Table):
         return self.expires_hours * 3_600 if environment in self.environments else None
 
 
+class Tracking(_Table):
+    """[tracking]: where runs and registered models are kept.
+
+    Attributes:
+        uri: of an MLflow server; without one the deployment has an MLflow app of its own.
+        on_failure: of an execution whose run cannot be opened or whose model cannot be registered: it fails, so that
+            what serves is in the registry, or it goes on and the report says so.
+        enabled: false where there is nothing to keep runs in: SageMaker has no MLflow apps in every region.
+    """
+
+    uri: (
+        Annotated[str, StringConstraints(pattern=r"^(https?://[^\s/]+(/\S*)?|arn:aws[a-z-]*:sagemaker:\S+)$")]
+        | None
+    ) = None
+    on_failure: Literal["fail", "continue"] = "fail"
+    enabled: bool = True
+
+    @property
+    def own_app(self) -> bool:
+        """Whether the deployment makes the server."""
+        return self.enabled and self.uri is None
+
+
 class Project(_Table):
     """project.toml as a whole; `Project.load` reads it."""
 
@@ -248,6 +271,7 @@ class Project(_Table):
     online: Online = Online()
     offline: Offline = Offline()
     approval: Approval = Approval()
+    tracking: Tracking = Tracking()
 
     @property
     def name(self) -> str:

@@ -7,9 +7,11 @@ import sys
 import tarfile
 import zlib
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
+from containers.model_files import EXAMPLE, history_in
 from containers.predictions import Predictions
 from containers.process import refusal, transform
 from containers.process.measured import MEASURED, Important, Measured
@@ -74,6 +76,17 @@ class ArchivedModel:
         return Measured.model_validate_json((self._out / MEASURED).read_bytes())
 
     @property
+    def history(self) -> dict[str, tuple[float, ...]]:
+        """What it measured after each iteration of its training, as it was told then."""
+        return history_in(self._model)
+
+    @property
+    def example(self) -> Path | None:
+        """The request that lies in its archive."""
+        file = self._model / EXAMPLE
+        return file if file.is_file() else None
+
+    @property
     def archive_bytes(self) -> int:
         return self._archive.stat().st_size
 
@@ -91,6 +104,8 @@ class OwnImage:
     record = None
     archive_bytes = None
     measured = Measured()
+    history: ClassVar[dict[str, tuple[float, ...]]] = {}
+    example = None
 
     def __init__(self, role: str, file: Path) -> None:
         self.role = role

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from containers.failure import run_job
 from containers.hooks import unpack_project
+from containers.model_files import EXAMPLE
 from containers.paths import MlPaths
 from containers.process import refusal
 from containers.process.candidates import ArchivedModel, OwnImage
@@ -86,6 +88,11 @@ def evaluate(
             champion=None if champion_uri is None else _seen(champion, champion_uri, error, unseen=unseen),
             importance=challenger.measured.importance,
         )
+        if challenger.history:
+            evaluation = evaluation.model_copy(update={"history": challenger.history})
+        if challenger.example is not None:
+            # Like the contract it lands beside the model's archive in S3.
+            shutil.copyfile(challenger.example, paths.processing_output("model") / EXAMPLE)
     return evaluation, contract
 
 

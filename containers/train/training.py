@@ -22,7 +22,7 @@ from containers.failure import run_job
 from containers.frames import features_of, read_training_set, target_of
 from containers.hooks import copy_code, unpack_project
 from containers.paths import MlPaths
-from containers.train import fitting
+from containers.train import fitting, told
 from containers.train.compiling import compile_beside
 from containers.train.hyperparameters import load_hyperparameters
 from containers.train.recording import record
@@ -66,6 +66,7 @@ def train(paths: MlPaths, environment: Mapping[str, str], scratch: Path) -> None
     contract = _complete(contract, model, environment.get("DATASET_VERSION", ""))
     _save(model, contract, project, paths.model)
     record(paths, environment, project, asked, _SEED)
+    told.write_beside(model, contract, features, paths.model)
     _say(f"saved to {paths.model}")
     _say(compile_beside(model, contract, features, paths.model))
 

@@ -58,6 +58,38 @@ def approval_settings() -> ApprovalSettings:
     return ApprovalSettings(topic_arn=os.environ["TOPIC_ARN"], releases_table=os.environ["RELEASES_TABLE"])
 
 
+class TrackingSettings(BaseModel):
+    """What only a function is told that speaks to the tracking server.
+
+    Attributes:
+        experiment: of the runs; the registered model has the same name.
+        artifacts: the folder in S3 for what runs keep; None of a server that is not the deployment's own.
+        environment: with the project's name it makes the names of jobs.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    uri: str
+    experiment: str
+    artifacts: str | None
+    environment: str
+
+
+def is_tracked() -> bool:
+    """Whether the deployment keeps runs at all."""
+    return "TRACKING_URI" in os.environ
+
+
+@cache
+def tracking_settings() -> TrackingSettings:
+    return TrackingSettings(
+        uri=os.environ["TRACKING_URI"],
+        experiment=os.environ["TRACKING_EXPERIMENT"],
+        artifacts=os.environ.get("TRACKING_ARTIFACTS"),
+        environment=os.environ["TRACKING_ENVIRONMENT"],
+    )
+
+
 class MaterializationSettings(BaseModel):
     """What only a function is told that reads the feature plan. `FEATURE_PLAN` is relative to the function's code."""
 

@@ -15,6 +15,7 @@ from local.sagemaker.endpoints import Endpoints, find_config, find_endpoint, fin
 from local.sagemaker.errors import refuse_unsupported, unsupported, validation
 from local.sagemaker.job_actions import Action, job_actions
 from local.sagemaker.listings import listing_actions
+from local.sagemaker.mlflow_apps import mlflow_app_actions
 from local.sagemaker.runtime import Invocation, Runtime
 from local.sagemaker.searching import search
 from local.sagemaker.validation import check_environment, check_instance_type, check_name
@@ -46,6 +47,7 @@ def install(context: Context, endpoints: Endpoints, runtime: Runtime) -> None:
         **_endpoint_actions(context, endpoints),
         **_describe_actions(),
         **listing_actions(),
+        **mlflow_app_actions(context),
         "search": search,
         **{name: _refusal(operation) for name, operation in REFUSED.items()},
     }

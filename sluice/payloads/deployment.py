@@ -38,6 +38,7 @@ class DeploymentInput(Payload):
     approval: Answer | None = None
     dataset_version: str
     has_model: bool = Field(default=False, description="the SageMaker model of that name exists already")
+    version: str | None = Field(default=None, description="in the registry; null of a model that is in none")
 
 
 class DeploymentResult(Payload):
@@ -52,3 +53,6 @@ class DeploymentResult(Payload):
         description="the configuration that serves at the end; after ChampionChanged None where there is no release"
     )
     reason: str | None = None
+    alias: str | None = Field(
+        default=None, description="why the registry does not follow the release, where it does not"
+    )

@@ -294,6 +294,9 @@ class Evaluation(Document):
     gaps: tuple[Gap, ...] = ()
     importance: Importances | None = None
     curves: dict[str, Any] = Field(default={}, description="points for plots, at most 200 a curve")
+    history: dict[str, tuple[float, ...]] = Field(
+        default={}, description="what the challenger measured after each iteration of its training"
+    )
 
 
 class Summary(Payload):
@@ -311,6 +314,7 @@ class Summary(Payload):
     notes: list[str] = Field(default=[], description="what is worth knowing of the data, and stops nothing")
     scoring: str | None
     model_uri: str | None
+    model_version: str | None = Field(default=None, description="in the registry: its name, then its number")
     endpoint_name: str | None = Field(description="where a model was deployed, or rolled back")
     serving: str | None = Field(description="the endpoint configuration that a rollback left in service")
     report_uri: str | None

@@ -11,6 +11,7 @@ from sluice.payloads.approval import Answer
 from sluice.payloads.base import Payload
 from sluice.payloads.deployment import Archive, DeploymentResult
 from sluice.payloads.materialization import MeasuredSkew
+from sluice.payloads.registry import RegisteredModel
 from sluice.payloads.search import Search
 
 
@@ -169,6 +170,13 @@ class ReportOutcomeInput(Payload):
     )
     deployment: DeploymentResult | None = None
     failure: StateFailure | None = None
+    run_id: str | None = Field(default=None, description="of the tracking server, where it was opened")
+    registered: RegisteredModel | None = None
+    untracked: StateFailure | None = Field(
+        default=None,
+        description="of a state whose failure the project lets pass: what the tracking server lacks",
+    )
+    unended: str | None = Field(default=None, description="why the run could not be ended")
     retries: int = Field(default=0, description="how often ReportOutcome was tried before")
 
 

@@ -147,9 +147,12 @@ def _summary(
         metrics=metrics,
         champion_metrics=None if gate is None else gate.champion_metrics,
         reasons=reasons,
-        notes=[] if validation is None else list(_notes(validation)),
+        notes=[*([] if validation is None else _notes(validation)), *_untracked(told)],
         scoring=None if challenger is None else challenger.scoring,
         model_uri=told.model_uri,
+        model_version=None
+        if told.registered is None
+        else f"{told.registered.name} {told.registered.version}",
         endpoint_name=told.endpoint_name if told.outcome in (Outcome.DEPLOYED, Outcome.ROLLED_BACK) else None,
         serving=deployment.endpoint_config_name if deployment is not None and rolled_back else None,
         report_uri=None,
@@ -173,3 +176,15 @@ def _notes(validation: Validation) -> Iterator[str]:
             )
     if validation.future_rows:
         yield f"{validation.future_rows:,} rows are dated more than a day ahead of the clock."
+
+
+def _untracked(told: ReportOutcomeInput) -> Iterator[str]:
+    """Say what the tracking server and the registry lack of the execution."""
+    if told.untracked is not None:
+        lacks = "has no run of this execution" if told.run_id is None else "has no version of this model"
+        why = explain(told.untracked).what
+        yield f"The tracking server {lacks}, for {told.untracked.state} failed: {why}."
+    if told.unended is not None:
+        yield f"The run {told.run_id} could not be ended, and may look as if it were running: {told.unended}."
+    if told.deployment is not None and told.deployment.alias is not None:
+        yield f"The registry does not say yet that this model is the champion: {told.deployment.alias}."

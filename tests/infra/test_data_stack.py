@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.infra.synthesized import Stacks
+from tests.infra.synthesized import Stacks, plain
 
 BUCKETS = ["UploadsBucket", "ArtifactsBucket"]
 
@@ -50,7 +50,7 @@ def test_what_holds_data_is_in_the_stack_that_stays(prod: Stacks) -> None:
 def test_data_outlives_its_stack_in_prod_alone_and_never_a_create_that_failed(
     prod: Stacks, local: Stacks
 ) -> None:
-    for path in [*BUCKETS, "ReleasesTable"]:
+    for path in [*BUCKETS, "ReleasesTable", "MlflowApp"]:
         assert prod.data.resource(path)["DeletionPolicy"] == "RetainExceptOnCreate"
         assert prod.data.resource(path)["UpdateReplacePolicy"] == "Retain"
         assert local.data.resource(path)["DeletionPolicy"] == "Delete"
@@ -78,6 +78,13 @@ def test_the_releases_table_has_an_item_for_each_thing_known_of_an_endpoint(
     assert table["BillingMode"] == "PAY_PER_REQUEST"
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert "PointInTimeRecoverySpecification" not in local.data.properties("ReleasesTable")
+
+
+def test_an_mlflow_app_keeps_runs_and_their_files_in_the_artifacts_bucket(prod: Stacks) -> None:
+    app = {name: plain(value) for name, value in prod.data.properties("MlflowApp").items()}
+    assert app["ArtifactStoreUri"] == "s3://<ArtifactsBucket>/mlflow"
+    assert app["Name"] == "sluice-bank-prod-data"
+    assert not prod.pipeline.of_type("AWS::SageMaker::MlflowApp")
 
 
 def test_alarms_may_publish_to_their_topic(prod: Stacks) -> None:

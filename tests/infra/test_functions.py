@@ -7,7 +7,8 @@ import pytest
 from infra.functions import FUNCTIONS
 from tests.infra.synthesized import Stacks, plain
 
-STATES = ["ValidateDataset", "DecideGate", "ReportOutcome"]
+STATES = ["ValidateDataset", "DecideGate", "ReportOutcome", "OpenRun", "RegisterModel", "MoveAlias"]
+TRACKING = [*STATES[2:], "ReportEnding"]
 NAMES = [*STATES, "ReportEnding"]
 OF_FEATURES = ["PlanMaterialization", "MaterializeView", "MeasureSkew"]
 
@@ -19,6 +20,9 @@ def test_these_are_the_functions() -> None:
         "decide-gate",
         "report-outcome",
         "request-approval",
+        "open-run",
+        "register-model",
+        "move-alias",
         "plan-materialization",
         "materialize-view",
         "measure-skew",
@@ -34,6 +38,16 @@ def test_a_function_is_told_where_things_are(prod: Stacks, name: str) -> None:
         "PROJECT_FILE": "project/project.toml",
         **(
             {"TOPIC_ARN": "<Outcomes>", "ENDPOINT_NAME": "sluice-bank-prod"} if name == "ReportEnding" else {}
+        ),
+        **(
+            {
+                "TRACKING_URI": "<MlflowAppArn>",
+                "TRACKING_EXPERIMENT": "bank-prod",
+                "TRACKING_ENVIRONMENT": "prod",
+                "TRACKING_ARTIFACTS": "s3://<ArtifactsBucket>/mlflow",
+            }
+            if name in TRACKING
+            else {}
         ),
     }
 

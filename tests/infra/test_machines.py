@@ -88,7 +88,14 @@ def test_the_settings_are_those_of_project_environment_and_stacks(prod: Stacks) 
     assert len(set(images.values())) == 3
     assert images["training_set"] == images["process"], "there is nothing of Feast in this project"
     functions = settings.pop("functions")
-    assert functions.keys() == {"ValidateDataset", "DecideGate", "ReportOutcome"}
+    assert functions.keys() == {
+        "ValidateDataset",
+        "OpenRun",
+        "DecideGate",
+        "RegisterModel",
+        "MoveAlias",
+        "ReportOutcome",
+    }
     assert settings.pop("places") == {
         name: f"s3://<ArtifactsBucket>/{key}" for name, key in keys.places("{execution}", "{job}").items()
     }
@@ -122,6 +129,7 @@ def test_the_settings_are_those_of_project_environment_and_stacks(prod: Stacks) 
         "events_prefix": "incoming/events/",
         "log_retention_days": 365,
         "machines": {"deployment": "<MachinesDeployment>"},
+        "tracking": {"on_failure": "fail", "feature_plan": None, "commit": None},
     }
 
 
@@ -245,6 +253,7 @@ def test_the_outputs_people_and_tools_read_are_all_on_one_stack(prod: Stacks) ->
         "AlarmTopicArn": "<Alarms>",
         "IntakeArn": "<MachinesIntake>",
         "EventsArn": "<MachinesEvents>",
+        "TrackingUri": "<MlflowAppArn>",
         "TrainingArn": "<MachinesTraining>",
         "DeploymentArn": "<MachinesDeployment>",
     }

@@ -23,6 +23,8 @@ def sagemaker(resource: str, name: str) -> str:
 ARTIFACTS, UPLOADS = "<ArtifactsBucket>", "<UploadsBucket>"
 LOGS = ["logs:CreateLogStream", "logs:PutLogEvents"]
 PUT = ["s3:PutObject", "s3:AbortMultipartUpload"]
+# An app knows one action, for all that can be asked of it.
+TRACKS = {"<MlflowAppArn>": ["sagemaker:CallMlflowAppApi"]}
 MACHINE_LOGS = {
     "*": [
         f"logs:{each}"
@@ -65,9 +67,31 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
         f"{ARTIFACTS}/reports/*/evaluation/evaluation.json": ["s3:GetObject"],
         f"{ARTIFACTS}/training-sets/*/summary/training_set.json": ["s3:GetObject"],
         f"{ARTIFACTS}/reports/*/report.json": PUT,
-        f"{ARTIFACTS}/reports/*/report.html": PUT,
+        # It reads the page again to keep it with the run.
+        f"{ARTIFACTS}/reports/*/report.html": ["s3:GetObject", *PUT],
+        f"{ARTIFACTS}/mlflow/*": PUT,
+        **TRACKS,
         f"{ARTIFACTS}/reports/*/card.md": PUT,
         sagemaker("endpoint", "sluice-bank-prod"): ["sagemaker:DescribeEndpoint"],
+    },
+    "Functions/OpenRunRole": {
+        "<FunctionsOpenRunLogs>": LOGS,
+        ARTIFACTS: ["s3:ListBucket"],
+        **TRACKS,
+    },
+    "Functions/RegisterModelRole": {
+        "<FunctionsRegisterModelLogs>": LOGS,
+        ARTIFACTS: ["s3:ListBucket"],
+        f"{ARTIFACTS}/reports/*/evaluation/evaluation.json": ["s3:GetObject"],
+        f"{ARTIFACTS}/models/*-train/output/contract.json": ["s3:GetObject"],
+        f"{ARTIFACTS}/models/*-train/output/input_example.json": ["s3:GetObject"],
+        f"{ARTIFACTS}/mlflow/*": PUT,
+        **TRACKS,
+    },
+    "Functions/MoveAliasRole": {
+        "<FunctionsMoveAliasLogs>": LOGS,
+        ARTIFACTS: ["s3:ListBucket"],
+        **TRACKS,
     },
     "Functions/ReportEndingRole": {
         "<FunctionsReportEndingLogs>": LOGS,
@@ -79,6 +103,7 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
         f"{ARTIFACTS}/reports/*/report.html": PUT,
         f"{ARTIFACTS}/reports/*/card.md": PUT,
         f"{ARTIFACTS}/reports/*/told.json": ["s3:GetObject", *PUT],
+        **TRACKS,
         sagemaker("endpoint", "sluice-bank-prod"): ["sagemaker:DescribeEndpoint"],
         **{
             f"arn:<Partition>:states:{ACCOUNT}:execution:sluice-bank-prod-{name}:*": [
@@ -98,6 +123,9 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
         f"{ARTIFACTS}/searches/*": PUT,
         f"{ARTIFACTS}/checkpoints/*": ["s3:GetObject", *PUT],
         f"{ARTIFACTS}/reports/*/predictions/*": ["s3:GetObject", *PUT],
+        # The project's own calls while it trains.
+        f"{ARTIFACTS}/mlflow/*": ["s3:GetObject", *PUT],
+        **TRACKS,
         f"{ARTIFACTS}/training-sets/*/train/train.parquet": PUT,
         f"{ARTIFACTS}/training-sets/*/held_out/*": PUT,
         f"{ARTIFACTS}/training-sets/*/summary/training_set.json": PUT,
@@ -133,7 +161,7 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
         f"{ARTIFACTS}/training-sets/*/code/project.zip": ["s3:PutObject"],
         **{
             f"<Functions{name}>:*": ["lambda:InvokeFunction"]
-            for name in ("ValidateDataset", "DecideGate", "ReportOutcome")
+            for name in ("ValidateDataset", "OpenRun", "DecideGate", "RegisterModel", "ReportOutcome")
         },
         "<ReleasesTable>": ["dynamodb:GetItem"],
         f"{ARTIFACTS}/models/*-train/output/model.tar.gz": ["s3:GetObject"],
@@ -210,6 +238,7 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
             ]
             for form in ("", ":*")
         },
+        "<FunctionsMoveAlias>:*": ["lambda:InvokeFunction"],
         "<SageMakerRole>": ["iam:PassRole"],
     },
 }
@@ -248,11 +277,23 @@ def test_a_role_may_do_this_on_these_resources_and_nothing_else(prod: Stacks, ro
 
 
 def test_every_role_is_in_the_table(prod: Stacks) -> None:
-    assert not prod.data.of_type("AWS::IAM::Role")
+    assert len(prod.data.of_type("AWS::IAM::Role")) == 1, "the MLflow app's"
     ids = {prod.pipeline.id(role) for role in ALLOWED}
     resources = prod.pipeline.template["Resources"]
     assert ids == {name for name, each in resources.items() if each["Type"] == "AWS::IAM::Role"}
     assert len(prod.pipeline.of_type("AWS::IAM::Policy")) == len(ids)
+
+
+def test_the_mlflow_app_may_keep_its_files_and_no_more(prod: Stacks) -> None:
+    may = {
+        plain(resource): set(statement["Action"])
+        for statement in prod.data.statements("MlflowRole")
+        for resource in statement["Resource"]
+    }
+    assert may == {
+        ARTIFACTS: {"s3:ListBucket"},
+        f"{ARTIFACTS}/mlflow/*": {"s3:GetObject", "s3:DeleteObject", *PUT},
+    }
 
 
 def test_no_managed_policy_is_attached(prod: Stacks) -> None:

@@ -37,6 +37,7 @@ _LAMBDA = _six(
     "Lambda.ClientExecutionTimeoutException",
     "StorageUnavailable",
 )
+_TRACKED = {**_LAMBDA, **_six("TrackingUnavailable")}
 _DYNAMODB = _six(
     "DynamoDB.AmazonDynamoDBException",
     "DynamoDB.SdkClientException",
@@ -118,6 +119,9 @@ EXPECTED: dict[str, dict[str, Task]] = {
             },
         ),
         "EvaluateModel": Task(_SAGEMAKER, _JOB),
+        # Whether it may go on is for the project to say.
+        "OpenRun": Task(_TRACKED, {UNFORESEEN: "MayItGoUntracked"}),
+        "RegisterModel": Task(_TRACKED, {UNFORESEEN: "MayItGoUntracked"}),
         "DecideGate": Task(_LAMBDA, _REPORT),
         "AwaitApproval": Task(_LAMBDA, _REPORT),
         "DeployModel": Task({STARTED: 0, **_EXECUTIONS}, {STARTED: "KindOfCall", **_REPORT}),
@@ -127,7 +131,7 @@ EXPECTED: dict[str, dict[str, Task]] = {
         "DescribeTransformJob": Task(_DESCRIBE, _REPORT),
         "DescribeModel": Task(_DESCRIBE, _REPORT),
         "DescribeExecution": Task(_DESCRIBE_EXECUTION, _REPORT),
-        "ReportOutcome": Task(_LAMBDA, {UNFORESEEN: "NotifyOutcome"}),
+        "ReportOutcome": Task(_TRACKED, {UNFORESEEN: "NotifyOutcome"}),
         "NotifyOutcome": Task(_SNS, {UNFORESEEN: "Failed"}),
     },
     "deployment": {
@@ -144,6 +148,8 @@ EXPECTED: dict[str, dict[str, Task]] = {
         "FindRelease": Task(_DYNAMODB, _UNLOCK),
         "CheckArchive": Task(_S3, {MISSING: "IsArchiveIntact", **_UNLOCK}),
         "RecordRelease": Task(_DYNAMODB, _UNLOCK),
+        # What serves is recorded by then, and is never taken back for the registry's sake.
+        "MoveAlias": Task(_TRACKED, {UNFORESEEN: "KeepLogs"}),
         "KeepLogs": Task(_LOGS, _UNLOCK),
         "ReleaseLock": Task(_DYNAMODB, {UNFORESEEN: "Failed"}),
     },

@@ -86,12 +86,16 @@ SETTINGS: dict[str, Any] = {
     "poll_seconds": 15,
     "events_prefix": "incoming/events/",
     "log_retention_days": 30,
+    "tracking": {"on_failure": "fail", "feature_plan": "0123456789abcdef", "commit": None},
     "functions": {
         name: f"{_FUNCTION}:{name}:7"
         for name in (
             "ValidateDataset",
             "DecideGate",
             "RequestApproval",
+            "OpenRun",
+            "RegisterModel",
+            "MoveAlias",
             "ReportOutcome",
             "PlanMaterialization",
             "MaterializeView",
@@ -195,15 +199,18 @@ def definition(
     offline: tuple[tuple[str, str], ...] = (),
     search: bool = False,
     spot: bool = False,
+    on_failure: str | None = "fail",
 ) -> str:
     """A machine's text, filled in as a deployment fills it in."""
     text = load.text(load.load(load.MACHINES / f"{machine}.asl.yaml"))
     machines = SETTINGS["machines"] | (MATERIALIZATION_MACHINE if features else {})
+    tracking = None if on_failure is None else {**SETTINGS["tracking"], "on_failure": on_failure}
     filled = {
         "own_image": own_image,
         "machines": machines,
         "offline": dict(offline),
         "approval": {"expires_seconds": 3600} if approval else None,
+        "tracking": tracking,
     }
     filled |= ({"search": SEARCH} if search else {}) | (SPOT if spot else {})
     literal = json.dumps({**SETTINGS, **filled})
@@ -267,13 +274,15 @@ class Harness:
         offline: Mapping[str, str] | None = None,
         search: bool = False,
         spot: bool = False,
+        on_failure: str | None = "fail",
     ) -> Run:
         """Run a machine to its end, as deployed for training code or an own image, for features or none.
 
         With `search`, hyperparameters are searched for first; with `spot`, models are trained on spot instances; with
         `approval` somebody is asked before a model is deployed.
 
-        `offline` is what a project's training set is told of its offline store.
+        `offline` is what a project's training set is told of its offline store, `on_failure` its policy of tracking;
+        None of one that keeps no runs.
 
         `script` gives each task state's outcomes: results of the task, or `Failure`s. A state that is entered
         or retried more often than it has outcomes gets its last one again; one without any is an error.
@@ -292,6 +301,7 @@ class Harness:
                     offline=tuple((offline or {}).items()),
                     search=search,
                     spot=spot,
+                    on_failure=on_failure,
                 ),
             ),
             exec_comm=_NoApi(),

@@ -26,11 +26,21 @@ CHAMPION_URI = "s3://artifacts/models/bank-dev-0-train/output/model.tar.gz"
 # The first digits of sha256("arn:aws:states:us-east-1:123456789012:execution:training:bank-csv-0123456789abcdef").
 JOB = "bank-dev-eb865072a4c4f0bc"
 GATE = {"promote": True, "rules": [], "metrics": {"roc_auc": 0.9}, "champion_metrics": None}
+RUN: dict[str, Any] = {
+    "run_id": "0af7651916cd43dd8448eb211c80319c",
+    "environment": {
+        "MLFLOW_TRACKING_URI": f"arn:aws:sagemaker:{REGION}:123456789012:mlflow-app/app-1",
+        "MLFLOW_EXPERIMENT_NAME": "bank-dev",
+        "MLFLOW_RUN_ID": "0af7651916cd43dd8448eb211c80319c",
+    },
+}
+REGISTERED = {"name": "bank-dev", "version": "3", "verdict": "promoted", "stage": "staging"}
 DEPLOYED = {
     "outcome": "Deployed",
     "endpoint_name": "sluice-bank-dev",
     "endpoint_config_name": "bank-dev-1",
     "reason": None,
+    "alias": None,
 }
 ROLLED_BACK = {
     **DEPLOYED,
@@ -89,6 +99,7 @@ class Scenario:
     search: bool = False
     spot: bool = False
     approval: bool = False
+    on_failure: str | None = "fail"
 
     def __str__(self) -> str:
         return f"{self.machine}-{self.name}"
@@ -181,8 +192,10 @@ TRAINING: dict[str, list[Any]] = {
     "PredictChallenger": [predictions("challenger")],
     "PredictChampion": [predictions("champion")],
     "EvaluateModel": [{"ProcessingJobStatus": "Completed"}],
+    "OpenRun": [payload(RUN)],
     "DecideGate": [payload(GATE)],
     "AwaitApproval": [ANSWER],
+    "RegisterModel": [payload(REGISTERED)],
     "DeployModel": [{"Status": "SUCCEEDED", "Output": DEPLOYED}],
     "ReportOutcome": [payload(REPORT)],
     "NotifyOutcome": [{"MessageId": "1"}],
@@ -294,6 +307,7 @@ ENDPOINT: dict[str, list[Any]] = {
     "DeleteEndpoint": [{}],
     "DescribeEndpoint": [described("Creating"), described("InService")],
     "RecordRelease": [{}],
+    "MoveAlias": [payload({"version": "3", "replaced": "2"})],
     "KeepLogs": [{}],
     "ReleaseLock": [{}],
 }
@@ -435,6 +449,23 @@ SCENARIOS = [
         "features-were-written-before-the-answer-came",
         "Finished",
         StartMaterialization=[Failure("StepFunctions.ExecutionAlreadyExistsException")],
+    ),
+    Scenario("training", "untracked", SOURCE, TRAINING, "Finished", on_failure=None),
+    *(
+        Scenario(
+            "training",
+            f"tracking-is-down-in-{state}-{on_failure}",
+            SOURCE,
+            {
+                **TRAINING,
+                state: [Failure("TrackingUnavailable", "{}")],
+                **({"ReportOutcome": [payload(FAILED_REPORT)]} if on_failure == "fail" else {}),
+            },
+            "Failed" if on_failure == "fail" else "Finished",
+            on_failure=on_failure,
+        )
+        for state in ("OpenRun", "RegisterModel")
+        for on_failure in ("fail", "continue")
     ),
     _training("own-image", "Finished", own_image=True),
     _training("own-image-with-champion", "Finished", own_image=True, FindChampion=[CHAMPION]),
@@ -578,6 +609,14 @@ SCENARIOS = [
         {name: value for name, value in DEPLOYMENT.items() if name != "judged_champion"},
         ENDPOINT,
         "Failed",
+    ),
+    Scenario("deployment", "registered", {**DEPLOYMENT, "version": "3"}, ENDPOINT, "Finished"),
+    Scenario(
+        "deployment",
+        "registry-does-not-follow",
+        {**DEPLOYMENT, "version": "3"},
+        {**ENDPOINT, "MoveAlias": [Failure("TrackingUnavailable", "{}")]},
+        "Finished",
     ),
     Scenario("deployment", "model-made-already", {**DEPLOYMENT, "has_model": True}, ENDPOINT, "Finished"),
     _deployment(

@@ -9,6 +9,7 @@ import pytest
 
 from sluice import errors
 from sluice.payloads.deployment import DeploymentResult
+from sluice.payloads.tracking import MoveAliasInput
 from sluice.payloads.training import StateFailure
 from tests.statemachines.harness import Failure, Harness, Run
 from tests.statemachines.scenarios import DEPLOYED, DEPLOYMENT, ENDPOINT, MODEL_URI, described, endpoint
@@ -71,6 +72,7 @@ def test_a_first_deployment_creates_the_endpoint_and_records_the_release(harness
         "DescribeEndpoint",
         "IsServing",
         "RecordRelease",
+        "IsRegistered",
         "KeepLogs",
         "ReleaseLock",
         "HasFailed",
@@ -215,6 +217,26 @@ def test_a_release_is_recorded_for_what_serves_and_for_nothing_else(
     assert len(result.calls_of("ReleaseLock")) == 1
 
 
+def test_the_registry_follows_a_release_that_is_recorded(harness: Harness) -> None:
+    result = harness.run("deployment", {**DEPLOYMENT, "version": "3"}, ENDPOINT)
+
+    [asked] = result.calls_of("MoveAlias")
+    assert MoveAliasInput.model_validate(asked["Payload"]).version == "3"
+    # Under the lock, and after the record: what that says is true whatever becomes of the registry.
+    moments = [result.path.index(state) for state in ("RecordRelease", "MoveAlias", "ReleaseLock")]
+    assert moments == sorted(moments)
+
+
+def test_a_registry_that_does_not_follow_undoes_no_release(harness: Harness) -> None:
+    down = {**ENDPOINT, "MoveAlias": [Failure("TrackingUnavailable", "{}")]}
+
+    result = harness.run("deployment", {**DEPLOYMENT, "version": "3"}, down)
+
+    told = DeploymentResult.model_validate(result.output)
+    assert (told.outcome, told.alias) == ("Deployed", "MoveAlias failed: TrackingUnavailable")
+    assert {"RecordRelease", "ReleaseLock"} <= set(result.path)
+
+
 def test_a_rollback_is_an_outcome_that_says_what_serves(harness: Harness) -> None:
     result = deploy(
         harness,
@@ -231,6 +253,7 @@ def test_a_rollback_is_an_outcome_that_says_what_serves(harness: Harness) -> Non
         "endpoint_name": "sluice-bank-dev",
         "endpoint_config_name": "bank-dev-0",
         "reason": "the alarm green-5xx fired",
+        "alias": None,
     }
     assert "RecordRelease" not in result.path
     assert "ReleaseLock" in result.path

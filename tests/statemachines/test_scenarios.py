@@ -33,6 +33,7 @@ def run(harness: Harness, scenario: Scenario, **outcomes: list[Any]) -> Run:
         search=scenario.search,
         spot=scenario.spot,
         approval=scenario.approval,
+        on_failure=scenario.on_failure,
     )
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from sluice import keys, naming
+from sluice.payloads.registry import RegisteredModel
+from sluice.payloads.tracking import OpenRunInput, RegisterModelInput
 from sluice.payloads.training import DecideGateInput, ReportOutcomeInput, ValidateDatasetInput
 from tests.statemachines.harness import EXECUTION_NAME, SETTINGS, Failure, Harness, Run, payload, states
 from tests.statemachines.scenarios import (
@@ -15,12 +17,15 @@ from tests.statemachines.scenarios import (
     CHAMPION_URI,
     DATASET,
     FAILED_REPORT,
+    GATE,
     JOB,
     MODEL_URI,
     NO_ARCHIVE,
     REFUSED,
+    REGISTERED,
     REPORT,
     ROLLED_BACK,
+    RUN,
     SOURCE,
     SUMMARY,
     TRAINING,
@@ -298,7 +303,76 @@ def test_hyperparameters_and_limits_reach_the_job_as_they_should(harness: Harnes
 
     assert job["HyperParameters"] == {"max_iter": "150", "loss": 'log "loss"'}
     assert job["StoppingCondition"] == {"MaxRuntimeInSeconds": 3600}
-    assert job["Environment"] == {"DATASET_VERSION": DATASET["dataset_version"], "SPOT": "false"}
+    assert job["Environment"] == {
+        "DATASET_VERSION": DATASET["dataset_version"],
+        "SPOT": "false",
+        **RUN["environment"],
+    }
+
+
+def test_a_run_is_opened_before_the_training_that_logs_into_it(harness: Harness) -> None:
+    result = train(harness)
+
+    [asked] = result.calls_of("OpenRun")
+    told = OpenRunInput.model_validate(asked["Payload"])
+    assert (told.model_name, told.dataset_version) == (JOB, DATASET["dataset_version"])
+    assert told.execution_arn.endswith(f":execution:training:{EXECUTION_NAME}")
+    assert told.hyperparameters == SETTINGS["hyperparameters"]
+    assert told.images == SETTINGS["images"]
+    assert (told.code, told.feature_plan, told.commit) == ("assets/code.zip", "0123456789abcdef", None)
+    assert result.path.index("OpenRun") < result.path.index("TrainModel")
+
+
+def test_every_model_that_was_judged_is_registered(harness: Harness) -> None:
+    for gate in (GATE, REFUSED):
+        result = train(harness, DecideGate=[payload(gate)])
+
+        [asked] = result.calls_of("RegisterModel")
+        told = RegisterModelInput.model_validate(asked["Payload"])
+        assert (told.run_id, told.model_name, told.model_uri) == (RUN["run_id"], JOB, MODEL_URI)
+        assert told.gate.promote is gate["promote"]
+        assert report(result).run_id == RUN["run_id"]
+        assert report(result).registered == RegisteredModel.model_validate(REGISTERED)
+
+
+def test_a_deployment_is_told_the_version_whose_alias_it_moves(harness: Harness) -> None:
+    assert train(harness).calls_of("DeployModel")[0]["Input"]["version"] == "3"
+
+
+@pytest.mark.parametrize("state", ["OpenRun", "RegisterModel"])
+def test_without_tracking_an_execution_fails_or_goes_on_by_policy(harness: Harness, state: str) -> None:
+    down = {state: [Failure("TrackingUnavailable", '{"error": "x"}')]}
+    script = {**TRAINING, **down, "ReportOutcome": [payload(FAILED_REPORT)]}
+
+    failed = harness.run("training", SOURCE, script, on_failure="fail")
+    went_on = harness.run("training", SOURCE, {**TRAINING, **down}, on_failure="continue")
+
+    told = report(failed)
+    assert told.outcome == "Failed"
+    assert told.failure is not None
+    assert (told.failure.state, told.failure.error) == (state, "TrackingUnavailable")
+    assert told.untracked is None
+    assert "DeployModel" not in failed.path
+    told = report(went_on)
+    assert (told.outcome, told.failure) == ("Deployed", None)
+    assert told.untracked is not None
+    assert told.untracked.state == state
+    assert told.registered is None
+    assert went_on.calls_of("DeployModel")[0]["Input"]["version"] is None
+    # Its own calls have nowhere to go, or land in the run that is open.
+    [job] = went_on.calls_of("TrainModel")
+    assert ("MLFLOW_RUN_ID" in job["Environment"]) is (state == "RegisterModel")
+
+
+def test_a_project_that_keeps_no_runs_asks_for_none(harness: Harness) -> None:
+    result = harness.run("training", SOURCE, TRAINING, on_failure=None)
+
+    assert result.succeeded
+    assert not {"OpenRun", "RegisterModel"} & set(result.path)
+    assert result.calls_of("TrainModel")[0]["Environment"] == {
+        "DATASET_VERSION": DATASET["dataset_version"],
+        "SPOT": "false",
+    }
 
 
 def test_jobs_are_called_as_the_domain_says_and_the_model_like_its_configuration(harness: Harness) -> None:

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from sluice.errors import StorageUnavailable
+from sluice.errors import StorageUnavailable, TrackingUnavailable, to_wire
 from sluice.outcomes import Outcome
 from sluice.payloads.approval import Answer
-from sluice.payloads.deployment import Archive
+from sluice.payloads.deployment import Archive, DeploymentResult
 from sluice.payloads.documents import Report, Summary
 from sluice.payloads.materialization import MeasuredSkew, ViewSkew
+from sluice.payloads.registry import RegisteredModel
 from sluice.payloads.search import Search, SearchTrial
 from sluice.payloads.training import (
     ApprovalRequest,
@@ -190,11 +191,44 @@ def test_a_deployed_models_summary_has_what_a_program_asks_for() -> None:
         "notes": [],
         "scoring": SCORING,
         "model_uri": "s3://artifacts/models/m",
+        "model_version": None,
         "endpoint_name": "bank-endpoint",
         "serving": None,
         "report_uri": "s3://artifacts/reports/run/report.json",
     }
     assert (reported.error, reported.cause) == (None, None)
+
+
+def test_the_version_in_the_registry_is_told_everywhere() -> None:
+    registered = RegisteredModel(name="bank-dev", version="7", verdict="promoted", stage="staging")
+    store = bucket()
+    reported = report_outcome(told(registered=registered, run_id="r1"), PROJECT, store, SEEN)
+
+    assert reported.summary["model_version"] == "bank-dev 7"
+    assert "bank-dev 7" in reported.message
+    assert b"<dt>model version</dt><dd>bank-dev 7</dd>" in store.objects["reports/run/report.html"]
+
+
+def test_what_the_tracking_server_lacks_is_told() -> None:
+    why = to_wire(TrackingUnavailable("the tracking server does not answer as it should"), most_bytes=999)
+    failed = StateFailure(state="RegisterModel", error="TrackingUnavailable", cause=why)
+    deployment = DeploymentResult(
+        outcome=Outcome.DEPLOYED,
+        endpoint_name="bank-endpoint",
+        endpoint_config_name="bank-dev-1",
+        alias="MoveAlias failed: TrackingUnavailable",
+    )
+    ways = told(run_id="r1", untracked=failed, unended="it is down", deployment=deployment)
+
+    assert report_outcome(ways, PROJECT, bucket(), SEEN).summary["notes"] == [
+        "The tracking server has no version of this model, for RegisterModel failed: "
+        "the tracking server does not answer as it should.",
+        "The run r1 could not be ended, and may look as if it were running: it is down.",
+        "The registry does not say yet that this model is the champion: MoveAlias failed: TrackingUnavailable.",
+    ]
+    unopened = told(untracked=failed.model_copy(update={"state": "OpenRun"}))
+    [note] = report_outcome(unopened, PROJECT, bucket(), SEEN).summary["notes"]
+    assert note.startswith("The tracking server has no run of this execution, for OpenRun failed: ")
 
 
 def test_the_report_is_the_summary_and_all_that_was_found() -> None:

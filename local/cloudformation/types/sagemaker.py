@@ -1,7 +1,9 @@
-"""AWS::SageMaker: models, endpoint configurations, endpoints and model package groups."""
+"""AWS::SageMaker: models, endpoint configurations, endpoints, model package groups and MLflow apps."""
 
 from __future__ import annotations
 
+from local.cloudformation.intrinsics import Resource
+from local.cloudformation.resource_type import Operation, ResourceType
 from local.cloudformation.service_type import Calls, Identity, Tagging, service_type
 
 _TAGGING = Tagging("ResourceArn", "add_tags", "delete_tags")
@@ -50,4 +52,37 @@ MODEL_PACKAGE_GROUP = service_type(
     tagging=_TAGGING,
 )
 
-TYPES = (MODEL, ENDPOINT_CONFIG, ENDPOINT, MODEL_PACKAGE_GROUP)
+_APP_SETTINGS = ("ArtifactStoreUri", "ModelRegistrationMode", "Name", "WeeklyMaintenanceWindowStart")
+
+
+def _create_app(operation: Operation) -> Resource:
+    settings = {**operation.pick(*_APP_SETTINGS, "RoleArn"), "Name": operation.name("Name")}
+    arn = operation.call("sagemaker", "create_mlflow_app", settings)["Arn"]
+    operation.exists(arn)
+    return _app(operation, arn)
+
+
+def _update_app(operation: Operation) -> Resource:
+    arn = operation.physical_id
+    operation.call("sagemaker", "update_mlflow_app", {"Arn": arn, **operation.pick(*_APP_SETTINGS)})
+    return _app(operation, arn)
+
+
+def _app(operation: Operation, arn: str) -> Resource:
+    found = operation.client("sagemaker").describe_mlflow_app(Arn=arn)
+    attributes = {"Arn": arn, "MlflowAppId": arn.rsplit("/", 1)[1]}
+    return Resource(arn, attributes | {name: found[name] for name in ("MlflowVersion", "Status")})
+
+
+MLFLOW_APP = ResourceType(
+    name="AWS::SageMaker::MlflowApp",
+    create=_create_app,
+    update=_update_app,
+    delete=lambda operation: operation.client("sagemaker").delete_mlflow_app(Arn=operation.physical_id),
+    applied=frozenset({*_APP_SETTINGS, "RoleArn"}),
+    no_effect={"Tags": "moto keeps none of an app"},
+    replacement=frozenset({"RoleArn"}),
+    name_property="Name",
+)
+
+TYPES = (MODEL, ENDPOINT_CONFIG, ENDPOINT, MODEL_PACKAGE_GROUP, MLFLOW_APP)

@@ -32,7 +32,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     stack = Stack({}, {})
     upload = executions.Upload("uploads", "incoming/training/bank.csv", "1")
     monkeypatch.setattr(stacks, "current", lambda _name: stack)
-    monkeypatch.setattr(stacks, "deploy", lambda _project, _local: stack)
+    monkeypatch.setattr(stacks, "deploy", lambda _project, _local, *, wake: stack)
     monkeypatch.setattr(LocalAws, "stop", lambda _self: None)
     monkeypatch.setattr(executions, "upload", lambda _stack, _file, *_: upload)
     monkeypatch.setattr(executions, "execution_arn", lambda _stack, _upload: ARN)

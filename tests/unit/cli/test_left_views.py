@@ -49,7 +49,7 @@ def test_up_again_says_what_left(
     monkeypatch.setattr(stack, "running", lambda name: before if name == "sluice-corner-shop-local" else None)
     monkeypatch.setattr(failures, "load_project", lambda _folder: Namespace(name="corner-shop"))
 
-    def deploy(_folder: Path, _local: Any) -> stack.Stack:
+    def deploy(_folder: Path, _local: Any, *, wake: bool) -> stack.Stack:
         return deployed(*after)  # type: ignore[no-any-return]
 
     monkeypatch.setattr(stack, "deploy", deploy)

@@ -15,10 +15,12 @@ import pytest
 from cli import executions
 from lambdas import decide_gate, report_outcome, validate_dataset
 from lambdas.adapters import endpoints, settings
+from lambdas.adapters.mlflow import MlflowTracker
 from lambdas.adapters.uploads import Upload
-from sluice.errors import PipelineFailed, SluiceError, StorageUnavailable
+from sluice.errors import PipelineFailed, SluiceError, StorageUnavailable, TrackingUnavailable
 from sluice.payloads.training import EndpointSeen, GateDecision, ReportedOutcome, ValidatedDataset
 from tests.support.bucket import Bucket
+from tests.support.mlflow import Mlflow
 from tests.support.s3 import FakeS3
 
 KEY = "incoming/training/a.csv"
@@ -293,6 +295,50 @@ def test_a_report_that_is_refused_is_not_tried_again(monkeypatch: pytest.MonkeyP
     answer = ReportedOutcome.model_validate(report_outcome.handler(FAILED, None))
     assert "AccessDenied" in answer.message
     assert "the first cause" in answer.message
+
+
+@pytest.fixture
+def mlflow(monkeypatch: pytest.MonkeyPatch) -> Mlflow:
+    server = Mlflow()
+    tracker = MlflowTracker(server, server.where)
+    monkeypatch.setattr(report_outcome, "tracker", lambda: tracker)
+    return server
+
+
+def test_a_run_ends_with_its_execution_and_holds_the_report(bucket: Bucket, mlflow: Mlflow) -> None:
+    run = MlflowTracker(mlflow, mlflow.where).begin("bank-dev", "bank-dev-1")
+
+    report_outcome.handler({**FAILED, "run_id": run}, None)
+
+    assert mlflow.runs[run]["info"]["status"] == "FAILED"
+    [kept] = mlflow.files.values()
+    assert kept == bucket.objects["reports/run/report.html"]
+    assert mlflow.runs[run]["tags"]["sluice.report"] == "s3://artifacts/reports/run/report.html"
+
+
+@pytest.mark.usefixtures("bucket")
+def test_an_execution_without_a_run_asks_the_tracking_server_nothing(mlflow: Mlflow) -> None:
+    report_outcome.handler(FAILED, None)
+
+    assert mlflow.calls == []
+
+
+@pytest.mark.usefixtures("bucket")
+def test_a_run_that_cannot_be_ended_is_tried_again_and_then_told(mlflow: Mlflow) -> None:
+    mlflow.fails = TrackingUnavailable("it is down")
+    for retries in range(3):
+        with pytest.raises(Exception, match="it is down") as caught:
+            report_outcome.handler({**FAILED, "run_id": "r1", "retries": retries}, None)
+        assert type(caught.value).__name__ == "TrackingUnavailable"
+
+    answer = ReportedOutcome.model_validate(
+        report_outcome.handler({**FAILED, "run_id": "r1", "retries": 3}, None)
+    )
+
+    assert answer.summary["notes"] == [
+        "The run r1 could not be ended, and may look as if it were running: it is down."
+    ]
+    assert answer.report_uri is not None
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> dict[str, Any]:

@@ -13,10 +13,14 @@ from moto import mock_aws
 
 from lambdas import report_ending
 from lambdas.adapters import endpoints, messages, settings
+from lambdas.adapters.mlflow import MlflowTracker
+from sluice import naming
+from sluice.errors import TrackingUnavailable
 from sluice.outcomes import Outcome
 from sluice.payloads.documents import Report
 from sluice.payloads.training import EndpointSeen, ReportedOutcome
 from tests.support.bucket import Bucket
+from tests.support.mlflow import URI, Mlflow
 from tests.unit.lambdas.test_handlers import PROJECT_TOML
 
 NAME = "a-csv-0123"
@@ -114,7 +118,7 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
         "ENDPOINT_NAME": "sluice-bank-prod",
     }.items():
         monkeypatch.setenv(name, value)
-    caches = (settings.settings, settings.project, settings.ending_settings)
+    caches = (settings.settings, settings.project, settings.ending_settings, settings.tracking_settings)
     for cache in caches:
         cache.cache_clear()
     yield World(monkeypatch)
@@ -298,3 +302,54 @@ def test_of_a_model_that_was_judged_again_the_last_evaluation_is_told(world: Wor
     evaluated = world.report().evaluation
     assert evaluated is not None
     assert evaluated.held_out_rows == 20
+
+
+@pytest.mark.parametrize(
+    ("status", "ending"), [("ABORTED", "KILLED"), ("TIMED_OUT", "FAILED"), ("FAILED", "FAILED")]
+)
+def test_no_run_stays_open_of_an_execution_that_could_not_tell(
+    world: World, monkeypatch: pytest.MonkeyPatch, status: str, ending: str
+) -> None:
+    server = tracked(monkeypatch)
+    run = MlflowTracker(server, server.where).begin("bank-prod", naming.job("bank", "prod", ARN))
+
+    report_ending.handler(event(status), None)
+
+    assert server.runs[run]["info"]["status"] == ending
+    assert world.report().notes == []
+
+
+def test_an_execution_that_came_to_no_run_has_none_to_end(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = tracked(monkeypatch)
+
+    report_ending.handler(event("ABORTED"), None)
+
+    assert server.runs == {}
+    assert len(world.sent) == 1
+
+
+def test_people_are_told_of_an_end_though_the_tracking_server_is_down(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracked(monkeypatch).fails = TrackingUnavailable("it is down")
+
+    report_ending.handler(event("ABORTED"), None)
+
+    [note] = world.report().notes
+    assert note.endswith("could not be ended, and may look as if it were running: it is down.")
+    assert len(world.sent) == 1
+
+
+def tracked(monkeypatch: pytest.MonkeyPatch) -> Mlflow:
+    for name, value in {
+        "TRACKING_URI": URI,
+        "TRACKING_EXPERIMENT": "bank-prod",
+        "TRACKING_ENVIRONMENT": "prod",
+    }.items():
+        monkeypatch.setenv(name, value)
+    server = Mlflow()
+    tracker = MlflowTracker(server, URI)
+    monkeypatch.setattr(report_ending, "tracker", lambda: tracker)
+    return server

@@ -1,0 +1,1 @@
+"""What is told of an execution to whatever keeps runs and registered models."""
