@@ -1,7 +1,7 @@
 """What runs and the registry add to an execution: the calls of OpenRun, RegisterModel, MoveAlias and ReportOutcome.
 
-MLflow's own server on this machine, told by our tracker of executions one after the other; JSON on stdout. Seconds are
-of one execution, in which a function keeps its connection; the start of functions is not in them.
+MLflow's own server on this machine, told by our tracker of executions one after the other; JSON on stdout. Seconds
+are of one execution, in which a function keeps its connection; the start of functions is not in them.
 
 Bar: the median takes no more than 3 s.
 """
