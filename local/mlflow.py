@@ -113,9 +113,6 @@ class MlflowServer:
                 argv, env=env, cwd=self._folder, stdout=log, stderr=subprocess.STDOUT
             )
 
-    def close(self) -> None:
-        self._listening.close()
-
 
 def _copy(source: socket.socket, target: socket.socket) -> None:
     """Pass bytes on until there are no more, and say so."""

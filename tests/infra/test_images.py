@@ -67,11 +67,16 @@ def test_all_images_stand_on_one_base_and_share_their_first_layers() -> None:
             {"scikit-learn", "moto", "aws-cdk-lib", "pytest"},
         ),
         ("process", {"pandas", "scikit-learn", "pyarrow"}, {"uvicorn", "boto3", "jinja2", "aws-cdk-lib"}),
-        ("train", {"pandas", "scikit-learn", "pyarrow"}, {"uvicorn", "boto3", "jinja2", "lightgbm"}),
+        # MLflow's client, and AWS's plugin for it; it brings uvicorn along.
+        (
+            "train",
+            {"pandas", "scikit-learn", "pyarrow", "mlflow-skinny", "sagemaker-mlflow"},
+            {"mlflow", "jinja2", "lightgbm"},
+        ),
         (
             "serve",
             {"pandas", "scikit-learn", "uvicorn", "uvloop", "httptools", "orjson"},
-            {"boto3", "jinja2"},
+            {"boto3", "jinja2", "mlflow-skinny"},
         ),
     ],
 )
