@@ -50,7 +50,7 @@ def main() -> int:
         project = Project.load(arguments.project)
         local = LocalAws(Path(folder) / "local")
         try:
-            deployed = stack.deploy(arguments.project, local)
+            deployed = stack.deploy(arguments.project, local, wake=True)
             runs = [_upload(deployed, arguments.data, i) for i in range(arguments.repeats)]
             fits = [
                 _fit(arguments.project, project, _train_rows(deployed, runs[0][1]))

@@ -47,7 +47,9 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
             f'sluice {name} bank-prod-3f9a --stack sluice-bank-prod --reason "as discussed"',
         )
         parser.add_argument(
-            "model", metavar="MODEL", help="its name as `sluice approvals` lists it, or a beginning of that"
+            "model",
+            metavar="MODEL",
+            help="its name as `sluice approvals` lists it, a beginning of that, or its version (v3)",
         )
         parser.add_argument(
             "--reason", required=True, metavar="TEXT", help="why: it is kept with the release"
@@ -92,6 +94,7 @@ def show(arguments: argparse.Namespace) -> int:
     rows = [
         [
             each.model_name,
+            "–" if each.version is None else f"v{each.version}",
             _TOLD[standing],
             tables.moment(each.requested_at),
             tables.moment(each.expires_at),
@@ -99,7 +102,7 @@ def show(arguments: argparse.Namespace) -> int:
         ]
         for each, standing in found
     ]
-    for line in tables.lines(["model", "", "asked (UTC)", "time until", "judged against"], rows):
+    for line in tables.lines(["model", "version", "", "asked (UTC)", "time until", "judged against"], rows):
         say(line)
     for each, standing in found:
         if standing in ("waits", "unsent"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ from sluice.errors import SluiceError
 
 CHAMPION = "champion"
 """How a person calls the model in service."""
-MODEL = f"the first characters of its name (as in report.json) or of its 16 digits, or {CHAMPION!r}"
+MODEL = f"the first characters of its name (as in report.json) or of its 16 digits, its version (v3), or {CHAMPION!r}"
 _SHOWN = 5
+_VERSION = re.compile(r"v\d+")
 _ARCHIVE = re.compile(r"models/(?P<name>[^/]*-[0-9a-f]{16})-train/output/model\.tar\.gz")
 
 
@@ -65,8 +67,9 @@ class Models:
             NotOneModel: several begin so.
             Gone: its training job is not described any more.
         """
-        name = self._champion() if text == CHAMPION else self._beginning(text)
-        return self._model(name)
+        if text == CHAMPION:
+            return self._model(self._champion())
+        return self._model(self._of_version(text) if _VERSION.fullmatch(text) else self._beginning(text))
 
     def release(self) -> dict[str, str] | None:
         """Give the record of the model in service; None where nothing was released yet."""
@@ -91,18 +94,22 @@ class Models:
 
     def reports_after(self, execution: str) -> list[str]:
         """Give the keys of the reports that were written after that of an execution, the earliest first."""
+        written = self._reports()
+        since = written.get(keys.report(execution))
+        later = [key for key, at in written.items() if since is None or at > since]
+        return sorted(later, key=lambda key: written[key])
+
+    def _reports(self) -> dict[str, Any]:
+        """Give when each report was written, by key."""
         pages = self._s3.get_paginator("list_objects_v2").paginate(
             Bucket=self.bucket, Prefix=f"{keys.REPORTS}/"
         )
-        written = {
+        return {
             each["Key"]: each["LastModified"]
             for page in pages
             for each in page.get("Contents", [])
             if each["Key"].endswith("/report.json")
         }
-        since = written.get(keys.report(execution))
-        later = [key for key, at in written.items() if since is None or at > since]
-        return sorted(later, key=lambda key: written[key])
 
     def _champion(self) -> str:
         release = self.release()
@@ -114,6 +121,22 @@ class Models:
                 fix="`sluice upload FILE --wait`, or name a model",
             )
         return release["model_name"]
+
+    def _of_version(self, text: str) -> str:
+        """Find the model of a version in the registry: the reports say which it is, the newest first."""
+        written = self._reports()
+        for key in sorted(written, key=lambda each: written[each], reverse=True):
+            report = json.loads(self.read(key) or b"{}")
+            _, _, number = (report.get("model_version") or "").rpartition(" ")
+            archive = _ARCHIVE.search(report.get("model_uri") or "")
+            if archive is not None and text == f"v{number}":
+                return archive["name"]
+        raise UnknownModel(
+            f"there is no version {text}",
+            where=self.uri(f"{keys.REPORTS}/"),
+            why=f"none of {len(written)} reports names it",
+            fix=f"take the model's name from a report, or say {CHAMPION!r}",
+        )
 
     def _beginning(self, text: str) -> str:
         every = sorted(self._names())

@@ -145,6 +145,7 @@ class ApprovalRequest(Payload):
     evaluation_uri: str
     model_uri: str
     archive: Archive
+    registered: RegisteredModel | None = None
     endpoint_name: str
 
 

@@ -35,6 +35,7 @@ class Approval(Payload):
     """One item.
 
     Attributes:
+        version: its number in the registry; None of a project that keeps none.
         token: by which the execution is answered. It is shown to nobody.
         rules: by which the model passed, as sentences.
         answer: written before the execution is told.
@@ -43,6 +44,7 @@ class Approval(Payload):
 
     endpoint_name: str
     model_name: str
+    version: str | None
     judgement: int
     judged_champion: str | None
     execution_arn: str
@@ -59,6 +61,7 @@ class Approval(Payload):
         return cls(
             endpoint_name=asked.endpoint_name,
             model_name=asked.model_name,
+            version=None if asked.registered is None else asked.registered.version,
             judgement=asked.judgement,
             judged_champion=asked.judged_champion,
             execution_arn=asked.execution_arn,
@@ -80,8 +83,10 @@ class Approval(Payload):
     def item(self) -> dict[str, Any]:
         """Give the item as it is asked for: typed as DynamoDB wants it, without an answer."""
         champion = self.judged_champion
+        version = {} if self.version is None else {"version": {"S": self.version}}
         return {
             **self.key,
+            **version,
             "model_name": {"S": self.model_name},
             "judgement": {"N": str(self.judgement)},
             "judged_champion": {"NULL": True} if champion is None else {"S": champion},
@@ -110,6 +115,7 @@ class Approval(Payload):
         return cls(
             endpoint_name=item["endpoint_name"]["S"],
             model_name=item["model_name"]["S"],
+            version=item["version"]["S"] if "version" in item else None,
             judgement=int(item["judgement"]["N"]),
             judged_champion=item["judged_champion"].get("S"),
             execution_arn=item["execution"]["S"],
@@ -132,7 +138,7 @@ class Approval(Payload):
 
 
 def meant(approvals: Iterable[Approval], text: str) -> Approval:
-    """Find the approval that a person means by `text`: a model's name, or a beginning that only one has.
+    """Find the approval that a person means by `text`: a model's name, a beginning that only one has, or `v3`.
 
     Of a model that was judged more than once it is the last one, of several models the one that has no answer yet.
 
@@ -142,7 +148,11 @@ def meant(approvals: Iterable[Approval], text: str) -> Approval:
     latest: dict[str, Approval] = {}
     for each in sorted(approvals, key=lambda approval: approval.judgement):
         latest[each.model_name] = each
-    found = [each for name, each in latest.items() if name.startswith(text)]
+    found = [
+        each
+        for name, each in latest.items()
+        if name.startswith(text) or (each.version is not None and text == f"v{each.version}")
+    ]
     exact = [each for each in found if each.model_name == text]
     unanswered = [each for each in found if each.answered_at is None]
     for chosen in (exact, unanswered, found):

@@ -10,6 +10,7 @@ import pytest
 from sluice import errors, keys
 from sluice.payloads.approval import Answer
 from sluice.payloads.deployment import DeploymentInput, DeploymentResult
+from sluice.payloads.registry import RegisteredModel
 from sluice.payloads.training import ApprovalRequest, ReportOutcomeInput
 from sluice.reporting.failures import explain
 from tests.statemachines.harness import EXECUTION_NAME, Failure, Harness, Run, payload
@@ -29,6 +30,7 @@ from tests.statemachines.scenarios import (
     NO_ARCHIVE,
     OLD_CHAMPION,
     OVERWRITTEN,
+    REGISTERED,
     SOURCE,
     TRAINING,
     started,
@@ -352,6 +354,7 @@ class TestApprovals:
         assert (request.expires_seconds, request.model_name, request.judgement) == (3600, JOB, 1)
         assert request.judged_champion == "bank-dev-0"
         assert request.archive.model_dump() == ARCHIVE
+        assert request.registered == RegisteredModel.model_validate(REGISTERED)
 
     def test_who_is_asked_is_told_of_the_search(self, harness: Harness) -> None:
         result = harness.run("training", SOURCE, TRAINING, approval=True, search=True)

@@ -85,12 +85,18 @@ class World:
         return self.denied.get(service, clients[service])
 
     def asked(
-        self, model: str = "bank-prod-3f9a", judgement: int = 1, *, seconds_left: int = 3600
+        self,
+        model: str = "bank-prod-3f9a",
+        judgement: int = 1,
+        *,
+        seconds_left: int = 3600,
+        version: str | None = None,
     ) -> Approval:
         now = datetime.now(UTC)
         approval = Approval(
             endpoint_name=ENDPOINT,
             model_name=model,
+            version=version,
             judgement=judgement,
             judged_champion=None if judgement == 1 else "bank-prod-77c0",
             execution_arn=EXECUTION,
@@ -134,6 +140,19 @@ def sluice(world: World, capsys: pytest.CaptureFixture[str]) -> Run:
         return status, told.out, told.err
 
     return run
+
+
+def test_a_model_may_be_called_by_its_version(world: World, sluice: Run) -> None:
+    approvals = {version: world.asked(f"bank-prod-{version}f", version=version) for version in ("3", "31")}
+
+    status, _, told = sluice("approvals")
+    assert status == 0
+    assert ["v31"] == [line.split()[1] for line in told.splitlines() if line.split()[:1] == ["bank-prod-31f"]]
+    assert sluice("approve", "v3", "--reason", "as agreed")[0] == 0
+    assert [token for token, _ in world.states.sent] == [approvals["3"].token]
+    status, _, told = sluice("approve", "v4", "--reason", "as agreed")
+    assert status == 1
+    assert "no approval was asked for a model 'v4'" in told
 
 
 @pytest.mark.parametrize(("verb", "decision"), [("approve", "approved"), ("reject", "rejected")])

@@ -200,6 +200,17 @@ def test_of_a_model_that_was_judged_again_the_last_judgement_is_told(
     assert told["evaluation"]["uri"].endswith("/judgement-3/evaluation/evaluation.json")
 
 
+def test_a_model_may_be_called_by_its_version(trained: TrainedStack, sluice: Run) -> None:
+    for version, model in (("1", LATER), ("12", MODEL)):
+        told = json.loads(report(model, Outcome.GATE_REJECTED, None))
+        told["model_version"] = f"shop-dev {version}"
+        trained.objects[keys.report(EXECUTION if model == MODEL else "later")] = json.dumps(told).encode()
+    assert sluice("lineage", "v12", "--json")[1]["model_name"] == MODEL
+    status, _, said = sluice("lineage", "v2")
+    assert status == 1
+    assert "there is no version v2" in said
+
+
 def test_a_card_is_printed_as_it_was_written_and_one_that_is_not_there_is_told(
     trained: TrainedStack, sluice: Run
 ) -> None:
