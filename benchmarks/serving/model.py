@@ -119,7 +119,7 @@ def _sources() -> str:
     """Give a hash of what decides how a model comes out."""
     digest = hashlib.sha256()
     compiled = ROOT / "containers" / "compiled"
-    files = [Path(__file__), ROOT / "uv.lock", *(Path(__file__).parent / "project").glob("*.py")]
+    files = [Path(__file__), ROOT / "uv.lock", *(Path(__file__).parent / "project").iterdir()]
     files += [
         *compiled.glob("*.py"),
         *(compiled / "native").iterdir(),
@@ -163,7 +163,8 @@ def _train(shape: Shape, folder: Path) -> None:
 def _project() -> bytes:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as target:
-        target.write(Path(__file__).parent / "project" / "train.py", "train.py")
+        for name in ("project.toml", "train.py"):
+            target.write(Path(__file__).parent / "project" / name, name)
     return archive.getvalue()
 
 

@@ -48,6 +48,7 @@ LOOK_UP: dict[str, Callable[[Any, str], Any]] = {
         client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
     ),
     "AWS::Lambda::Version": lambda client, arn: client("lambda").get_function(FunctionName=arn),
+    "AWS::SageMaker::MlflowApp": lambda client, arn: client("sagemaker").describe_mlflow_app(Arn=arn),
     "AWS::CloudWatch::Dashboard": lambda client, name: client("cloudwatch").get_dashboard(DashboardName=name),
 }
 # They have no identity of their own: what they belong to shows them.

@@ -20,7 +20,7 @@ COLUMNS = [*HEADER, "at"]
 def shop(bank: Bank, tmp_path_factory: pytest.TempPathFactory) -> Bank:
     """A project whose rows have a time, beside the bank."""
     folder = tmp_path_factory.mktemp("shop")
-    write_project(folder / "project", "shop")
+    write_project(folder / "project", "till")
     file = folder / "project" / "project.toml"
     text = file.read_text().replace('key = "id"', 'key = "id"\ntimestamp = "at"')
     file.write_text(text + '\n[columns.at]\ntype = "timestamp"\n')

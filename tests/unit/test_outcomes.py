@@ -57,7 +57,7 @@ def test_run_and_upload_end_alike(
     monkeypatch.setattr(executions, "execution_arn", lambda *_: "arn")
     monkeypatch.setattr(executions, "follow", lambda *_: dict(summary))
     monkeypatch.setattr(Project, "load", lambda _folder: PROJECT)
-    monkeypatch.setattr(stacks, "deploy", lambda *_: Stack({}, {}))
+    monkeypatch.setattr(stacks, "deploy", lambda *_, **__: Stack({}, {}))
     monkeypatch.setattr(commands, "_predict_held_out", lambda *_: [])
 
     file = tmp_path / "rows.csv"

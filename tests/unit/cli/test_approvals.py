@@ -147,7 +147,7 @@ def test_a_model_may_be_called_by_its_version(world: World, sluice: Run) -> None
 
     status, _, told = sluice("approvals")
     assert status == 0
-    assert ["v31"] == [line.split()[1] for line in told.splitlines() if line.split()[:1] == ["bank-prod-31f"]]
+    assert [line.split()[1] for line in told.splitlines() if line.split()[:1] == ["bank-prod-31f"]] == ["v31"]
     assert sluice("approve", "v3", "--reason", "as agreed")[0] == 0
     assert [token for token, _ in world.states.sent] == [approvals["3"].token]
     status, _, told = sluice("approve", "v4", "--reason", "as agreed")
