@@ -146,7 +146,7 @@ bench-features: setup ## the feature path: windows, online reads beside Feast's,
 
 bench-judge: setup ## what the gate promotes of models whose truth is known, and what it costs
 	.venv/bin/python -m benchmarks.judge
-	.venv/bin/python benchmarks/tracking.py
+	.venv/bin/python -m benchmarks.tracking
 
 # About ten minutes; the first time it installs the peers' environments. For development: ARGUMENTS=--quick.
 bench-serving: setup ## the serving container beside other servers: tables, docs/serving.*, build/bench/serving.json

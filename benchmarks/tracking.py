@@ -1,5 +1,7 @@
 """What runs and the registry add to an execution: the calls of OpenRun, RegisterModel, MoveAlias and ReportOutcome.
 
+    python -m benchmarks.tracking [--executions 10]
+
 MLflow's own server on this machine, told by our tracker of executions one after the other; JSON on stdout. Seconds
 are of one execution, in which a function keeps its connection; the start of functions is not in them.
 
@@ -24,15 +26,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lambdas.adapters.mlflow import MlflowTracker
+from lambdas.adapters.mlflow_wire import RestWire
+from sluice.tracking.registry import move_alias, register
+from sluice.tracking.runs import end_run, open_run
+from tests.unit.lambdas.test_tracking import ASKED, CONTRACT, EVALUATION, asked
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from lambdas.adapters.mlflow import MlflowTracker  # noqa: E402
-from lambdas.adapters.mlflow_wire import RestWire  # noqa: E402
-from sluice.tracking.registry import move_alias, register  # noqa: E402
-from sluice.tracking.runs import end_run, open_run  # noqa: E402
-from tests.unit.lambdas.test_tracking import ASKED, CONTRACT, EVALUATION, asked  # noqa: E402
-
 _BAR_SECONDS = 3.0
 
 

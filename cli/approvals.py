@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import inspect
 import json
 from datetime import UTC, datetime
 from typing import Any
 
 from cli import approving, stack, tables
 from cli.progress import say
+from cli.subcommands import add, stack_and_json
 from sluice.payloads.approval import Decision
 from sluice.release.approvals import Approval, Standing, meant
 
@@ -25,7 +25,7 @@ _TOLD: dict[Standing, str] = {
 
 def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the three subcommands."""
-    listing = _add(
+    listing = add(
         subparsers,
         "approvals",
         show,
@@ -33,12 +33,12 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
         "sluice approvals",
         "sluice approvals --stack sluice-bank-prod --json",
     )
-    _finish(listing)
+    stack_and_json(listing)
     for name, command, summary in (
         ("approve", approve, "let a model that waits serve"),
         ("reject", reject, "keep a model that waits from serving"),
     ):
-        parser = _add(
+        parser = add(
             subparsers,
             name,
             command,
@@ -54,28 +54,7 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
         parser.add_argument(
             "--reason", required=True, metavar="TEXT", help="why: it is kept with the release"
         )
-        _finish(parser)
-
-
-def _add(subparsers: Any, name: str, command: Any, summary: str, *examples: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = subparsers.add_parser(
-        name,
-        help=summary,
-        description=inspect.getdoc(command),
-        epilog="\n  ".join(["examples:", *examples]),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(command=command)
-    return parser
-
-
-def _finish(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--stack",
-        metavar="NAME",
-        help="a stack that runs here, or one on AWS (default: the one that runs here)",
-    )
-    parser.add_argument("--json", action="store_true", help="JSON on stdout")
+        stack_and_json(parser)
 
 
 def show(arguments: argparse.Namespace) -> int:

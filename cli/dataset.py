@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import inspect
 import json
 from pathlib import Path
-from typing import Any
 
 from cli import dataset_diff, dataset_shown, pointers, stack, tables
 from cli.progress import say
+from cli.subcommands import add, stack_and_json
 from cli.versions import CURRENT, Versions
 
 _NEWEST = 20
@@ -32,7 +31,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     actions = parser.add_subparsers(required=True, metavar="ACTION")
 
-    listing = _add(
+    listing = add(
         actions,
         "list",
         show_list,
@@ -41,9 +40,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "sluice dataset list --all --json",
     )
     listing.add_argument("--all", action="store_true", help=f"all of them (default: the newest {_NEWEST})")
-    _finish(listing)
+    stack_and_json(listing)
 
-    one = _add(
+    one = add(
         actions,
         "show",
         show,
@@ -52,9 +51,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "sluice dataset show 3f9a --json",
     )
     one.add_argument("version", metavar="VERSION", help=_VERSION)
-    _finish(one)
+    stack_and_json(one)
 
-    two = _add(
+    two = add(
         actions,
         "diff",
         diff,
@@ -64,9 +63,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     two.add_argument("before", metavar="A", help=_VERSION)
     two.add_argument("after", metavar="B", help=_VERSION)
-    _finish(two)
+    stack_and_json(two)
 
-    pointing = _add(
+    pointing = add(
         actions,
         "pointer",
         pointer,
@@ -81,28 +80,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="FILE.dvc",
         help="NAME.dvc for a folder with a file for each part, NAME.parquet.dvc for one file (default: PROJECT.dvc)",
     )
-    _finish(pointing)
-
-
-def _add(actions: Any, name: str, command: Any, summary: str, *examples: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = actions.add_parser(
-        name,
-        help=summary,
-        description=inspect.getdoc(command),
-        epilog="\n  ".join(["examples:", *examples]),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(command=command)
-    return parser
-
-
-def _finish(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--stack",
-        metavar="NAME",
-        help="a stack that runs here, or one on AWS (default: the one that runs here)",
-    )
-    parser.add_argument("--json", action="store_true", help="JSON on stdout")
+    stack_and_json(pointing)
 
 
 def show_list(arguments: argparse.Namespace) -> int:

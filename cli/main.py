@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import atexit
-import inspect
 import os
 import sys
 from collections.abc import Callable
@@ -24,7 +23,7 @@ from cli import (
     skew,
     stack,
 )
-from sluice.outcomes import Outcome
+from cli.subcommands import add, stack_and_json
 
 _EXAMPLES = """\
 examples:
@@ -118,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     reproduction.add_parser(subparsers)
     lineage.add_parser(subparsers)
 
-    up = _add(
+    up = add(
         subparsers,
         "up",
         commands.up,
@@ -129,9 +128,9 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("project", type=Path, help="the project's folder")
     up.add_argument("--detach", action="store_true", help="return when it is up; `sluice down` stops it")
 
-    _add(subparsers, "down", commands.down, "stop the local AWS of this folder", "sluice down")
+    add(subparsers, "down", commands.down, "stop the local AWS of this folder", "sluice down")
 
-    empty = _add(
+    empty = add(
         subparsers,
         "empty",
         commands.empty,
@@ -147,7 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     empty.add_argument("--yes", action="store_true", help="delete it (default: only say what there is)")
     empty.add_argument("--prod", action="store_true", help="also where the stack is of the environment prod")
 
-    upload = _add(
+    upload = add(
         subparsers,
         "upload",
         commands.upload,
@@ -170,9 +169,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     where.add_argument("--key", help="the object's key (default: incoming/training/FILE)")
     upload.add_argument("--wait", action="store_true", help="follow the execution to its end")
-    _stack_and_json(upload)
+    stack_and_json(upload)
 
-    materialize = _add(
+    materialize = add(
         subparsers,
         "materialize",
         commands.materialize,
@@ -189,9 +188,9 @@ def _parser() -> argparse.ArgumentParser:
     materialize.add_argument(
         "--dataset", metavar="VERSION", help="of this version (default: the current one)"
     )
-    _stack_and_json(materialize)
+    stack_and_json(materialize)
 
-    predict = _add(
+    predict = add(
         subparsers,
         "predict",
         commands.predict,
@@ -230,9 +229,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="CSV, JSON Lines or Parquet, by its name (default: -, which is stdout)",
     )
-    _stack_and_json(predict, "JSON Lines on stdout")
+    stack_and_json(predict, "JSON Lines on stdout")
 
-    run = _add(
+    run = add(
         subparsers,
         "run",
         commands.run,
@@ -251,7 +250,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--json", action="store_true", help="the summary as JSON on stdout")
 
-    demo = _add(
+    demo = add(
         subparsers,
         "demo",
         commands.demo,
@@ -263,36 +262,6 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--keep", action="store_true", help="leave the local AWS running")
     demo.add_argument("--json", action="store_true", help="the summary as JSON on stdout")
     return parser
-
-
-def _add(
-    subparsers: argparse._SubParsersAction[argparse.ArgumentParser],
-    name: str,
-    command: Callable[[argparse.Namespace], int],
-    summary: str,
-    *examples: str,
-    follows: bool = False,
-) -> argparse.ArgumentParser:
-    """Add a command; one that `follows` an execution ends with the status of its outcome."""
-    statuses = ", ".join(f"{outcome.exit_status} {outcome}" for outcome in Outcome)
-    parser = subparsers.add_parser(
-        name,
-        help=summary,
-        description=inspect.getdoc(command),
-        epilog="\n  ".join(["examples:", *examples]) + (f"\nexit status: {statuses}" if follows else ""),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(command=command)
-    return parser
-
-
-def _stack_and_json(parser: argparse.ArgumentParser, what: str = "JSON on stdout") -> None:
-    parser.add_argument(
-        "--stack",
-        metavar="NAME",
-        help="a stack that runs here, or one on AWS (default: the one that runs here)",
-    )
-    parser.add_argument("--json", action="store_true", help=what)
 
 
 if __name__ == "__main__":
