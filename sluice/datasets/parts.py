@@ -76,5 +76,6 @@ def _broken(part: Part, why: str) -> PipelineFailed:
         f"the part {part.name} of the dataset is not as it was stored",
         where=part.source.uri,
         why=why,
-        fix="upload that file again under incoming/training/, or the whole table",
+        # What is there is not written again: an upload alone would leave it as it is.
+        fix=f"restore the version before of {part.key} (artifacts bucket); or delete it, and upload that file again",
     )
