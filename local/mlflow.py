@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from local.context import Context
@@ -36,7 +37,7 @@ def program(pythons: Sequence[str]) -> Path | None:
 
 
 class MlflowServer:
-    """One server for all apps of this local AWS. Its store is a file of the state folder, made anew each time."""
+    """One server for all apps of this local AWS. Its store is in the state folder, and goes with the last app."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -54,6 +55,14 @@ class MlflowServer:
     def serve(self) -> None:
         """Take connections from now on, in threads of their own."""
         threading.Thread(target=self._accept, name="mlflow", daemon=True).start()
+
+    def forget(self) -> None:
+        """End the server and what it keeps; the next connection starts one that knows nothing."""
+        with self._lock:
+            if self._process is not None:
+                self._context.children.terminate(self._process)
+                self._process = None
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _accept(self) -> None:
         while not self._context.stopping.is_set():
@@ -123,10 +132,9 @@ def _copy(source: socket.socket, target: socket.socket) -> None:
         target.shutdown(socket.SHUT_WR)
 
 
-def install(context: Any) -> None:
+def install(context: Context) -> None:
     """Give the local AWS an address for MLflow; call it before anything of it is started."""
-    server = MlflowServer(context)
-    context.mlflow_endpoint = server.endpoint_url
-    server.serve()
+    context.mlflow = MlflowServer(context)
+    context.mlflow.serve()
     # The processes that this one starts, and moto's own calls.
     os.environ.update(context.aws_env())

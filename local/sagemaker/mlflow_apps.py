@@ -73,6 +73,9 @@ def mlflow_app_actions(context: Context) -> dict[str, Action]:
     def delete(response: Any) -> Any:
         arn = find(response)["Arn"]
         del apps[arn]
+        if not apps and context.mlflow is not None:
+            # An app takes its runs along. Here they are in one store, which is nobody's now.
+            context.mlflow.forget()
         return ActionResult({"Arn": arn})
 
     def list_apps(response: Any) -> Any:
@@ -84,7 +87,7 @@ def mlflow_app_actions(context: Context) -> dict[str, Action]:
 
     def presigned(response: Any) -> Any:
         find(response)
-        return ActionResult({"AuthorizedUrl": context.mlflow_endpoint})
+        return ActionResult({"AuthorizedUrl": context.mlflow.endpoint_url if context.mlflow else None})
 
     return {
         "create_mlflow_app": create,

@@ -21,14 +21,17 @@ URI = "SAGEMAKER_MLFLOW_CUSTOM_ENDPOINT"
 ROLE = "arn:aws:iam::123456789012:role/mlflow"
 
 
-@pytest.fixture
-def app(local_aws: LocalAws) -> Iterator[str]:
-    api = local_aws.client("sagemaker")
-    arn: str = api.create_mlflow_app(
+@pytest.fixture(scope="module")
+def app(local_aws: LocalAws) -> str:
+    """An app that stays: with the last one its server would go, and start anew for each test."""
+    return made(local_aws)
+
+
+def made(local_aws: LocalAws) -> str:
+    arn: str = local_aws.client("sagemaker").create_mlflow_app(
         Name=f"app-{uuid.uuid4().hex[:8]}", ArtifactStoreUri="s3://runs/mlflow", RoleArn=ROLE
     )["Arn"]
-    yield arn
-    api.delete_mlflow_app(Arn=arn)
+    return arn
 
 
 @pytest.fixture
@@ -155,6 +158,23 @@ def test_files_of_a_run_lie_in_s3(local_aws: LocalAws, wire: RestWire, app: str)
     assert file["Key"].endswith(f"/{run}/artifacts/model/signature.json")
     listed = wire.call("GET", f"artifacts/list?run_id={run}&path=model")
     assert [each["path"] for each in listed["files"]] == ["model/signature.json"]
+
+
+def test_the_last_app_that_is_deleted_takes_the_runs_along(
+    local_aws: LocalAws, wire: RestWire, app: str
+) -> None:
+    tracker = settled(wire, app)
+    run = tracker.begin("of-the-last-app", "bank-dev-1")
+    api = local_aws.client("sagemaker")
+    other = made(local_aws)
+    api.delete_mlflow_app(Arn=other)
+    assert tracker.find("of-the-last-app", "bank-dev-1") == run
+
+    for each in api.list_mlflow_apps()["Summaries"]:
+        api.delete_mlflow_app(Arn=each["Arn"])
+    made(local_aws)
+
+    assert settled(wire, app).find("of-the-last-app", "bank-dev-1") is None
 
 
 def _version(wire: RestWire, model: str, version: str) -> dict[str, Any]:
