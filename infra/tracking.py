@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from infra.config import DeployConfig
 from infra.data_stack import DataStack
-from infra.grants import Grant
+from infra.grants import Grant, arn
 from sluice import keys, naming
 from sluice.project import Project
 
@@ -37,7 +37,20 @@ class Tracking:
         }
         if project.tracking.own_app:
             told["TRACKING_ARTIFACTS"] = naming.uri(data.artifacts.bucket_name, keys.TRACKING)
+        if (secret := project.tracking.secret) is not None:
+            told["TRACKING_SECRET"] = secret
+            return cls(uri, told, (Grant(("secretsmanager:GetSecretValue",), (_secret(secret),)),))
         return cls(uri, told, _grants(uri, managed=project.tracking.own_app or uri.startswith("arn:")))
+
+
+def _secret(name: str) -> str:
+    """Name a secret by its ARN: behind a name the service puts six characters of its own.
+
+    https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_iam-permissions.html
+    """
+    return (
+        name if name.startswith("arn:") else arn("secretsmanager", "secret", f"{name}-??????", separator=":")
+    )
 
 
 def _grants(uri: str, *, managed: bool) -> tuple[Grant, ...]:

@@ -6,17 +6,14 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 from botocore.config import Config
 
 from local.processes import Children, Output
-
-if TYPE_CHECKING:
-    from local.mlflow import MlflowServer
 
 ACCOUNT_ID = "123456789012"
 REGION = "us-east-1"
@@ -45,7 +42,9 @@ class Context:
         self.endpoint_url = f"http://127.0.0.1:{port}"
         self.state_dir = state_dir.resolve()
         self.pythons = (sys.executable, *pythons)
-        self.mlflow: MlflowServer | None = None
+        # Of the server for MLflow: where it answers, and what makes it forget all runs.
+        self.mlflow_endpoint: str | None = None
+        self.forget_runs: Callable[[], None] | None = None
         self.stopping = threading.Event()
         self.children = Children()
         self._clients: dict[tuple[str, str], Any] = {}
@@ -75,7 +74,7 @@ class Context:
             # StartSyncExecution and TestState are sent to `sync-` and the endpoint's host, which is no host here.
             "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
             # What brings the ARN of an MLflow app to the server of this machine, in MLflow's clients.
-            **({"SAGEMAKER_MLFLOW_CUSTOM_ENDPOINT": self.mlflow.endpoint_url} if self.mlflow else {}),
+            **({"SAGEMAKER_MLFLOW_CUSTOM_ENDPOINT": self.mlflow_endpoint} if self.mlflow_endpoint else {}),
         }
 
     def child_env(self) -> dict[str, str]:

@@ -134,7 +134,8 @@ def _copy(source: socket.socket, target: socket.socket) -> None:
 
 def install(context: Context) -> None:
     """Give the local AWS an address for MLflow; call it before anything of it is started."""
-    context.mlflow = MlflowServer(context)
-    context.mlflow.serve()
+    server = MlflowServer(context)
+    context.mlflow_endpoint, context.forget_runs = server.endpoint_url, server.forget
+    server.serve()
     # The processes that this one starts, and moto's own calls.
     os.environ.update(context.aws_env())

@@ -235,6 +235,7 @@ class Tracking(_Table):
 
     Attributes:
         uri: of an MLflow server; without one the deployment has an MLflow app of its own.
+        secret: the name or ARN of a secret of Secrets Manager that holds a login for it: sluice.tracking.login.
         on_failure: of an execution whose run cannot be opened or whose model cannot be registered: it fails, so that
             what serves is in the registry, or it goes on and the report says so.
         enabled: false where there is nothing to keep runs in: SageMaker has no MLflow apps in every region.
@@ -244,8 +245,21 @@ class Tracking(_Table):
         Annotated[str, StringConstraints(pattern=r"^(https?://[^\s/]+(/\S*)?|arn:aws[a-z-]*:sagemaker:\S+)$")]
         | None
     ) = None
+    secret: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9/_+=.@:-]{1,2048}$")] | None = None
     on_failure: Literal["fail", "continue"] = "fail"
     enabled: bool = True
+
+    @model_validator(mode="after")
+    def _is_sent_to_nobody_else(self) -> Self:
+        if self.secret is None:
+            return self
+        if self.uri is None or self.uri.startswith("arn:"):
+            raise ValueError(
+                "`secret` is for a server with an address of its own: an ARN is asked by the role's rights"
+            )
+        if not re.match(r"https://|http://(127\.0\.0\.1|localhost)[:/]", self.uri + "/"):
+            raise ValueError("`secret`: a password or token is sent over https:// only")
+        return self
 
     @property
     def own_app(self) -> bool:

@@ -25,6 +25,7 @@ from containers.paths import MlPaths
 from containers.train import fitting, told
 from containers.train.compiling import compile_beside
 from containers.train.hyperparameters import load_hyperparameters
+from containers.train.login import sign_in
 from containers.train.recording import record
 from containers.train.trial import VARIABLE, run_trial
 from sluice.contract import ModelContract
@@ -118,6 +119,7 @@ def main() -> int:
     paths = MlPaths.of(os.environ)
 
     def work() -> None:
+        sign_in(os.environ)
         with tempfile.TemporaryDirectory() as scratch:
             asked = run_trial if VARIABLE in os.environ else train
             asked(paths, os.environ, Path(scratch))

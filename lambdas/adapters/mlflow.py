@@ -13,6 +13,7 @@ from lambdas.adapters import storage
 from lambdas.adapters.mlflow_wire import Refused, Wire
 from sluice import naming
 from sluice.errors import TrackingRefused
+from sluice.tracking.login import VARIABLE
 from sluice.tracking.tracker import Ending, Metric
 
 if TYPE_CHECKING:
@@ -33,12 +34,14 @@ class MlflowTracker:
     Args:
         uri: as training code is given it.
         artifacts: the folder in S3 below which the files of a new experiment are kept; None leaves it to the server.
+        secret: where training code finds its login.
     """
 
-    def __init__(self, wire: Wire, uri: str, artifacts: str | None = None) -> None:
+    def __init__(self, wire: Wire, uri: str, artifacts: str | None = None, secret: str | None = None) -> None:
         self._wire = wire
         self._uri = uri
         self._artifacts = artifacts
+        self._secret = secret
         self._experiments: dict[str, str] = {}
         self._places: dict[str, str] = {}
 
@@ -74,6 +77,7 @@ class MlflowTracker:
             "MLFLOW_TRACKING_URI": self._uri,
             "MLFLOW_EXPERIMENT_NAME": experiment,
             "MLFLOW_RUN_ID": run,
+            **({} if self._secret is None else {VARIABLE: self._secret}),
         }
 
     def log(

@@ -59,14 +59,21 @@ class RestWire:
     Args:
         uri: https://…, http://… or the ARN of a managed app or server.
         custom_endpoint: where ARNs are answered instead (SAGEMAKER_MLFLOW_CUSTOM_ENDPOINT).
+        authorization: gives the header of that name, of a URL.
     """
 
-    def __init__(self, uri: str, *, custom_endpoint: str | None = None) -> None:
+    def __init__(
+        self,
+        uri: str,
+        *,
+        custom_endpoint: str | None = None,
+        authorization: Callable[[], str] | None = None,
+    ) -> None:
         self.where = uri
         managed = _ARN.fullmatch(uri)
         if managed is None:
             self._url = uri.rstrip("/")
-            self._headers: Headers = _unsigned
+            self._headers: Headers = _unsigned if authorization is None else _signed_in(authorization)
         else:
             if managed["kind"] not in _MANAGED:
                 raise TrackingRefused(
@@ -160,7 +167,8 @@ class RestWire:
                 "the tracking server does not let the pipeline in",
                 where=self.where,
                 why=f"{method} {path} answered {status} {answer[:200]!r}",
-                fix="of an app, deploy the stack again; a server that asks for a password cannot be used yet",
+                fix="of an app, deploy the stack again; of a server that asks for a password or token, name a secret "
+                "with it as tracking.secret in project.toml",
             )
         return status, answer
 
@@ -195,6 +203,13 @@ class RestWire:
 
 def _unsigned(_method: str, _url: str, _body: bytes, _own: Mapping[str, str]) -> Mapping[str, str]:
     return {}
+
+
+def _signed_in(authorization: Callable[[], str]) -> Headers:
+    def headers(_method: str, _url: str, _body: bytes, _own: Mapping[str, str]) -> Mapping[str, str]:
+        return {"Authorization": authorization()}
+
+    return headers
 
 
 def _signed(name: str, arn: str, service: str, region: str) -> Headers:

@@ -73,6 +73,7 @@ class TrackingSettings(BaseModel):
     experiment: str
     artifacts: str | None
     environment: str
+    secret: str | None
 
 
 def is_tracked() -> bool:
@@ -87,6 +88,7 @@ def tracking_settings() -> TrackingSettings:
         experiment=os.environ["TRACKING_EXPERIMENT"],
         artifacts=os.environ.get("TRACKING_ARTIFACTS"),
         environment=os.environ["TRACKING_ENVIRONMENT"],
+        secret=os.environ.get("TRACKING_SECRET"),
     )
 
 

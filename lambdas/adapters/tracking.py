@@ -7,6 +7,7 @@ from functools import cache
 
 from lambdas.adapters.mlflow import MlflowTracker
 from lambdas.adapters.mlflow_wire import RestWire
+from lambdas.adapters.secrets_manager import authorization
 from lambdas.adapters.settings import tracking_settings
 from sluice.tracking.tracker import Tracker
 
@@ -21,5 +22,6 @@ def tracker() -> Tracker:
     told = tracking_settings()
     # As MLflow's own client, so that an ARN means the same here and in a project's code.
     elsewhere = os.environ.get("SAGEMAKER_MLFLOW_CUSTOM_ENDPOINT")
-    wire = RestWire(told.uri, custom_endpoint=elsewhere)
-    return MlflowTracker(wire, told.uri, told.artifacts)
+    signed_in = None if told.secret is None else authorization(told.secret)
+    wire = RestWire(told.uri, custom_endpoint=elsewhere, authorization=signed_in)
+    return MlflowTracker(wire, told.uri, told.artifacts, told.secret)

@@ -73,9 +73,9 @@ def mlflow_app_actions(context: Context) -> dict[str, Action]:
     def delete(response: Any) -> Any:
         arn = find(response)["Arn"]
         del apps[arn]
-        if not apps and context.mlflow is not None:
+        if not apps and context.forget_runs is not None:
             # An app takes its runs along. Here they are in one store, which is nobody's now.
-            context.mlflow.forget()
+            context.forget_runs()
         return ActionResult({"Arn": arn})
 
     def list_apps(response: Any) -> Any:
@@ -87,7 +87,7 @@ def mlflow_app_actions(context: Context) -> dict[str, Action]:
 
     def presigned(response: Any) -> Any:
         find(response)
-        return ActionResult({"AuthorizedUrl": context.mlflow.endpoint_url if context.mlflow else None})
+        return ActionResult({"AuthorizedUrl": context.mlflow_endpoint})
 
     return {
         "create_mlflow_app": create,

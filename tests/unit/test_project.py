@@ -71,7 +71,7 @@ def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
         "training": {"spot": False, "environments": {}, "max_wait_seconds": None},
         "search": None,
         "approval": {"environments": (), "expires_hours": 168},
-        "tracking": {"uri": None, "on_failure": "fail", "enabled": True},
+        "tracking": {"uri": None, "secret": None, "on_failure": "fail", "enabled": True},
     }
     assert project.name == "bank"
     assert project.features.names == ("age", "job")
@@ -148,6 +148,16 @@ def test_a_default_that_hangs_on_a_mistake_adds_no_mistake(tmp_path: Path) -> No
         ),
         ("[features]", '[tracking]\nuri = "mlflow"\n[features]', "tracking.uri: found 'mlflow'"),
         ("[features]", '[tracking]\non_failure = "ask"\n[features]', "tracking.on_failure: found 'ask'"),
+        (
+            "[features]",
+            '[tracking]\nsecret = "team/mlflow"\n[features]',
+            "tracking: `secret` is for a server with an address of its own",
+        ),
+        (
+            "[features]",
+            '[tracking]\nuri = "http://mlflow.example.com"\nsecret = "team/mlflow"\n[features]',
+            "tracking: `secret`: a password or token is sent over https:// only",
+        ),
         ('problem = "binary"', 'problem = "ranking"', "target.problem: found 'ranking'"),
         ("[features]", '[gates]\ncompare = "rmse"\n[features]', "'rmse' is no binary metric"),
         ("[features]", '[gates]\ncompare = "roc_acu"\n[features]', "(did you mean 'roc_auc'?)"),
