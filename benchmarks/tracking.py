@@ -30,7 +30,7 @@ from lambdas.adapters.mlflow import MlflowTracker
 from lambdas.adapters.mlflow_wire import RestWire
 from sluice.tracking.registry import move_alias, register
 from sluice.tracking.runs import end_run, open_run
-from tests.unit.lambdas.test_tracking import ASKED, CONTRACT, EVALUATION, asked
+from tests.support.judged import ASKED, CONTRACT, EVALUATION, asked
 
 ROOT = Path(__file__).resolve().parents[1]
 _BAR_SECONDS = 3.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -11,44 +10,13 @@ import pytest
 
 from lambdas.adapters.mlflow import MlflowTracker
 from lambdas.adapters.mlflow_wire import Refused
-from sluice.contract import Feature, ModelContract, TargetContract
 from sluice.errors import TrackingRefused, TrackingUnavailable
 from sluice.outcomes import Outcome
-from sluice.payloads.documents import Evaluation, ModelEvaluation
-from sluice.payloads.tracking import OpenRunInput, RegisterModelInput
-from sluice.payloads.training import GateDecision, Rule
 from sluice.tracking.registry import move_alias, register, signature
 from sluice.tracking.runs import end_run, ending_of, open_run
 from sluice.tracking.tracker import Metric, Tracker
+from tests.support.judged import ASKED, CONTRACT, EVALUATION, EXECUTION, asked
 from tests.support.mlflow import URI, Mlflow
-
-EXECUTION = "arn:aws:states:eu-central-1:123456789012:execution:sluice-bank-dev-training:bank-1"
-ASKED = OpenRunInput(
-    execution="bank-1",
-    execution_arn=EXECUTION,
-    model_name="bank-dev-1",
-    dataset_version="0123456789abcdef",
-    hyperparameters={"max_iter": "150"},
-    images={"train": "123456789012.dkr.ecr.eu-central-1.amazonaws.com/assets:abc"},
-    code="assets/c0de.zip",
-    commit="0123abc",
-)
-CONTRACT = ModelContract(
-    features=(
-        Feature(name="age", kind="number", type="integer", nullable=False),
-        Feature(name="job", kind="category", type="string", nullable=True),
-    ),
-    target=TargetContract(name="y", problem="binary", classes=("no", "yes"), positive="yes"),
-)
-EVALUATION = Evaluation(
-    problem="binary",
-    held_out_rows=1200,
-    challenger=ModelEvaluation(
-        metrics={"roc_auc": 0.9, "log_loss": math.inf}, model_uri="s3://a/new", scoring="compiled"
-    ),
-    champion=ModelEvaluation(metrics={"roc_auc": 0.8}, model_uri="s3://a/old"),
-    history={"validation_score": (0.5, 0.25)},
-)
 
 
 @pytest.fixture
@@ -59,21 +27,6 @@ def server() -> Mlflow:
 @pytest.fixture
 def tracker(server: Mlflow) -> MlflowTracker:
     return MlflowTracker(server, URI, "s3://artifacts/mlflow")
-
-
-def asked(run: str, *, promote: bool = True, name: str = "bank-dev-1") -> RegisterModelInput:
-    rule = Rule(name="minimum.roc_auc", figure=0.9, limit=0.8, passed=promote, sentence="roc_auc is 0.9.")
-    return RegisterModelInput(
-        execution="bank-1",
-        run_id=run,
-        model_name=name,
-        model_uri=f"s3://artifacts/models/{name}-train/output/model.tar.gz",
-        dataset_version="0123456789abcdef",
-        evaluation_uri="s3://artifacts/reports/bank-1/evaluation/evaluation.json",
-        gate=GateDecision(
-            promote=promote, rules=[rule], metrics={"roc_auc": 0.9}, champion_metrics={"roc_auc": 0.8}
-        ),
-    )
 
 
 def judged(tracker: MlflowTracker, name: str = "bank-dev-1", *, promote: bool = True) -> Any:
