@@ -28,7 +28,6 @@ REFUSED = {
     "create_auto_ml_job_v2": "CreateAutoMLJobV2",
     "create_compilation_job": "CreateCompilationJob",
     "start_pipeline_execution": "StartPipelineExecution",
-    "update_endpoint_weights_and_capacities": "UpdateEndpointWeightsAndCapacities",
 }
 CONFIG_UNSUPPORTED = ("AsyncInferenceConfig", "ExplainerConfig", "ShadowProductionVariants", "KmsKeyId")
 CONTAINER_UNSUPPORTED = (
@@ -67,7 +66,6 @@ def install(context: Context, endpoints: Endpoints, runtime: Runtime) -> None:
 def _endpoint_actions(context: Context, endpoints: Endpoints) -> dict[str, Action]:
     moto_create_model = SageMakerResponse.create_model
     moto_create_endpoint_config = SageMakerResponse.create_endpoint_config
-    moto_create_endpoint = SageMakerResponse.create_endpoint
 
     def create_model(response: Any) -> Any:
         request = response.params
@@ -113,12 +111,18 @@ def _endpoint_actions(context: Context, endpoints: Endpoints) -> dict[str, Actio
         return moto_create_endpoint_config(response)
 
     def create_endpoint(response: Any) -> Any:
-        refuse_unsupported(response.params, ("DeploymentConfig",), "CreateEndpoint")
-        return moto_create_endpoint(response)
+        request = response.params
+        record = endpoints.create(
+            response.sagemaker_backend,
+            request.get("EndpointName"),
+            request.get("EndpointConfigName"),
+            request.get("Tags"),
+            request.get("DeploymentConfig"),
+        )
+        return ActionResult({"EndpointArn": record.arn})
 
     def update_endpoint(response: Any) -> Any:
         request = response.params
-        refuse_unsupported(request, ("DeploymentConfig", "RetainDeploymentConfig"), "UpdateEndpoint")
         excluded = {
             entry["VariantPropertyType"] for entry in request.get("ExcludeRetainedVariantProperties") or []
         }
@@ -128,6 +132,15 @@ def _endpoint_actions(context: Context, endpoints: Endpoints) -> dict[str, Actio
             request["EndpointConfigName"],
             retain=bool(request.get("RetainAllVariantProperties")),
             excluded=excluded,
+            deployment_config=request.get("DeploymentConfig"),
+            retain_deployment_config=bool(request.get("RetainDeploymentConfig")),
+        )
+        return ActionResult({"EndpointArn": record.arn})
+
+    def update_endpoint_weights_and_capacities(response: Any) -> Any:
+        request = response.params
+        record = endpoints.resize(
+            response.sagemaker_backend, request["EndpointName"], request["DesiredWeightsAndCapacities"]
         )
         return ActionResult({"EndpointArn": record.arn})
 
@@ -136,6 +149,7 @@ def _endpoint_actions(context: Context, endpoints: Endpoints) -> dict[str, Actio
         "create_endpoint_config": create_endpoint_config,
         "create_endpoint": create_endpoint,
         "update_endpoint": update_endpoint,
+        "update_endpoint_weights_and_capacities": update_endpoint_weights_and_capacities,
     }
 
 

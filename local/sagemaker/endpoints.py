@@ -5,16 +5,18 @@ from __future__ import annotations
 import copy
 import logging
 import threading
-from collections.abc import Set
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from moto.cloudwatch import models as cloudwatch
 from moto.sagemaker.models import FakeEndpoint
 
+from local.sagemaker.deployment_policy import Policy, policy
 from local.sagemaker.errors import JobFailed, unsupported, validation
 from local.sagemaker.fleet import HEALTH_CHECK_SECONDS, Fleet, VariantPlan
+from local.sagemaker.rollout import RolledBack, Stage, Traffic, shift
 from local.sagemaker.validation import check_name
 
 if TYPE_CHECKING:
@@ -24,15 +26,6 @@ logger = logging.getLogger(__name__)
 
 MAX_REASON = 1024
 Key = tuple[str, str, str]  # account, region, endpoint name
-
-
-@dataclass
-class Deployment:
-    """What runs for one endpoint: the fleet that serves and the one that comes up."""
-
-    serving: Fleet | None = None
-    pending: Fleet | None = None
-    deleted: bool = False
 
 
 class Endpoints:
@@ -45,13 +38,22 @@ class Endpoints:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._lock = threading.Lock()
-        self._deployments: dict[Key, Deployment] = {}
+        self._traffic: dict[Key, Traffic] = {}
 
-    def create(self, backend: Any, name: str, config_name: str, tags: list[dict[str, str]] | None) -> Any:
+    def create(
+        self,
+        backend: Any,
+        name: str,
+        config_name: str,
+        tags: list[dict[str, str]] | None,
+        deployment_config: Mapping[str, Any] | None = None,
+    ) -> Any:
         """Record the endpoint as Creating, start its processes, return moto's record of it."""
         check_name(name, "endpointName")
         config = find_config(backend, config_name)
         fleet = self._fleet(backend, name, config)
+        asked = policy(deployment_config, fleet.instance_count)
+        _check_alarms(backend, asked)
         with self._lock:
             if name in backend.endpoints:
                 raise validation(f'Cannot create already existing endpoint "{backend.endpoints[name].arn}".')
@@ -67,32 +69,58 @@ class Endpoints:
             record.endpoint_status = "Creating"
             record.production_variants = fleet.describe(up=False)
             record.creation_time = record.last_modified_time = datetime.now(UTC).replace(tzinfo=None)
+            record.last_deployment_config = deployment_config
             backend.endpoints[name] = record
-            deployment = self._deployments[_key(backend, name)] = Deployment(pending=fleet)
-        self._in_background(self._bring_up, backend, name, deployment, fleet)
+            traffic = self._traffic[_key(backend, name)] = Traffic(pending=fleet)
+        self._in_background(self._bring_up, backend, name, traffic, fleet)
         return record
 
-    def update(self, backend: Any, name: str, config_name: str, *, retain: bool, excluded: Set[str]) -> Any:
-        """Start the new configuration beside the old one, switch, then stop the old one.
+    def update(
+        self,
+        backend: Any,
+        name: str,
+        config_name: str,
+        *,
+        retain: bool,
+        excluded: Set[str],
+        deployment_config: Mapping[str, Any] | None = None,
+        retain_deployment_config: bool = False,
+    ) -> Any:
+        """Start the new configuration beside the old one, shift the traffic, then stop the old one.
 
         `retain` is RetainAllVariantProperties, `excluded` the VariantPropertyTypes it does not hold for.
         """
         config = find_config(backend, config_name)
         with self._lock:
-            record = find_endpoint(backend, name)
-            deployment = self._deployments[_key(backend, name)]
-            if record.endpoint_status in {"Creating", "Updating", "Deleting"}:
-                raise validation(f'Cannot update in-progress endpoint "{record.arn}".')
-            if record.endpoint_status != "InService" or deployment.serving is None:
-                raise validation(
-                    f'Cannot update endpoint "{record.arn}" in status {record.endpoint_status}: '
-                    "DeleteEndpoint is the only operation it allows."
-                )
-            kept = deployment.serving if retain else None
-            fleet = self._fleet(backend, name, config, kept, excluded)
-            deployment.pending = fleet
+            record, traffic, serving = self._to_change(backend, name)
+            if retain_deployment_config:
+                deployment_config = record.last_deployment_config
+            fleet = self._fleet(backend, name, config, serving if retain else None, excluded)
+            asked = policy(deployment_config, fleet.instance_count)
+            _check_guardrails(fleet, asked)
+            _check_alarms(backend, asked)
+            traffic.pending = fleet
+            updated = self._change(
+                backend,
+                name,
+                endpoint_status="Updating",
+                failure_reason=None,
+                last_deployment_config=deployment_config,
+            )
+        self._in_background(self._roll_over, backend, name, traffic, asked)
+        return updated
+
+    def resize(self, backend: Any, name: str, wanted: Sequence[Mapping[str, Any]]) -> Any:
+        """Give variants other weights, at once, and other numbers of instances, in the background."""
+        with self._lock:
+            record, _, serving = self._to_change(backend, name)
+            for each in wanted:
+                if each["VariantName"] not in serving.variants:
+                    raise validation(f'Could not find variant "{each["VariantName"]}" of "{record.arn}".')
+                if serving.variants[each["VariantName"]].plan.serverless and "DesiredInstanceCount" in each:
+                    raise validation("DesiredInstanceCount is not for a serverless variant.")
             updated = self._change(backend, name, endpoint_status="Updating", failure_reason=None)
-        self._in_background(self._roll_over, backend, name, deployment, fleet, config_name)
+        self._in_background(self._resize, backend, name, serving, wanted)
         return updated
 
     def delete(self, backend: Any, name: str) -> None:
@@ -101,27 +129,27 @@ class Endpoints:
             record = find_endpoint(backend, name)
             if record.endpoint_status == "Deleting":
                 return
-            deployment = self._deployments[_key(backend, name)]
-            deployment.deleted = True
+            traffic = self._traffic[_key(backend, name)]
+            traffic.ended.set()
             self._change(backend, name, endpoint_status="Deleting")
-            if deployment.pending is not None:
-                deployment.pending.cancel()
-        self._in_background(self._tear_down, backend, name, deployment)
+            if traffic.pending is not None:
+                traffic.pending.cancel()
+        self._in_background(self._tear_down, backend, name, traffic)
 
-    def serving_fleet(self, account: str, region: str, name: str) -> Fleet | None:
-        """The fleet that answers requests; None for an endpoint that is unknown or not in service."""
-        deployment = self._deployments.get((account, region, name))
-        return None if deployment is None or deployment.deleted else deployment.serving
+    def fleets(self, account: str, region: str, name: str) -> list[Fleet]:
+        """The fleets a request may go to, the one that it is sent to first; none where nothing is in service."""
+        traffic = self._traffic.get((account, region, name))
+        return [] if traffic is None else traffic.draw()
 
     # --- in the background
 
-    def _bring_up(self, backend: Any, name: str, deployment: Deployment, fleet: Fleet) -> None:
-        reason = self._start(name, fleet)
+    def _bring_up(self, backend: Any, name: str, traffic: Traffic, fleet: Fleet) -> None:
+        reason = self._failure(name, fleet.start)
         with self._lock:
-            deployment.pending = None
-            if not deployment.deleted:
+            traffic.pending = None
+            if not traffic.ended.is_set():
                 if reason is None:
-                    deployment.serving = fleet
+                    traffic.serving = fleet
                     variants = fleet.describe(up=True)
                     self._change(backend, name, endpoint_status="InService", production_variants=variants)
                 else:
@@ -129,48 +157,105 @@ class Endpoints:
                 return
         fleet.stop()
 
-    def _roll_over(
-        self, backend: Any, name: str, deployment: Deployment, fleet: Fleet, config_name: str
-    ) -> None:
-        reason = self._start(name, fleet)
+    def _roll_over(self, backend: Any, name: str, traffic: Traffic, asked: Policy) -> None:
+        fleet, old = traffic.pending, traffic.serving
+        assert fleet is not None
+        assert old is not None
+        begun = datetime.now(UTC)
+
+        def tell(stage: Stage, message: str) -> None:
+            with self._lock:
+                if not traffic.ended.is_set():
+                    pending = _pending(fleet, traffic.share, stage, message, begun)
+                    variants = old.describe(up=True, share=1 - traffic.share)
+                    self._change(
+                        backend, name, pending_deployment_summary=pending, production_variants=variants
+                    )
+
+        try:
+            reason = self._failure(
+                name, lambda: shift(traffic, asked, lambda: _raised(backend, asked.alarms), tell)
+            )
+        except RolledBack as error:
+            reason = str(error)
+            with self._lock:
+                self._change(backend, name, endpoint_status="RollingBack", failure_reason=reason)
+            # What a rolling update has taken of the old fleet is back before all the traffic is.
+            self._failure(name, old.start)
         with self._lock:
-            deployment.pending = None
+            traffic.share = 0.0
+            traffic.pending = None
             retired = fleet
-            if not deployment.deleted and reason is None:
-                retired = deployment.serving or fleet
-                deployment.serving = fleet
+            if not traffic.ended.is_set():
+                if reason is None:
+                    traffic.serving, retired = fleet, old
+                # As on AWS: without the new one, in service on the old configuration, with the reason.
                 self._change(
                     backend,
                     name,
                     endpoint_status="InService",
-                    endpoint_config_name=config_name,
-                    production_variants=fleet.describe(up=True),
+                    endpoint_config_name=(traffic.serving or old).config_name,
+                    production_variants=(traffic.serving or old).describe(up=True),
+                    pending_deployment_summary=None,
+                    failure_reason=reason and reason[:MAX_REASON],
                 )
-            elif not deployment.deleted:
-                # As on AWS: in service on the old configuration, with the reason the new one is not.
-                self._change(backend, name, endpoint_status="InService", failure_reason=reason)
-        retired.stop()
+        retired.drain()
 
-    def _tear_down(self, backend: Any, name: str, deployment: Deployment) -> None:
-        fleets = [fleet for fleet in (deployment.serving, deployment.pending) if fleet is not None]
+    def _resize(self, backend: Any, name: str, fleet: Fleet, wanted: Sequence[Mapping[str, Any]]) -> None:
+        def resize() -> None:
+            for each in wanted:
+                if "DesiredWeight" in each:
+                    fleet.weigh(each["VariantName"], float(each["DesiredWeight"]))
+            for each in wanted:
+                if "DesiredInstanceCount" in each:
+                    fleet.resize(each["VariantName"], int(each["DesiredInstanceCount"]))
+
+        reason = self._failure(name, resize)
+        with self._lock:
+            if backend.endpoints.get(name) and backend.endpoints[name].endpoint_status != "Deleting":
+                self._change(
+                    backend,
+                    name,
+                    endpoint_status="InService",
+                    production_variants=fleet.describe(up=True),
+                    failure_reason=reason,
+                )
+
+    def _tear_down(self, backend: Any, name: str, traffic: Traffic) -> None:
+        fleets = [fleet for fleet in (traffic.serving, traffic.pending) if fleet is not None]
         for fleet in fleets:
             fleet.stop()
         with self._lock:
             backend.endpoints.pop(name, None)
-            self._deployments.pop(_key(backend, name), None)
+            self._traffic.pop(_key(backend, name), None)
 
-    def _start(self, name: str, fleet: Fleet) -> str | None:
-        """Bring the fleet up; None when it is, else why it is not."""
+    def _failure(self, name: str, work: Callable[[], None]) -> str | None:
+        """Do what brings a fleet up; None when that went well, else why it did not."""
         try:
-            fleet.start()
+            work()
         except JobFailed as error:
             return str(error)[:MAX_REASON]
+        except RolledBack:
+            raise
         except Exception as error:
             # A fault of the local AWS itself must not leave an endpoint Creating for ever.
             if not self._context.stopping.is_set():
                 logger.exception("endpoint %s failed inside the local AWS", name)
             return f"InternalServerError: the local AWS failed: {type(error).__name__}: {error}"[:MAX_REASON]
         return None
+
+    def _to_change(self, backend: Any, name: str) -> tuple[Any, Traffic, Fleet]:
+        """Find an endpoint that may be changed now: its record, its traffic and the fleet in service."""
+        record = find_endpoint(backend, name)
+        traffic = self._traffic[_key(backend, name)]
+        if record.endpoint_status in {"Creating", "Updating", "RollingBack", "Deleting"}:
+            raise validation(f'Cannot update in-progress endpoint "{record.arn}".')
+        if record.endpoint_status != "InService" or traffic.serving is None:
+            raise validation(
+                f'Cannot update endpoint "{record.arn}" in status {record.endpoint_status}: '
+                "DeleteEndpoint is the only operation it allows."
+            )
+        return record, traffic, traffic.serving
 
     def _fleet(
         self,
@@ -185,6 +270,7 @@ class Endpoints:
         return Fleet(
             self._context,
             endpoint_name=name,
+            config_name=config.endpoint_config_name,
             region=backend.region_name,
             root=folder / uuid4().hex[:8],
             plans=plans,
@@ -262,3 +348,31 @@ def model_container(backend: Any, name: str) -> dict[str, Any]:
     if not container.get("Image"):
         raise unsupported(f"the model {name} without PrimaryContainer.Image")
     return container
+
+
+def _check_guardrails(fleet: Fleet, asked: Policy) -> None:
+    guarded = asked != Policy()
+    if guarded and any(variant.plan.serverless for variant in fleet.variants.values()):
+        raise validation("DeploymentConfig is not supported for an endpoint with a serverless variant.")
+
+
+def _check_alarms(backend: Any, asked: Policy) -> None:
+    known = cloudwatch.cloudwatch_backends[backend.account_id][backend.region_name].alarms
+    missing = [name for name in asked.alarms if name not in known]
+    if missing:
+        raise validation(f"Could not find alarm(s): {', '.join(missing)}.")
+
+
+def _raised(backend: Any, names: Sequence[str]) -> list[str]:
+    """Which of the alarms are in ALARM, or were deleted: nothing would watch for what they stood for."""
+    known = cloudwatch.cloudwatch_backends[backend.account_id][backend.region_name].alarms
+    return [name for name in names if name not in known or known[name].state_value == "ALARM"]
+
+
+def _pending(fleet: Fleet, share: float, stage: Stage, message: str, begun: datetime) -> dict[str, Any]:
+    """Give DescribeEndpoint's PendingDeploymentSummary."""
+    status = [{"Status": stage, "StatusMessage": message, "StartTime": datetime.now(UTC)}]
+    variants = [
+        {**each, "VariantStatus": status} for each in fleet.describe(up=stage != "Creating", share=share)
+    ]
+    return {"EndpointConfigName": fleet.config_name, "ProductionVariants": variants, "StartTime": begun}

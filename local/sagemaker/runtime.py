@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from local.sagemaker.connections import Answer, ModelTimeout, ModelUnreachable
 from local.sagemaker.endpoints import Endpoints
-from local.sagemaker.fleet import Variant
+from local.sagemaker.fleet import Fleet, Variant
 from local.sagemaker.instance import Instance
 from local.sagemaker.metrics import EndpointMetrics
 
@@ -19,6 +19,8 @@ MAX_HEADER_CHARACTERS = 1024
 MAX_INFERENCE_ID = 64
 MAX_MESSAGE = 2048
 INVOCATION_TIMEOUT_SECONDS = 60.0
+# A process that dies of a request takes no more than another one along.
+_MOST_TRIES = 2
 CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 INFERENCE_ID = "X-Amzn-SageMaker-Inference-Id"
 TARGET_VARIANT = "X-Amzn-SageMaker-Target-Variant"
@@ -73,12 +75,7 @@ class Runtime:
         started = time.perf_counter()
         try:
             _check(invocation)
-            variant = self._choose(invocation)
-            instance = variant.least_busy()
-            if instance is None:
-                text = "The service is currently unavailable: the model's process is being replaced."
-                raise RuntimeRefusal(503, "ServiceUnavailable", Message=text)
-            answer = self._forward(invocation, variant, instance, started)
+            variant, answer = self._answered(invocation, started)
         except RuntimeRefusal as refusal:
             return refusal.response()
         headers = {
@@ -90,67 +87,95 @@ class Runtime:
             headers[CUSTOM_ATTRIBUTES] = attributes
         return 200, headers, answer.body
 
-    def _choose(self, invocation: Invocation) -> Variant:
-        fleet = self._endpoints.serving_fleet(invocation.account, invocation.region, invocation.endpoint)
-        if fleet is None:
+    def _answered(self, invocation: Invocation, started: float) -> tuple[Variant, Answer]:
+        """Ask an instance; where its process is gone before it has answered, another one, once."""
+        tried: list[Instance] = []
+        failure: RuntimeRefusal | None = None
+        while len(tried) < _MOST_TRIES and (found := self._acquire(invocation, tried)):
+            _, variant, instance = found
+            tried.append(instance)
+            try:
+                return variant, self._forward(invocation, found, started)
+            except ModelUnreachable as error:
+                failure = _model_error(invocation, 0, str(error))
+            finally:
+                variant.release(instance)
+        if failure is None:
+            text = "The service is currently unavailable: the model's process is being replaced."
+            failure = RuntimeRefusal(503, "ServiceUnavailable", Message=text)
+        raise failure
+
+    def _acquire(
+        self, invocation: Invocation, tried: Sequence[Instance]
+    ) -> tuple[Fleet, Variant, Instance] | None:
+        """Take a ready instance of the fleet that is drawn; where it has none, of the other that has traffic."""
+        fleets = self._endpoints.fleets(invocation.account, invocation.region, invocation.endpoint)
+        if not fleets:
             text = f"Endpoint {invocation.endpoint} of account {invocation.account} not found."
             raise RuntimeRefusal(400, "ValidationError", Message=text)
         target = invocation.headers.get(TARGET_VARIANT)
-        variant = fleet.choose(target)
-        if variant is None:
-            text = f"Variant {target} not found for Request with endpoint {invocation.endpoint}."
-            raise RuntimeRefusal(400, "ValidationError", Message=text)
-        return variant
+        for fleet in fleets:
+            variant = fleet.choose(target)
+            if variant is None:
+                text = f"Variant {target} not found for Request with endpoint {invocation.endpoint}."
+                raise RuntimeRefusal(400, "ValidationError", Message=text)
+            instance = variant.acquire(tried)
+            if instance is not None:
+                return fleet, variant, instance
+        return None
 
-    def _forward(
-        self, invocation: Invocation, variant: Variant, instance: Instance, started: float
-    ) -> Answer:
-        pool = instance.pool
+    def _forward(self, invocation: Invocation, to: tuple[Fleet, Variant, Instance], started: float) -> Answer:
+        fleet, variant, instance = to
         headers = {name: invocation.headers[name] for name in FORWARDED if name in invocation.headers}
         headers.setdefault("Content-Type", "application/octet-stream")
         headers["Content-Length"] = str(len(invocation.body))
-        answer: Answer | None = None
-        problem = "the process is being replaced"
-        sent = time.perf_counter()
-        instance.in_flight += 1
+        pool = instance.pool
+        status, sent = 0, time.perf_counter()
         try:
-            if pool is not None:
-                answer = pool.request(
-                    "POST",
-                    "/invocations",
-                    body=invocation.body,
-                    headers=headers,
-                    timeout=INVOCATION_TIMEOUT_SECONDS,
-                )
-        except ModelTimeout:
-            problem = (
-                "Your invocation timed out while waiting for a response from container primary. Review the "
-                "latency metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
+            if pool is None:
+                raise ModelUnreachable("the process is being replaced")
+            answer = pool.request(
+                "POST",
+                "/invocations",
+                body=invocation.body,
+                headers=headers,
+                timeout=INVOCATION_TIMEOUT_SECONDS,
             )
-        except ModelUnreachable as error:
-            problem = str(error)
+            status = answer.status
+        except ModelTimeout:
+            raise _model_error(
+                invocation,
+                0,
+                "Your invocation timed out while waiting for a response from container primary. Review the "
+                "latency metrics for each container in Amazon CloudWatch, resolve the issue, and try again.",
+            ) from None
         finally:
-            instance.in_flight -= 1
-        received = time.perf_counter()
-        status = answer.status if answer is not None else 0
-        self._record(invocation, variant, status, received - sent, (sent - started))
-        if answer is None:
-            raise _model_error(invocation, 0, problem)
-        if not 200 <= answer.status < 300:
-            raise _model_error(invocation, answer.status, answer.body.decode("utf-8", "replace"))
+            taken = time.perf_counter() - sent
+            self._record(invocation, fleet, variant, status, taken, sent - started)
+        if not 200 <= status < 300:
+            raise _model_error(invocation, status, answer.body.decode("utf-8", "replace"))
         return answer
 
     def _record(
-        self, invocation: Invocation, variant: Variant, status: int, model: float, overhead: float
+        self,
+        invocation: Invocation,
+        fleet: Fleet,
+        variant: Variant,
+        status: int,
+        model: float,
+        overhead: float,
     ) -> None:
         self._metrics.record(
             invocation.region,
             invocation.endpoint,
             variant.plan.name,
+            fleet.config_name,
             {
                 "Invocations": 1,
+                "InvocationsPerInstance": 1 / max(1, len(variant.instances)),
                 "Invocation4XXErrors": float(400 <= status < 500),
                 "Invocation5XXErrors": float(status >= 500 or status == 0),
+                "InvocationModelErrors": float(not 200 <= status < 300),
                 "ModelLatency": model * 1e6,
                 "OverheadLatency": overhead * 1e6,
             },

@@ -60,6 +60,7 @@ def test_the_seams_in_moto_are_where_they_were() -> None:
         "list_processing_jobs",
         "list_transform_jobs",
         "search",
+        "update_endpoint_weights_and_capacities",
         *actions.REFUSED,
     }
     assert replaced <= set(vars(SageMakerResponse))
@@ -654,12 +655,6 @@ def test_update_switches_or_stays_and_delete_ends_the_process(aws: InProcessCont
     assert (described["EndpointStatus"], described["EndpointConfigName"]) == ("InService", "v2")
     assert "did not pass the ping health check" in described["FailureReason"]
     assert json.load(invoke(aws, "updated")["Body"])["model"] == "v2"
-
-    policy = {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE"}}}
-    _, message = error_of(
-        client.update_endpoint, EndpointName="updated", EndpointConfigName="v1", DeploymentConfig=policy
-    )
-    assert "does not support DeploymentConfig of UpdateEndpoint" in message
 
     client.delete_endpoint(EndpointName="updated")
     assert "not found" in error_of(invoke, aws=aws, name="updated")[1]

@@ -28,6 +28,8 @@ class Handler(BaseHTTPRequestHandler):
         if body.strip() == b"hang":
             print("hanging", flush=True)
             time.sleep(600)
+        if body.startswith(b"slow "):
+            time.sleep(float(body[5:]))
         if body.startswith(b"status "):
             self.answer(int(body[7:10]), b"bad request: column x")
             return
