@@ -15,9 +15,8 @@ from moto.cloudwatch import models
 from moto.cloudwatch.exceptions import ValidationError
 from moto.utilities.arns import parse_arn
 
-from local import alarm_history, alarms, metric_queries, metrics
+from local import alarm_history, alarm_values, alarms, metric_math, metric_queries, metrics
 from local.alarms import Criteria
-from local.metrics import Sample
 from local.queue_metrics import QueueMetrics
 
 if TYPE_CHECKING:
@@ -81,8 +80,6 @@ def _check(name: str, settings: dict[str, Any]) -> None:
         except alarms.InvalidRule as error:
             raise ValidationError(f"{name}: {error}") from error
         return
-    if settings.get("metric_data_queries"):
-        raise ValidationError(f"{name}: the local AWS evaluates no metric math; name one metric instead.")
     if settings.get("comparison_operator") not in alarms.COMPARISONS:
         raise ValidationError(
             f"{name}: the local AWS compares by {', '.join(alarms.COMPARISONS)}, "
@@ -93,6 +90,12 @@ def _check(name: str, settings: dict[str, Any]) -> None:
         raise ValidationError(
             f"{name}: TreatMissingData is one of {', '.join(alarms.MISSING_DATA)}, not {missing}."
         )
+    if settings.get("metric_data_queries"):
+        try:
+            alarm_values.check(settings["metric_data_queries"])
+        except metric_math.InvalidExpression as error:
+            raise ValidationError(f"{name}: {error}") from error
+        return
     asked = settings.get("statistic") or settings.get("extended_statistic") or ""
     if not metrics.is_statistic(asked):
         raise ValidationError(f"{name}: a Statistic or a percentile as ExtendedStatistic is needed.")
@@ -123,7 +126,7 @@ def evaluate(backend: Any, alarm: Any, now: float) -> None:
             alarm.update_state(*_composite_reason(backend, alarm), state)
         return
     criteria = _criteria(alarm)
-    datapoints = period_values(backend, alarm, criteria.range, now)
+    datapoints = alarm_values.period_values(backend, alarm, criteria.range, now)
     state = alarms.next_state([value for _, value in datapoints], criteria, alarm.state_value)
     if state != alarm.state_value:
         data = _reason_data(alarm, datapoints, criteria, now)
@@ -165,28 +168,6 @@ def _criteria(alarm: Any) -> Criteria:
     )
 
 
-def period_values(backend: Any, alarm: Any, periods: int, now: float) -> list[tuple[float, float | None]]:
-    """The last periods, the newest last: the second of the epoch each begins at, and the metric's value in it.
-
-    Periods begin at multiples of their length. The one that is not over counts as soon as it has data.
-    """
-    length = int(alarm.period)
-    current = int(now // length)
-    dimensions = {dimension.name: dimension.value for dimension in alarm.dimensions}
-    samples: dict[int, list[Sample]] = {}
-    for unit, series in metrics.series_of(backend, alarm.namespace, alarm.metric_name, dimensions).items():
-        if alarm.unit in (None, unit):
-            found = series.periods((current - periods) * length, (current + 1) * length, length)
-            for number, some in found.items():
-                samples.setdefault(number, []).extend(some)
-    last = current if current in samples else current - 1
-    name = alarm.statistic or alarm.extended_statistic
-    return [
-        (number * length, metrics.statistic(name, samples.get(number, [])))
-        for number in range(last - periods + 1, last + 1)
-    ]
-
-
 def _reason_data(
     alarm: Any, datapoints: list[tuple[float, float | None]], criteria: Criteria, now: float
 ) -> dict[str, Any]:
@@ -196,8 +177,8 @@ def _reason_data(
         "version": "1.0",
         "queryDate": _iso_at(now),
         **({"startDate": _iso_at(present[0][0])} if present else {}),
-        "statistic": alarm.statistic or alarm.extended_statistic,
-        "period": int(alarm.period),
+        **({"statistic": alarm.statistic or alarm.extended_statistic} if alarm.metric_name else {}),
+        "period": alarm_values.length_of(alarm),
         "recentDatapoints": [value for _, value in present],
         "threshold": criteria.threshold,
         "evaluatedDatapoints": [
@@ -309,20 +290,27 @@ def _invoke(context: Context, alarm: Any, detail: dict[str, Any], function: str)
 def _configuration(alarm: Any) -> dict[str, Any]:
     if alarm.rule is not None:
         return {"description": alarm.description, "alarmRule": alarm.rule}
-    metric = {
-        "namespace": alarm.namespace,
-        "name": alarm.metric_name,
-        "dimensions": {item.name: item.value for item in alarm.dimensions},
-    }
-    stat = {
-        "metric": metric,
-        "period": int(alarm.period),
-        "stat": alarm.statistic or alarm.extended_statistic,
-    }
     return {
         "description": alarm.description,
-        "metrics": [{"id": "m1", "metricStat": stat, "returnData": True}],
+        "metrics": [_query(query) for query in alarm_values.queries(alarm)],
     }
+
+
+def _query(query: Any) -> dict[str, Any]:
+    told: dict[str, Any] = {"id": query.id, "returnData": query.return_data is not False}
+    if query.metric_stat is None:
+        return {**told, "expression": query.expression}
+    metric = query.metric_stat.metric
+    stat = {
+        "metric": {
+            "namespace": metric.namespace,
+            "name": metric.metric_name,
+            "dimensions": {item.name: item.value for item in metric.dimensions},
+        },
+        "period": int(query.metric_stat.period),
+        "stat": query.metric_stat.stat,
+    }
+    return {**told, "metricStat": stat}
 
 
 def _iso_now() -> str:
