@@ -42,6 +42,10 @@ _SYNC_RULES = tuple(
 )
 
 
+DEPLOYMENTS_NAMESPACE = "Sluice/Deployments"
+"""Of what became of deployments, counted by endpoint."""
+
+
 class DefinitionError(SluiceError):
     """A state machine's definition would not do what it says."""
 
@@ -301,8 +305,26 @@ class Machines(Construct):
             # ListEndpoints knows no resources.
             Grant(("sagemaker:ListEndpoints",), ("*",)),
             Grant(("logs:PutRetentionPolicy",), self._endpoint_log_group()),
+            # Of the holder of the lock: another deployment.
+            Grant(
+                ("states:DescribeExecution",),
+                (arn("states", "execution", f"{machine_name(self, 'Deployment')}:*", separator=":"),),
+            ),
+            Grant(("cloudwatch:PutMetricAlarm", "cloudwatch:DeleteAlarms"), (self._deployment_alarms(),)),
+            # Neither a list of alarms nor metrics know resources.
+            Grant(("cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData"), ("*",)),
+            Grant(
+                ("cloudwatch:PutMetricData",),
+                ("*",),
+                {"StringEquals": {"cloudwatch:namespace": DEPLOYMENTS_NAMESPACE}},
+            ),
             *([Grant(("lambda:InvokeFunction",), (f"{follower.function_arn}:*",))] if follower else []),
         ]
+
+    def _deployment_alarms(self) -> str:
+        """Name the alarms that stand while a model of this project in this environment is deployed."""
+        name = f"{naming.endpoint(*self._names)}-{naming.job_prefix(*self._names)}{'?' * naming.JOB_DIGITS}-*"
+        return arn("cloudwatch", "alarm", name, separator=":")
 
     def _endpoint_log_group(self) -> tuple[str, str]:
         """Name the group in both forms: the reference has it bare, and Logs checks many an action against `:*`."""

@@ -192,6 +192,8 @@ class PipelineStack(cdk.Stack):
                     ),
                     (arn("logs", "log-group", "/aws/sagemaker/*", separator=":"),),
                 ),
+                # SageMaker looks at the alarms of a deployment as this role.
+                Grant(("cloudwatch:DescribeAlarms",), ("*",)),
                 # PutMetricData knows no resources; the namespaces are those of SageMaker's instances.
                 Grant(
                     ("cloudwatch:PutMetricData",),

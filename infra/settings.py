@@ -9,6 +9,7 @@ from typing import Any
 
 from infra.config import DeployConfig
 from infra.data_stack import DataStack
+from infra.guard import guard
 from infra.images import Images
 from infra.searching import condition, search_settings
 from sluice import hyperparameters, keys, naming
@@ -56,6 +57,8 @@ def machine_settings(
         "approval": None
         if (seconds := project.approval.expires_seconds(config.environment)) is None
         else {"expires_seconds": seconds},
+        # Null where all traffic goes over at once, and nothing watches it.
+        "guard": guard(project, config.environment),
         "own_image": project.model.image is not None,
         "code_source": f"{code.s3_bucket_name}/{code.s3_object_key}",
         "places": {

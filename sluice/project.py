@@ -27,6 +27,7 @@ from pydantic_core import ErrorDetails
 
 from sluice.cells import ColumnType
 from sluice.column_names import normal
+from sluice.deployment_table import Alarms, Deployment
 from sluice.errors import ProjectError
 from sluice.gate_tables import FairnessGate, Gates, SliceGate
 from sluice.problems import COMPARED, METRICS, Problem
@@ -284,6 +285,7 @@ class Project(_Table):
     serving: Serving = Serving()
     online: Online = Online()
     offline: Offline = Offline()
+    deployment: Deployment = Deployment()
     approval: Approval = Approval()
     tracking: Tracking = Tracking()
 
@@ -349,6 +351,7 @@ class Project(_Table):
         self._check_positive()
         self._check_parts()
         self._check_training()
+        self.deployment.check_fleet(self.serving.instance_count)
         return self
 
     def _check_positive(self) -> None:
@@ -503,6 +506,8 @@ def _fields_at(path: list[str]) -> list[str]:
         return list((Spelling if len(path) > 2 else Column).model_fields)
     if path[0] == "search":
         return list((Range if len(path) > 1 else Search).model_fields)
+    if path[0] == "deployment" and len(path) > 1:
+        return list(Alarms.model_fields)
     if path[0] == "gates" and len(path) > 1:
         return list((SliceGate if path[1] == "slices" else FairnessGate).model_fields)
     annotation = Project.model_fields[path[0]].annotation

@@ -34,7 +34,7 @@ _STATES_ERRORS = frozenset(
 # The services the pipelines call: an integration's errors are `<Service>.<Exception>`.
 # `Sfn` is what the SDK integration calls Step Functions.
 _SERVICES = frozenset(
-    {"CloudWatchLogs", "DynamoDB", "Lambda", "S3", "SNS", "SageMaker", "Sfn", "StepFunctions"}
+    {"CloudWatch", "CloudWatchLogs", "DynamoDB", "Lambda", "S3", "SNS", "SageMaker", "Sfn", "StepFunctions"}
 )
 _RESOURCE = "arn:${Partition}:states:::"
 _ENDS = ("Succeed", "Fail")

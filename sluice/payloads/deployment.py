@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from pydantic import Field
@@ -22,6 +23,21 @@ class Archive(Payload):
     etag: str
 
 
+class Rollback(Payload):
+    """Somebody wants a model back that served before: who, and why."""
+
+    by: str
+    reason: str
+
+
+class FiredAlarm(Payload):
+    """The alarm that took a new model back: CloudWatch's own words, and when."""
+
+    name: str
+    at: datetime
+    reason: str
+
+
 class DeploymentInput(Payload):
     """A promoted model: `model_name` is the name of the model and of its endpoint configuration.
 
@@ -29,6 +45,8 @@ class DeploymentInput(Payload):
         archive: what lies at `model_uri` has to be this object.
         judged_champion: the model that it was judged against, None if there was none: it has to be the champion yet.
         approval: of an environment that asks for one.
+        rollback: of a model that served before: then it was judged against nothing, and `judged_champion` is what it
+            is to take the place of.
     """
 
     model_name: str
@@ -36,6 +54,7 @@ class DeploymentInput(Payload):
     archive: Archive
     judged_champion: str | None
     approval: Answer | None = None
+    rollback: Rollback | None = None
     dataset_version: str
     has_model: bool = Field(default=False, description="the SageMaker model of that name exists already")
     version: str | None = Field(default=None, description="in the registry; null of a model that is in none")
@@ -55,4 +74,13 @@ class DeploymentResult(Payload):
     reason: str | None = None
     alias: str | None = Field(
         default=None, description="why the registry does not follow the release, where it does not"
+    )
+    alarm: FiredAlarm | None = None
+    reached: float | None = Field(
+        default=None,
+        description="the part of the traffic that the new model was given; null where it goes at once",
+    )
+    figures: dict[str, float] | None = Field(
+        default=None,
+        description="of both fleets while they stood: `new_requests`, `old_errors`, …; `p99` in microseconds",
     )

@@ -12,6 +12,7 @@ from sluice.artifacts import Artifacts
 from sluice.errors import SluiceError
 from sluice.outcomes import AWAITING_APPROVAL, Outcome
 from sluice.payloads.base import Document
+from sluice.payloads.deployment import DeploymentResult
 from sluice.payloads.documents import Evaluation, Summary, TrainingSetSummary, Validation
 from sluice.payloads.training import EndpointSeen, ReportOutcomeInput, Source
 from sluice.project import Project
@@ -129,6 +130,7 @@ def _summary(
     rolled_back = deployment is not None and deployment.outcome is Outcome.ROLLED_BACK
     if deployment is not None and rolled_back:
         reasons.append(f"Rolled back: {deployment.reason or 'SageMaker gave no reason'}.")
+        reasons += _taken_back(deployment)
     if told.judgement > 1:
         reasons.append(
             f"It was judged {told.judgement} times, for another model had become champion before it could be "
@@ -159,6 +161,25 @@ def _summary(
         error=None if failure is None else failure.name,
         cause=None if failure is None else str(failure),
     )
+
+
+def _taken_back(deployment: DeploymentResult) -> Iterator[str]:
+    """Say which alarm took a model back, and what the two fleets had done until then."""
+    if deployment.alarm is not None:
+        alarm = deployment.alarm
+        yield f"The alarm {alarm.name} went off at {alarm.at:%Y-%m-%d %H:%M:%S} UTC: {alarm.reason}"
+    if deployment.reached is not None:
+        yield f"The new model had {deployment.reached:.0%} of the traffic."
+    figures = deployment.figures or {}
+    for which in ("new", "old"):
+        if f"{which}_requests" in figures:
+            requests, errors, refused, p99 = (
+                figures[f"{which}_{name}"] for name in ("requests", "errors", "refused", "p99")
+            )
+            yield (
+                f"The {which} model had {requests:,.0f} requests: {errors:,.0f} errors, {refused:,.0f} refused, "
+                f"{p99 / 1000:.1f} ms at the 99th percentile."
+            )
 
 
 def _notes(validation: Validation) -> Iterator[str]:

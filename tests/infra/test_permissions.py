@@ -136,7 +136,7 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
             "logs:DescribeLogStreams",
             "logs:PutLogEvents",
         ],
-        "*": ["cloudwatch:PutMetricData", "ecr:GetAuthorizationToken"],
+        "*": ["cloudwatch:DescribeAlarms", "cloudwatch:PutMetricData", "ecr:GetAuthorizationToken"],
         f"arn:<Partition>:ecr:{ACCOUNT}:repository/cdk-hnb659fds-container-assets-<AccountId>-<Region>": [
             "ecr:BatchCheckLayerAvailability",
             "ecr:GetDownloadUrlForLayer",
@@ -209,7 +209,20 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
         },
     },
     "Machines/DeploymentRole": {
-        "*": [*MACHINE_LOGS["*"], "sagemaker:ListEndpoints"],
+        "*": [
+            *MACHINE_LOGS["*"],
+            "sagemaker:ListEndpoints",
+            "cloudwatch:DescribeAlarms",
+            "cloudwatch:GetMetricData",
+            "cloudwatch:PutMetricData",
+        ],
+        f"arn:<Partition>:cloudwatch:{ACCOUNT}:alarm:sluice-bank-prod-bank-prod-{DIGITS}-*": [
+            "cloudwatch:PutMetricAlarm",
+            "cloudwatch:DeleteAlarms",
+        ],
+        f"arn:<Partition>:states:{ACCOUNT}:execution:sluice-bank-prod-deployment:*": [
+            "states:DescribeExecution"
+        ],
         "<ReleasesTable>": [f"dynamodb:{verb}Item" for verb in ("Get", "Update", "Put", "Delete")],
         ARTIFACTS: ["s3:ListBucket"],
         f"{ARTIFACTS}/models/*-train/output/model.tar.gz": ["s3:GetObject"],

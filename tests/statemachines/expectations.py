@@ -55,12 +55,13 @@ _LOGS = _six(
     "CloudWatchLogs.ServiceUnavailableException",
     "CloudWatchLogs.SdkClientException",
 )
+_CLOUDWATCH = _six("CloudWatch.CloudWatchException", "CloudWatch.SdkClientException")
 _SNS = _six("SNS.AmazonSNSException", "SNS.SdkClientException")
 _EXECUTIONS = _six("StepFunctions.AWSStepFunctionsException", "StepFunctions.SdkClientException")
 _DESCRIBE_EXECUTION = _six("Sfn.SfnException", "Sfn.SdkClientException")
 
 _REPORT = {UNFORESEEN: "ReportOutcome"}
-_UNLOCK = {UNFORESEEN: "ReleaseLock"}
+_UNLOCK = {UNFORESEEN: "KeepHistory"}
 # What SageMaker refuses is not repeated blindly: its cause says whether that is of use, see REFUSALS.
 _JOB = {
     "SageMaker.AmazonSageMakerException": "WhyRefused",
@@ -71,6 +72,7 @@ _REFUSED = {"SageMaker.SageMakerException": "WhyRefused", **_UNLOCK}
 HELD = "DynamoDB.ConditionalCheckFailedException"
 STARTED = "StepFunctions.ExecutionAlreadyExistsException"
 MISSING = "S3.NoSuchKeyException"
+FORGOTTEN = "Sfn.ExecutionDoesNotExistException"
 
 EXPECTED: dict[str, dict[str, Task]] = {
     "intake": {
@@ -135,7 +137,23 @@ EXPECTED: dict[str, dict[str, Task]] = {
         "NotifyOutcome": Task(_SNS, {UNFORESEEN: "Failed"}),
     },
     "deployment": {
-        "AcquireLock": Task({HELD: 120, **_DYNAMODB}, {HELD: "Failed", UNFORESEEN: "Failed"}),
+        "AcquireLock": Task(_DYNAMODB, {HELD: "ReadLock", UNFORESEEN: "Failed"}),
+        "ReadLock": Task(_DYNAMODB, {UNFORESEEN: "Failed"}),
+        "DescribeHolder": Task(
+            {FORGOTTEN: 0, **_DESCRIBE_EXECUTION}, {FORGOTTEN: "DoesHolderRun", UNFORESEEN: "Failed"}
+        ),
+        "TakeOverLock": Task(_DYNAMODB, {HELD: "MayItWait", UNFORESEEN: "Failed"}),
+        "FindServing": Task(_SAGEMAKER, {"SageMaker.SageMakerException": "IsThereNoEndpoint", **_UNLOCK}),
+        "FindServed": Task(_DYNAMODB, _UNLOCK),
+        "CorrectRecord": Task(_DYNAMODB, _UNLOCK),
+        "RememberModel": Task(_DYNAMODB, _UNLOCK),
+        "PutAlarm": Task(_CLOUDWATCH, {UNFORESEEN: "AlarmFailed"}),
+        # What is told of the two fleets, and what is tidied up, undoes nothing.
+        "ReadFigures": Task(_CLOUDWATCH, {UNFORESEEN: "ListAlarms"}),
+        "ListAlarms": Task(_CLOUDWATCH, {UNFORESEEN: "KeepLogs"}),
+        "RemoveAlarms": Task(_CLOUDWATCH, {UNFORESEEN: "KeepLogs"}),
+        "KeepHistory": Task(_DYNAMODB, {UNFORESEEN: "CountOutcome"}),
+        "CountOutcome": Task(_CLOUDWATCH, {UNFORESEEN: "ReleaseLock"}),
         "CreateModel": Task(_SAGEMAKER, _REFUSED),
         "CreateEndpointConfig": Task(_SAGEMAKER, _REFUSED),
         "FindEndpoint": Task(_SAGEMAKER, _REFUSED),
@@ -149,7 +167,7 @@ EXPECTED: dict[str, dict[str, Task]] = {
         "CheckArchive": Task(_S3, {MISSING: "IsArchiveIntact", **_UNLOCK}),
         "RecordRelease": Task(_DYNAMODB, _UNLOCK),
         # What serves is recorded by then, and is never taken back for the registry's sake.
-        "MoveAlias": Task(_TRACKED, {UNFORESEEN: "KeepLogs"}),
+        "MoveAlias": Task(_TRACKED, {UNFORESEEN: "IsGuarded"}),
         "KeepLogs": Task(_LOGS, _UNLOCK),
         "ReleaseLock": Task(_DYNAMODB, {UNFORESEEN: "Failed"}),
     },
@@ -186,8 +204,6 @@ REFUSED_AS = {
     "deployment": "SageMaker.SageMakerException",
 }
 """What an integration calls all that SageMaker's model has no name for."""
-FIRST_PAUSE_SECONDS = {HELD: 5.0}
-"""The longest pause before the first retry, where it is not two seconds."""
 EVERY_ERROR = sorted(
     {
         error

@@ -51,6 +51,7 @@ SETTINGS: dict[str, Any] = {
     "offline": {},
     "own_image": False,
     "approval": None,
+    "guard": None,
     "code_source": "assets/code.zip",
     "places": {
         name: f"s3://artifacts/{key}"
@@ -109,6 +110,55 @@ SETTINGS: dict[str, Any] = {
 }
 
 
+# What `deployment` is told where traffic goes over step by step.
+GUARD: dict[str, Any] = {
+    "config": {
+        "BlueGreenUpdatePolicy": {
+            "TrafficRoutingConfiguration": {
+                "Type": "CANARY",
+                "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 50},
+                "WaitIntervalInSeconds": 300,
+            }
+        },
+        "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "sluice-bank-dev-{model}-errors"}]},
+    },
+    "alarms": [
+        {
+            "AlarmName": "sluice-bank-dev-{model}-errors",
+            "Metrics": [
+                {
+                    "Id": "bad",
+                    "MetricStat": {
+                        "Metric": {
+                            "Namespace": "AWS/SageMaker",
+                            "MetricName": "Invocation5XXErrors",
+                            "Dimensions": [{"Name": "EndpointConfigName", "Value": "{model}"}],
+                        },
+                        "Period": 60,
+                        "Stat": "Sum",
+                    },
+                }
+            ],
+            "EvaluationPeriods": 1,
+            "Threshold": 0.01,
+            "ComparisonOperator": "GreaterThanThreshold",
+        }
+    ],
+    "figures": [
+        {
+            "Id": "old_requests",
+            "MetricStat": {
+                "Metric": {
+                    "Namespace": "AWS/SageMaker",
+                    "MetricName": "Invocations",
+                    "Dimensions": [{"Name": "EndpointConfigName", "Value": "{champion}"}],
+                },
+                "Period": 60,
+                "Stat": "Sum",
+            },
+        }
+    ],
+}
 # What `training` of a project with [search] is told of it.
 SEARCH: dict[str, Any] = {
     "prefix": "bank-3fa9c1-",
@@ -199,6 +249,7 @@ def definition(
     offline: tuple[tuple[str, str], ...] = (),
     search: bool = False,
     spot: bool = False,
+    guarded: bool = False,
     on_failure: str | None = "fail",
 ) -> str:
     """A machine's text, filled in as a deployment fills it in."""
@@ -211,6 +262,7 @@ def definition(
         "offline": dict(offline),
         "approval": {"expires_seconds": 3600} if approval else None,
         "tracking": tracking,
+        "guard": GUARD if guarded else None,
     }
     filled |= ({"search": SEARCH} if search else {}) | (SPOT if spot else {})
     literal = json.dumps({**SETTINGS, **filled})
@@ -274,12 +326,13 @@ class Harness:
         offline: Mapping[str, str] | None = None,
         search: bool = False,
         spot: bool = False,
+        guarded: bool = False,
         on_failure: str | None = "fail",
     ) -> Run:
         """Run a machine to its end, as deployed for training code or an own image, for features or none.
 
         With `search`, hyperparameters are searched for first; with `spot`, models are trained on spot instances; with
-        `approval` somebody is asked before a model is deployed.
+        `approval` somebody is asked before a model is deployed; `guarded`, traffic goes over to it under alarms.
 
         `offline` is what a project's training set is told of its offline store, `on_failure` its policy of tracking;
         None of one that keeps no runs.
@@ -301,6 +354,7 @@ class Harness:
                     offline=tuple((offline or {}).items()),
                     search=search,
                     spot=spot,
+                    guarded=guarded,
                     on_failure=on_failure,
                 ),
             ),

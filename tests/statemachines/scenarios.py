@@ -41,6 +41,9 @@ DEPLOYED = {
     "endpoint_config_name": "bank-dev-1",
     "reason": None,
     "alias": None,
+    "alarm": None,
+    "reached": None,
+    "figures": None,
 }
 ROLLED_BACK = {
     **DEPLOYED,
@@ -99,6 +102,7 @@ class Scenario:
     search: bool = False
     spot: bool = False
     approval: bool = False
+    guarded: bool = False
     on_failure: str | None = "fail"
 
     def __str__(self) -> str:
@@ -293,9 +297,50 @@ RULE = {
 }
 REFUSED = {**GATE, "promote": False, "rules": [RULE]}
 
+HELD = Failure("DynamoDB.ConditionalCheckFailedException", "The conditional request failed")
+HOLDER = "arn:aws:states:us-east-1:123456789012:execution:deployment:another"
+HELD_LOCK = {"Item": {"held_by": {"S": HOLDER}, "held_since": {"S": "2026-01-01T00:00:00Z"}}}
+NO_ENDPOINT = Failure("SageMaker.SageMakerException", 'Could not find endpoint "arn".')
+SERVED = {"Item": {**CHAMPION["Item"], "item": {"S": "model#bank-dev-2"}, "model_name": {"S": "bank-dev-2"}}}
+"""What was written down of a model before the endpoint was brought to it."""
+ALARM = {
+    "AlarmName": "sluice-bank-dev-bank-dev-1-errors",
+    "StateValue": "OK",
+    "StateReason": "Threshold Crossed",
+    "StateUpdatedTimestamp": "2026-01-01T00:00:00Z",
+}
+FIGURES = {
+    "MetricDataResults": [
+        {"Id": "new_requests", "Values": [3, 4]},
+        {"Id": "new_p99", "Values": [3, 4]},
+        {"Id": "old_requests", "Values": []},
+    ]
+}
+
+
+def holder(status: str) -> dict[str, Any]:
+    """What is told of the execution that holds the lock."""
+    machine = "arn:aws:states:us-east-1:123456789012:stateMachine:deployment"
+    moment = "2026-01-01T00:00:00Z"
+    return {"ExecutionArn": HOLDER, "StateMachineArn": machine, "Status": status, "StartDate": moment}
+
+
 ENDPOINT: dict[str, list[Any]] = {
     "AcquireLock": [{}],
+    "ReadLock": [HELD_LOCK],
+    "DescribeHolder": [holder("ABORTED")],
+    "TakeOverLock": [{}],
+    "FindServing": [NO_ENDPOINT],
     "FindRelease": [{}],
+    "FindServed": [SERVED],
+    "CorrectRecord": [{}],
+    "RememberModel": [{}],
+    "PutAlarm": [{}],
+    "ReadFigures": [FIGURES],
+    "ListAlarms": [{"MetricAlarms": [ALARM]}],
+    "RemoveAlarms": [{}],
+    "KeepHistory": [{}],
+    "CountOutcome": [{}],
     "CheckArchive": [HEAD],
     "CreateModel": [{"ModelArn": f"arn:aws:sagemaker:{REGION}:123456789012:model/bank-dev-1"}],
     "CreateEndpointConfig": [{"EndpointConfigArn": "arn"}],
@@ -311,6 +356,24 @@ ENDPOINT: dict[str, list[Any]] = {
     "KeepLogs": [{}],
     "ReleaseLock": [{}],
 }
+GUARDED: dict[str, list[Any]] = {
+    **ENDPOINT,
+    "FindServing": [described("InService", "bank-dev-0")],
+    "FindRelease": [CHAMPION],
+    "FindEndpoint": [{"Endpoints": [endpoint("InService")]}],
+}
+
+
+def _guarded(name: str, **outcomes: list[Any]) -> Scenario:
+    asked = {**DEPLOYMENT, "judged_champion": "bank-dev-0"}
+    return Scenario("deployment", name, asked, {**GUARDED, **outcomes}, "Finished", guarded=True)
+
+
+def shifting(share: float) -> dict[str, Any]:
+    """What DescribeEndpoint answers while the new model has a share of the traffic."""
+    variant = {"VariantName": "AllTraffic", "CurrentWeight": share, "DesiredWeight": 1.0}
+    summary = {"EndpointConfigName": "bank-dev-1", "ProductionVariants": [variant]}
+    return described("Updating", "bank-dev-0", PendingDeploymentSummary=summary)
 
 
 def _training(name: str, ends_in: str, /, *, own_image: bool = False, **outcomes: Any) -> Scenario:
@@ -601,6 +664,90 @@ SCENARIOS = [
     ),
     _deployment("new-endpoint", "Finished"),
     _deployment("champion-changed", "Finished", FindRelease=[CHAMPION]),
+    _deployment("lock-of-one-that-ended", "Finished", AcquireLock=[HELD, {}]),
+    _deployment(
+        "lock-of-one-that-is-forgotten",
+        "Finished",
+        AcquireLock=[HELD],
+        DescribeHolder=[Failure("Sfn.ExecutionDoesNotExistException")],
+    ),
+    _deployment("lock-given-back-meanwhile", "Finished", AcquireLock=[HELD, {}], ReadLock=[{}]),
+    _deployment(
+        "lock-of-a-person",
+        "Finished",
+        AcquireLock=[HELD, {}],
+        ReadLock=[{"Item": {"held_by": {"S": "arn:ada"}}}],
+    ),
+    _deployment(
+        "lock-of-one-that-runs",
+        "Finished",
+        AcquireLock=[HELD, HELD, {}],
+        DescribeHolder=[holder("RUNNING")],
+    ),
+    _deployment("lock-held-for-ever", "Failed", AcquireLock=[HELD], DescribeHolder=[holder("RUNNING")]),
+    _deployment(
+        "throttled-FindServing",
+        "Finished",
+        FindServing=[Failure(REFUSED_AS["deployment"], TRANSIENT["deployment"][0]), NO_ENDPOINT],
+    ),
+    _deployment("lock-taken-over-by-another", "Finished", AcquireLock=[HELD, {}], TakeOverLock=[HELD]),
+    _deployment(
+        "left-apart-by-one-that-was-stopped",
+        "Finished",
+        FindServing=[described("Updating", "bank-dev-0"), described("InService", "bank-dev-2")],
+        FindRelease=[CHAMPION],
+    ),
+    _deployment(
+        "changed-by-hand",
+        "Failed",
+        FindServing=[described("InService", "by-hand")],
+        FindRelease=[CHAMPION],
+        FindServed=[{}],
+    ),
+    _deployment(
+        "not-allowed-to-look",
+        "Failed",
+        FindServing=[Failure(REFUSED_AS["deployment"], FOR_GOOD["deployment"][1])],
+    ),
+    _deployment(
+        "serves-already",
+        "Finished",
+        FindServing=[described("InService")],
+        FindRelease=[{"Item": {**CHAMPION["Item"], "model_name": {"S": "bank-dev-1"}}}],
+        FindEndpoint=[{"Endpoints": [endpoint("InService")]}],
+        DescribeEndpoint=[described("InService")],
+    ),
+    Scenario(
+        "deployment",
+        "rollback",
+        {**DEPLOYMENT, "judged_champion": "bank-dev-0", "rollback": {"by": "arn:ada", "reason": "worse"}},
+        {
+            **ENDPOINT,
+            "FindServing": [described("InService", "by-hand")],
+            "FindRelease": [CHAMPION],
+            "FindEndpoint": [{"Endpoints": [endpoint("InService")]}],
+        },
+        "Finished",
+    ),
+    _guarded("canary", DescribeEndpoint=[shifting(0.5), described("InService")]),
+    _guarded(
+        "alarmed",
+        DescribeEndpoint=[
+            shifting(0.5),
+            described("RollingBack", "bank-dev-0"),
+            described("InService", "bank-dev-0", FailureReason="the alarm went off"),
+        ],
+        ListAlarms=[{"MetricAlarms": [{**ALARM, "StateValue": "ALARM"}]}],
+    ),
+    _guarded("alarms-gone", ListAlarms=[{"MetricAlarms": []}]),
+    Scenario(
+        "deployment",
+        "no-alarm",
+        {**DEPLOYMENT, "judged_champion": "bank-dev-0"},
+        {**GUARDED, "PutAlarm": [Failure("CloudWatch.LimitExceededException")]},
+        "Failed",
+        guarded=True,
+    ),
     _deployment("archive-overwritten", "Failed", CheckArchive=[OVERWRITTEN]),
     _deployment("archive-gone", "Failed", CheckArchive=[NO_ARCHIVE]),
     Scenario(

@@ -8,18 +8,34 @@ from typing import Any
 import pytest
 
 from sluice import errors
+from sluice.outcomes import Outcome
 from sluice.payloads.deployment import DeploymentResult
 from sluice.payloads.tracking import MoveAliasInput
 from sluice.payloads.training import StateFailure
-from tests.statemachines.harness import Failure, Harness, Run
-from tests.statemachines.scenarios import DEPLOYED, DEPLOYMENT, ENDPOINT, MODEL_URI, described, endpoint
+from tests.statemachines.harness import EXECUTION_NAME, Failure, Harness, Run
+from tests.statemachines.scenarios import (
+    ALARM,
+    CHAMPION,
+    DEPLOYED,
+    DEPLOYMENT,
+    ENDPOINT,
+    GUARDED,
+    HELD,
+    HOLDER,
+    MODEL_URI,
+    described,
+    endpoint,
+    holder,
+    shifting,
+)
 
-HELD = Failure("DynamoDB.ConditionalCheckFailedException", "The conditional request failed")
 LOCKED = [
+    "FindServing",
     "FindRelease",
     "CheckArchive",
     "CreateModel",
     "CreateEndpointConfig",
+    "RememberModel",
     "FindEndpoint",
     "DeleteEndpoint",
     "CreateEndpoint",
@@ -55,13 +71,17 @@ def test_a_first_deployment_creates_the_endpoint_and_records_the_release(harness
     assert result.path == [
         "Begin",
         "AcquireLock",
+        "FindServing",
+        "IsThereNoEndpoint",
         "FindRelease",
+        "IsRecordTrue",
         "IsStillChampion",
         "CheckArchive",
         "IsArchiveIntact",
         "HasModel",
         "CreateModel",
         "CreateEndpointConfig",
+        "RememberModel",
         "FindEndpoint",
         "HasEndpoint",
         "CreateEndpoint",
@@ -73,7 +93,10 @@ def test_a_first_deployment_creates_the_endpoint_and_records_the_release(harness
         "IsServing",
         "RecordRelease",
         "IsRegistered",
+        "IsGuarded",
         "KeepLogs",
+        "KeepHistory",
+        "CountOutcome",
         "ReleaseLock",
         "HasFailed",
         "Finished",
@@ -84,6 +107,7 @@ def test_a_first_deployment_creates_the_endpoint_and_records_the_release(harness
     assert model["PrimaryContainer"]["Environment"] == {
         "SLUICE_ENDPOINT": "sluice-bank-dev",
         "SLUICE_VARIANT": "AllTraffic",
+        "SLUICE_MODEL": "bank-dev-1",
         "SLUICE_ONLINE_STORE": "bank_dev",
         "SLUICE_MISSING_FEATURES": "error",
     }
@@ -149,7 +173,7 @@ def test_a_log_that_keeps_for_ever_takes_nothing_from_a_release(harness: Harness
     result = deploy(harness, KeepLogs=[missing])
 
     assert result.output == DEPLOYED
-    assert result.path[-4:] == ["KeepLogs", "ReleaseLock", "HasFailed", "Finished"]
+    assert result.path[-5:] == ["KeepHistory", "CountOutcome", "ReleaseLock", "HasFailed", "Finished"]
 
 
 def test_an_endpoint_whose_name_only_contains_ours_is_not_ours(harness: Harness) -> None:
@@ -179,7 +203,7 @@ def test_a_broken_endpoint_is_replaced(harness: Harness, status: str) -> None:
         ("SystemUpdating", "WaitForSettling"),
         ("RollingBack", "WaitForSettling"),
         ("Deleting", "WaitForSettling"),
-        ("UpdateRollbackFailed", "ReleaseLock"),
+        ("UpdateRollbackFailed", "KeepHistory"),
     ],
 )
 def test_what_becomes_of_an_endpoint_is_decided_by_its_status(
@@ -194,17 +218,17 @@ def test_what_becomes_of_an_endpoint_is_decided_by_its_status(
     ("status", "config", "next_state"),
     [
         ("InService", "bank-dev-1", "RecordRelease"),
-        ("InService", "bank-dev-0", "ReleaseLock"),
+        ("InService", "bank-dev-0", "IsGuarded"),
         ("Creating", "bank-dev-1", "WaitForEndpoint"),
         ("Updating", "bank-dev-0", "WaitForEndpoint"),
         # An update shows the new configuration before it serves.
         ("Updating", "bank-dev-1", "WaitForEndpoint"),
         ("SystemUpdating", "bank-dev-1", "WaitForEndpoint"),
         ("RollingBack", "bank-dev-1", "WaitForEndpoint"),
-        ("Failed", "bank-dev-1", "ReleaseLock"),
-        ("OutOfService", "bank-dev-1", "ReleaseLock"),
-        ("Deleting", "bank-dev-1", "ReleaseLock"),
-        ("UpdateRollbackFailed", "bank-dev-1", "ReleaseLock"),
+        ("Failed", "bank-dev-1", "KeepHistory"),
+        ("OutOfService", "bank-dev-1", "KeepHistory"),
+        ("Deleting", "bank-dev-1", "KeepHistory"),
+        ("UpdateRollbackFailed", "bank-dev-1", "KeepHistory"),
     ],
 )
 def test_a_release_is_recorded_for_what_serves_and_for_nothing_else(
@@ -254,6 +278,9 @@ def test_a_rollback_is_an_outcome_that_says_what_serves(harness: Harness) -> Non
         "endpoint_config_name": "bank-dev-0",
         "reason": "the alarm green-5xx fired",
         "alias": None,
+        "alarm": None,
+        "reached": None,
+        "figures": None,
     }
     assert "RecordRelease" not in result.path
     assert "ReleaseLock" in result.path
@@ -267,23 +294,215 @@ def test_the_reason_of_a_failed_endpoint_reaches_the_cause(harness: Harness) -> 
     assert "RecordRelease" not in result.path
 
 
-def test_a_held_lock_is_waited_for(harness: Harness) -> None:
-    result = deploy(harness, AcquireLock=[HELD, HELD, {}])
+def test_a_lock_whose_owner_runs_is_waited_for(harness: Harness) -> None:
+    result = deploy(harness, AcquireLock=[HELD, HELD, {}], DescribeHolder=[holder("RUNNING")])
 
     assert result.succeeded
-    assert [state for state, _ in result.pauses] == ["AcquireLock", "AcquireLock"]
+    assert result.waits[:2] == [15, 15]
+    assert "TakeOverLock" not in result.path
 
 
-def test_a_lock_that_is_never_free_fails_and_is_left_alone(harness: Harness) -> None:
-    result = deploy(harness, AcquireLock=[HELD])
+@pytest.mark.parametrize("status", ["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"])
+def test_a_lock_whose_owner_has_ended_is_taken_over_at_once(harness: Harness, status: str) -> None:
+    result = deploy(harness, AcquireLock=[HELD], DescribeHolder=[holder(status)])
+
+    assert result.output == DEPLOYED
+    assert result.path[1:6] == [
+        "AcquireLock",
+        "ReadLock",
+        "IsItAnExecution",
+        "DescribeHolder",
+        "DoesHolderRun",
+    ]
+    assert "WaitForLock" not in result.path
+    [taken] = result.calls_of("TakeOverLock")
+    assert taken["ConditionExpression"] == "held_by = :holder OR held_by = :execution"
+    assert taken["ExpressionAttributeValues"][":holder"] == {"S": HOLDER}
+
+
+def test_a_lock_that_is_never_free_fails_says_who_holds_it_and_is_left_alone(harness: Harness) -> None:
+    result = deploy(harness, AcquireLock=[HELD], DescribeHolder=[holder("RUNNING")])
 
     assert result.error == "DeploymentFailed"
     told = errors.from_wire(str(result.cause))
     assert told is not None
     assert (told.name, told.what) == ("DeploymentFailed", "another deployment holds the release lock")
     assert "sluice-bank-dev" in told.where
+    assert HOLDER in told.why
+    assert "2026-01-01T00:00:00Z" in told.why
     assert told.fix
-    assert result.path == ["Begin", "AcquireLock", "Failed"]
+    # An hour and a half, and no longer.
+    assert sum(result.waits) == 5400
+    assert not {"TakeOverLock", "ReleaseLock", "KeepHistory"} & set(result.path)
+
+
+def left_apart(harness: Harness, **outcomes: list[Any]) -> Run:
+    """A deployment of what was judged against bank-dev-0, which the record names, while bank-dev-2 serves."""
+    script = {
+        **ENDPOINT,
+        "FindServing": [described("InService", "bank-dev-2")],
+        "FindRelease": [CHAMPION],
+        **outcomes,
+    }
+    return harness.run("deployment", {**DEPLOYMENT, "judged_champion": "bank-dev-0"}, script)
+
+
+def test_a_record_that_a_stopped_deployment_left_behind_is_put_right_before_anything_is_judged_by_it(
+    harness: Harness,
+) -> None:
+    result = left_apart(harness)
+
+    [asked] = result.calls_of("FindServed")
+    assert asked["Key"]["item"] == {"S": "model#bank-dev-2"}
+    [corrected] = result.calls_of("CorrectRecord")
+    assert corrected["Item"]["item"] == {"S": "release"}
+    assert corrected["Item"]["model_name"] == {"S": "bank-dev-2"}
+    assert corrected["Item"]["corrected_by"]["S"].endswith(f":{EXECUTION_NAME}")
+    # It was judged against another model than the one that serves.
+    assert (result.succeeded, result.output["outcome"]) == (True, "ChampionChanged")
+    assert result.output["endpoint_config_name"] == "bank-dev-2"
+    assert "CreateModel" not in result.path
+
+
+def test_what_was_changed_by_hand_is_not_deployed_over(harness: Harness) -> None:
+    result = left_apart(harness, FindServed=[{}])
+
+    told = errors.from_wire(str(result.cause))
+    assert told is not None
+    assert told.what == "the endpoint serves what no deployment has released"
+    assert "bank-dev-2" in told.why
+    assert "bank-dev-0" in told.why
+    assert "sluice rollback" in told.fix
+    assert "UpdateEndpoint" not in result.path
+
+
+def test_what_a_release_has_to_say_is_written_down_before_the_endpoint_is_touched(harness: Harness) -> None:
+    result = deploy(harness, **reaching("UpdateEndpoint"))
+
+    assert result.path.index("RememberModel") < result.path.index("UpdateEndpoint")
+    [remembered] = result.calls_of("RememberModel")
+    [recorded] = result.calls_of("RecordRelease")
+    assert remembered["Item"].pop("item") == {"S": "model#bank-dev-1"}
+    assert recorded["Item"].pop("item") == {"S": "release"}
+    recorded["Item"].pop("released_at")
+    assert remembered["Item"] == recorded["Item"]
+
+
+def test_a_model_that_serves_already_is_recorded_and_not_deployed_again(harness: Harness) -> None:
+    result = deploy(
+        harness,
+        **reaching("UpdateEndpoint"),
+        FindServing=[described("InService")],
+        FindRelease=[{"Item": {"model_name": {"S": "bank-dev-1"}}}],
+        DescribeEndpoint=[described("InService")],
+    )
+
+    assert result.output == DEPLOYED
+    assert not {"UpdateEndpoint", "CreateEndpoint"} & set(result.path)
+    assert "RecordRelease" in result.path
+
+
+class TestGuarded:
+    """Traffic that goes over under alarms."""
+
+    def deploy(self, harness: Harness, **outcomes: list[Any]) -> Run:
+        asked = {**DEPLOYMENT, "judged_champion": "bank-dev-0"}
+        return harness.run("deployment", asked, {**GUARDED, **outcomes}, guarded=True)
+
+    def test_its_alarms_are_there_first_and_name_the_new_fleet(self, harness: Harness) -> None:
+        result = self.deploy(harness)
+
+        [alarm] = result.calls_of("PutAlarm")
+        assert alarm["AlarmName"] == "sluice-bank-dev-bank-dev-1-errors"
+        [metric] = alarm["Metrics"]
+        assert metric["MetricStat"]["Metric"]["Dimensions"] == [
+            {"Name": "EndpointConfigName", "Value": "bank-dev-1"}
+        ]
+        [update] = result.calls_of("UpdateEndpoint")
+        assert update["DeploymentConfig"]["AutoRollbackConfiguration"] == {
+            "Alarms": [{"AlarmName": "sluice-bank-dev-bank-dev-1-errors"}]
+        }
+        assert result.path.index("PutAlarms") < result.path.index("UpdateEndpoint")
+
+    def test_afterwards_no_alarm_is_left(self, harness: Harness) -> None:
+        left = {"AlarmName": "sluice-bank-dev-bank-dev-9-errors", "StateValue": "OK"}
+        result = self.deploy(harness, ListAlarms=[{"MetricAlarms": [ALARM, left]}])
+
+        [asked] = result.calls_of("ListAlarms")
+        assert asked["AlarmNamePrefix"] == "sluice-bank-dev-bank-dev-"
+        [removed] = result.calls_of("RemoveAlarms")
+        assert removed["AlarmNames"] == [ALARM["AlarmName"], left["AlarmName"]]
+
+    def test_a_rollback_names_its_alarm_and_how_far_it_came(self, harness: Harness) -> None:
+        fired = {**ALARM, "StateValue": "ALARM"}
+        result = self.deploy(
+            harness,
+            DescribeEndpoint=[
+                shifting(0.5),
+                described("RollingBack", "bank-dev-0"),
+                described("InService", "bank-dev-0", FailureReason="an alarm went off"),
+            ],
+            ListAlarms=[{"MetricAlarms": [fired]}],
+        )
+
+        told = DeploymentResult.model_validate(result.output)
+        assert told.outcome is Outcome.ROLLED_BACK
+        assert told.endpoint_config_name == "bank-dev-0"
+        assert told.alarm is not None
+        assert told.alarm.name == ALARM["AlarmName"]
+        assert told.reached == 0.5
+        assert told.figures == {"new_requests": 7, "new_p99": 4, "old_requests": 0}
+        [kept] = result.calls_of("KeepHistory")
+        assert kept["Item"]["outcome"] == {"S": "RolledBack"}
+        assert kept["Item"]["alarm"] == {"S": ALARM["AlarmName"]}
+        assert kept["Item"]["instead_of"] == {"S": "bank-dev-0"}
+        [counted] = result.calls_of("CountOutcome")
+        assert counted["MetricData"][0]["MetricName"] == "RolledBack"
+        assert not {"RecordRelease", "MoveAlias"} & set(result.path)
+
+    def test_an_alarm_of_a_deployment_that_went_well_is_not_blamed(self, harness: Harness) -> None:
+        result = self.deploy(harness, ListAlarms=[{"MetricAlarms": [{**ALARM, "StateValue": "ALARM"}]}])
+        assert (result.output["outcome"], result.output["alarm"]) == ("Deployed", None)
+
+    def test_without_its_alarms_nothing_is_touched(self, harness: Harness) -> None:
+        result = self.deploy(harness, PutAlarm=[Failure("CloudWatch.LimitExceededException", "too many")])
+
+        assert failed(result) == ("PutAlarms", "CloudWatch.LimitExceededException", "too many")
+        assert "UpdateEndpoint" not in result.path
+
+    def test_a_first_model_needs_none(self, harness: Harness) -> None:
+        result = harness.run("deployment", DEPLOYMENT, ENDPOINT, guarded=True)
+
+        assert result.output == DEPLOYED
+        assert not {"PutAlarms", "ListAlarms"} & set(result.path)
+
+
+def test_a_rollback_that_somebody_asks_for_goes_the_same_way_and_says_who(harness: Harness) -> None:
+    asked = {
+        **DEPLOYMENT,
+        "judged_champion": "bank-dev-0",
+        "rollback": {"by": "arn:ada", "reason": "it flags everybody"},
+    }
+    script = {**ENDPOINT, **reaching("UpdateEndpoint"), "FindRelease": [CHAMPION]}
+    # Whatever serves meanwhile.
+    result = harness.run("deployment", asked, {**script, "FindServing": [described("InService", "by-hand")]})
+
+    assert result.output == DEPLOYED
+    for state in ("RecordRelease", "KeepHistory"):
+        [written] = result.calls_of(state)
+        assert written["Item"]["rolled_back_by"] == {"S": "arn:ada"}
+        assert written["Item"]["rollback_reason"] == {"S": "it flags everybody"}
+
+
+def test_a_failure_is_in_the_history_too(harness: Harness) -> None:
+    result = deploy(harness, CreateModel=[Failure("Broken", "why it broke")])
+
+    [kept] = result.calls_of("KeepHistory")
+    assert kept["Item"]["outcome"] == {"S": "Failed"}
+    assert "why it broke" in kept["Item"]["why"]["S"]
+    assert kept["Item"]["item"]["S"].startswith("history#2")
+    [counted] = result.calls_of("CountOutcome")
+    assert counted["MetricData"][0]["MetricName"] == "Failed"
 
 
 def test_a_table_that_cannot_be_reached_is_not_called_a_held_lock(harness: Harness) -> None:
@@ -301,7 +520,7 @@ def test_a_failure_under_the_lock_releases_it_and_keeps_its_cause(harness: Harne
 
     assert result.error == "DeploymentFailed"
     assert failed(result) == (state, "Broken", "why it broke")
-    assert result.path[-3:] == ["ReleaseLock", "HasFailed", "Failed"]
+    assert result.path[-5:] == ["KeepHistory", "CountOutcome", "ReleaseLock", "HasFailed", "Failed"]
     assert len(result.calls_of("ReleaseLock")) == 1
 
 

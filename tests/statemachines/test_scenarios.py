@@ -11,7 +11,7 @@ from botocore.validate import ParamValidator
 from infra.asl import load
 from local.stepfunctions import install_language, validation
 from local.stepfunctions.shapes import operation_model, to_boto
-from tests.statemachines.expectations import EVERY_ERROR, EXPECTED, FIRST_PAUSE_SECONDS, UNFORESEEN
+from tests.statemachines.expectations import EVERY_ERROR, EXPECTED, UNFORESEEN
 from tests.statemachines.harness import Call, Failure, Harness, Run, definition, states
 from tests.statemachines.scenarios import SCENARIOS, Scenario
 
@@ -33,6 +33,7 @@ def run(harness: Harness, scenario: Scenario, **outcomes: list[Any]) -> Run:
         search=scenario.search,
         spot=scenario.spot,
         approval=scenario.approval,
+        guarded=scenario.guarded,
         on_failure=scenario.on_failure,
     )
 
@@ -163,7 +164,7 @@ def test_a_retried_error_is_forgotten_once_the_task_succeeds(
     assert (result.succeeded, result.output) == (expected.succeeded, expected.output)
     assert len(result.calls_of(state)) == len(expected.calls_of(state)) + 1
     [seconds] = [seconds for paused, seconds in result.pauses if paused == state]
-    assert 0 <= seconds <= FIRST_PAUSE_SECONDS.get(error, 2.0)
+    assert 0 <= seconds <= 2.0
 
 
 @pytest.mark.parametrize("machine", NAMES)

@@ -71,6 +71,24 @@ def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
         "training": {"spot": False, "environments": {}, "max_wait_seconds": None},
         "search": None,
         "approval": {"environments": (), "expires_hours": 168},
+        "deployment": {
+            "strategy": "all_at_once",
+            "environments": ("prod",),
+            "share": None,
+            "wait_seconds": 300,
+            "keep_old_seconds": 0,
+            "max_seconds": None,
+            "alarms": {
+                "min_requests": 50,
+                "minutes": 1,
+                "of_minutes": 1,
+                "max_error_rate": 0.02,
+                "max_refused_rate": 0.2,
+                "max_latency_ratio": 3.0,
+                "max_latency_ms": None,
+                "also": (),
+            },
+        },
         "tracking": {"uri": None, "secret": None, "on_failure": "fail", "enabled": True},
     }
     assert project.name == "bank"
@@ -376,3 +394,63 @@ def test_an_approval_is_asked_for_by_environment(tmp_path: Path) -> None:
 def test_an_approval_that_cannot_be_asked_for_is_told(tmp_path: Path, table: str, said: str) -> None:
     with pytest.raises(ProjectError, match=said):
         Project.load(_write(tmp_path, f"{GOOD}[approval]\n{table}\n"))
+
+
+TWO = "[serving]\ninstance_count = 2\n"
+
+
+@pytest.mark.parametrize(
+    ("tables", "said"),
+    [
+        (
+            TWO + '[deployment]\nstrategy = "canary"\n',
+            'share: strategy = "canary" needs it: 1 to 50 (percent)',
+        ),
+        (TWO + '[deployment]\nstrategy = "canary"\nshare = 51\n', "share: 51 % is not 1 to 50"),
+        (TWO + '[deployment]\nstrategy = "linear"\nshare = 9\n', "share: 9 % is not 10 to 50"),
+        (TWO + '[deployment]\nstrategy = "rolling"\nshare = 4\n', "share: 4 % is not 5 to 50"),
+        ("[deployment]\nshare = 10\n", 'with strategy = "all_at_once" there is one step'),
+        (
+            '[deployment]\nstrategy = "canary"\nshare = 10\n',
+            "deployment.share: 10 % of serving.instance_count = 1 is no instance; then it can be all_at_once only",
+        ),
+        (
+            '[serving]\ninstance_count = 3\n[deployment]\nstrategy = "linear"\nshare = 30\n',
+            "serving.instance_count = 3 is no instance; at least 34 are",
+        ),
+        (
+            TWO + '[deployment]\nstrategy = "linear"\nshare = 50\nwait_seconds = 3600\nmax_seconds = 7199\n',
+            "max_seconds: 7199 is less than the waits alone take (2 of wait_seconds = 3600",
+        ),
+        (
+            TWO + '[deployment]\nstrategy = "rolling"\nshare = 50\nkeep_old_seconds = 1\n',
+            "a rolling deployment keeps nothing of the old fleet",
+        ),
+        (
+            TWO + '[deployment]\nstrategy = "canary"\nshare = 50\nwait_seconds = 59\n',
+            "wait_seconds: 59 is over before an alarm can see anything: it looks at 60 s",
+        ),
+        (
+            "[deployment]\nwait_seconds = 60\n[deployment.alarms]\nof_minutes = 2\n",
+            "it looks at 120 s (of_minutes = 2)",
+        ),
+        ("[deployment.alarms]\nminutes = 2\n", "minutes: 2 of the last 1 (of_minutes) cannot be"),
+        (
+            "[deployment.alarms]\nalso = [" + ", ".join(f'"a{n}"' for n in range(9)) + "]\n",
+            "alarms.also: with the limits that is 11; SageMaker takes 10",
+        ),
+        ("[deployment.alarms]\nmax_error_rates = 0.1\n", "(did you mean 'max_error_rate'?)"),
+        ("[deployment]\nstrategi = 1\n", "deployment.strategi: unknown key (did you mean 'strategy'?)"),
+    ],
+)
+def test_a_deployment_that_cannot_work_is_refused_with_its_key(
+    tmp_path: Path, tables: str, said: str
+) -> None:
+    with pytest.raises(ProjectError) as caught:
+        Project.load(_write(tmp_path, GOOD + tables))
+    assert said in str(caught.value)
+
+
+def test_locally_an_alarm_may_look_at_a_minute_that_is_not_over(tmp_path: Path) -> None:
+    table = '[deployment]\nstrategy = "canary"\nshare = 50\nwait_seconds = 2\nenvironments = ["local"]\n'
+    assert Project.load(_write(tmp_path, GOOD + TWO + table)).deployment.steps == 2
