@@ -1,0 +1,269 @@
+"""Models that go wrong while they are deployed, and deployments that are stopped: on real processes, under load."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sluice.outcomes import Outcome
+from sluice.payloads.deployment import DeploymentResult
+from tests.support.bank import Bank, bank_rows, write_csv, write_project
+from tests.support.faults import Client, archive
+from tests.support.local_aws import wait_until
+
+TABLES = """
+[serving]
+instance_count = 2
+[deployment]
+strategy = "canary"
+share = 50
+wait_seconds = 3
+environments = ["local"]
+[deployment.alarms]
+min_requests = 20
+max_latency_ratio = 4
+"""
+
+
+class House:
+    """The deployed project, and its deployment machine as one starts it by hand."""
+
+    def __init__(self, bank: Bank, folder: Path) -> None:
+        self.bank, self.folder = bank, folder
+        self.stack = bank.stack
+        self.endpoint = self.stack.outputs["EndpointName"]
+        self.table = self.stack.outputs["ReleasesTableName"]
+        self.bucket = self.stack.outputs["ArtifactsBucketName"]
+        summary = bank.train(write_csv(folder / "rows.csv", bank_rows(400)))
+        assert summary["outcome"] == "Deployed", summary
+        release = self.item("release")
+        assert release is not None
+        self.trained = self.read(release["model_uri"]["S"])
+        self.dataset = release["dataset_version"]["S"]
+
+    def client(self, name: str) -> Any:
+        return self.stack.client(name)
+
+    def read(self, uri: str) -> bytes:
+        key = uri.split("/", 3)[3]
+        body: bytes = self.client("s3").get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        return body
+
+    def item(self, name: str) -> dict[str, Any] | None:
+        key = {"endpoint_name": {"S": self.endpoint}, "item": {"S": name}}
+        found: dict[str, Any] | None = (
+            self.client("dynamodb").get_item(TableName=self.table, Key=key, ConsistentRead=True).get("Item")
+        )
+        return found
+
+    @property
+    def champion(self) -> str:
+        release = self.item("release")
+        assert release is not None
+        return str(release["model_name"]["S"])
+
+    def history(self, model: str) -> list[dict[str, Any]]:
+        found = self.client("dynamodb").query(
+            TableName=self.table,
+            KeyConditionExpression="endpoint_name = :endpoint AND begins_with(#item, :history)",
+            ExpressionAttributeNames={"#item": "item"},
+            ExpressionAttributeValues={":endpoint": {"S": self.endpoint}, ":history": {"S": "history#"}},
+        )["Items"]
+        return [each for each in found if each["model_name"]["S"] == model]
+
+    def made(self, how: str) -> dict[str, Any]:
+        """A model of its own that goes wrong so: the input that deploys it in the champion's place."""
+        model = f"faults-local-{uuid.uuid4().hex[:16]}"
+        key = f"models/{model}-train/output/model.tar.gz"
+        body = archive(self.folder / model, self.trained, how)
+        put = self.client("s3").put_object(Bucket=self.bucket, Key=key, Body=body)
+        return {
+            "model_name": model,
+            "model_uri": f"s3://{self.bucket}/{key}",
+            "archive": {"version_id": put["VersionId"], "etag": put["ETag"]},
+            "judged_champion": self.champion,
+            "dataset_version": self.dataset,
+        }
+
+    def start(self, asked: dict[str, Any]) -> str:
+        arn: str = self.client("stepfunctions").start_execution(
+            stateMachineArn=self.stack.outputs["DeploymentArn"], input=json.dumps(asked)
+        )["executionArn"]
+        return arn
+
+    def ended(self, arn: str) -> DeploymentResult:
+        states = self.client("stepfunctions")
+        wait_until(lambda: states.describe_execution(executionArn=arn)["status"] != "RUNNING", seconds=120)
+        found = states.describe_execution(executionArn=arn)
+        assert found["status"] == "SUCCEEDED", found
+        return DeploymentResult.model_validate_json(found["output"])
+
+    def deploy(self, how: str) -> tuple[str, DeploymentResult]:
+        asked = self.made(how)
+        return asked["model_name"], self.ended(self.start(asked))
+
+    def sender(self) -> Client:
+        row = ",".join(bank_rows(1)[0][1:5]).encode()
+        return Client(self.client("sagemaker-runtime"), self.endpoint, row)
+
+    def alarms(self) -> list[str]:
+        prefix = f"{self.endpoint}-faults-local-"
+        found = self.client("cloudwatch").describe_alarms(AlarmNamePrefix=prefix)["MetricAlarms"]
+        return [each["AlarmName"] for each in found]
+
+    def serves(self) -> str | None:
+        return self.bank.endpoint_config()
+
+    def is_at_rest(self) -> None:
+        """Whatever happened: record and endpoint agree, nobody holds the lock, and no alarm is left."""
+        assert self.serves() == self.champion
+        assert self.item("lock") is None
+        assert self.alarms() == []
+
+
+@pytest.fixture(scope="module")
+def house(bank: Bank, tmp_path_factory: pytest.TempPathFactory) -> House:
+    work = tmp_path_factory.mktemp("faults")
+    write_project(work / "project", name="faults")
+    toml = work / "project" / "project.toml"
+    toml.write_text(toml.read_text() + TABLES)
+    return House(bank.beside(work / "project", work), work)
+
+
+def test_a_good_model_has_it_all_in_the_end_and_no_request_is_lost(house: House) -> None:
+    with house.sender() as client:
+        wait_until(lambda: len(client.answers) > 20)
+        model, result = house.deploy("answers")
+        before = len(client.answers)
+        wait_until(lambda: len(client.answers) > before + 20)
+
+    assert client.failures == []
+    assert (result.outcome, result.reached, result.alarm) == (Outcome.DEPLOYED, 1.0, None)
+    assert house.champion == model
+    assert b"0.25" in client.answers[-1]
+    assert result.figures is not None
+    assert result.figures["new_requests"] > 20
+    assert result.figures["old_requests"] > 20
+    [kept] = house.history(model)
+    assert kept["outcome"] == {"S": "Deployed"}
+    house.is_at_rest()
+
+
+@pytest.mark.parametrize(
+    ("how", "alarm", "lost"),
+    [
+        ("fails once in ten", "errors", True),
+        # The request that it dies of is answered by the old fleet.
+        ("crashes under load", "errors", False),
+        ("slows down", "latency-ratio", False),
+    ],
+)
+def test_a_model_that_goes_wrong_is_taken_back_by_its_alarm(
+    house: House, how: str, alarm: str, lost: bool
+) -> None:
+    champion = house.champion
+    with house.sender() as client:
+        wait_until(lambda: len(client.answers) > 20)
+        model, result = house.deploy(how)
+        failed, before = len(client.failures), len(client.answers)
+        wait_until(lambda: len(client.answers) > before + 20)
+        assert len(client.failures) == failed
+
+    assert result.outcome is Outcome.ROLLED_BACK
+    assert result.alarm is not None
+    assert result.alarm.name == f"{house.endpoint}-{model}-{alarm}"
+    assert result.reached == 0.5
+    assert result.reason is not None
+    assert alarm in result.reason
+    # What failed are the model's own answers, each of them told.
+    assert (client.failures != []) == lost
+    assert all("ModelError" in each for each in client.failures)
+    assert house.champion == champion
+    [kept] = house.history(model)
+    assert (kept["outcome"], kept["alarm"]) == ({"S": "RolledBack"}, {"S": result.alarm.name})
+    house.is_at_rest()
+
+
+def test_a_model_that_never_comes_up_is_not_seen_by_anybody(house: House) -> None:
+    champion = house.champion
+    with house.sender() as client:
+        _, result = house.deploy("never comes up")
+    assert client.failures == []
+    assert (result.outcome, result.alarm) == (Outcome.ROLLED_BACK, None)
+    assert "did not pass the ping health check" in str(result.reason)
+    assert house.champion == champion
+    house.is_at_rest()
+
+
+def test_a_deployment_that_is_stopped_blocks_nobody_and_hides_nothing(house: House) -> None:
+    champion = house.champion
+    stopped = house.made("answers")
+    arn = house.start(stopped)
+    sagemaker, states = house.client("sagemaker"), house.client("stepfunctions")
+    wait_until(
+        lambda: "PendingDeploymentSummary" in sagemaker.describe_endpoint(EndpointName=house.endpoint),
+        seconds=60,
+    )
+    states.stop_execution(executionArn=arn)
+    wait_until(lambda: states.describe_execution(executionArn=arn)["status"] == "ABORTED")
+    assert house.item("lock") is not None
+    assert house.champion == champion
+
+    # Judged against what the record says. SageMaker has gone on meanwhile.
+    late = house.made("answers")
+    result = house.ended(house.start(late))
+
+    assert result.outcome == "ChampionChanged"
+    assert result.endpoint_config_name == stopped["model_name"] == house.champion == house.serves()
+    release = house.item("release")
+    assert release is not None
+    assert release["model_uri"] == {"S": stopped["model_uri"]}
+    assert release["corrected_by"]["S"].startswith(
+        house.stack.outputs["DeploymentArn"].replace("stateMachine", "execution")
+    )
+
+    again = house.ended(house.start({**late, "judged_champion": stopped["model_name"]}))
+    assert again.outcome is Outcome.DEPLOYED
+    # What the stopped one had put up is gone, too.
+    house.is_at_rest()
+
+
+def test_of_two_at_once_one_is_deployed_and_the_other_is_judged_again(house: House) -> None:
+    first, second = house.made("answers"), house.made("answers")
+    with house.sender() as client:
+        results = [house.ended(arn) for arn in [house.start(first), house.start(second)]]
+    assert client.failures == []
+    assert sorted(result.outcome for result in results) == ["ChampionChanged", "Deployed"]
+    [winner] = [
+        asked["model_name"]
+        for asked, result in zip((first, second), results, strict=True)
+        if result.outcome is Outcome.DEPLOYED
+    ]
+    assert house.champion == winner
+    house.is_at_rest()
+
+
+def test_an_endpoint_that_is_deleted_under_way_is_told_and_the_next_deployment_makes_it_again(
+    house: House,
+) -> None:
+    asked = house.made("answers")
+    arn = house.start(asked)
+    sagemaker, states = house.client("sagemaker"), house.client("stepfunctions")
+    wait_until(
+        lambda: "PendingDeploymentSummary" in sagemaker.describe_endpoint(EndpointName=house.endpoint),
+        seconds=60,
+    )
+    sagemaker.delete_endpoint(EndpointName=house.endpoint)
+    wait_until(lambda: states.describe_execution(executionArn=arn)["status"] != "RUNNING", seconds=60)
+    assert states.describe_execution(executionArn=arn)["status"] == "FAILED"
+    assert house.item("lock") is None
+    [kept] = house.history(asked["model_name"])
+    assert kept["outcome"] == {"S": "Failed"}
+
+    model, result = house.deploy("answers")
+    assert result.outcome is Outcome.DEPLOYED
+    assert house.champion == model == house.serves()
