@@ -19,6 +19,7 @@ from cli import (
     init,
     lineage,
     preflight,
+    releases,
     reproduction,
     skew,
     stack,
@@ -39,6 +40,8 @@ examples:
   sluice card champion                             what is to be known of it, as Markdown
   sluice skew                                      does the online store hold what the dataset says?
   sluice approvals                                 which models wait for somebody's word
+  sluice rollback --reason "it flags everybody"    bring back the model before
+  sluice doctor                                    do endpoint, record, lock and alarms agree?
   sluice feast                                     a feature_store.yaml for `feast` and `feast ui`
   sluice down                                      stop the local AWS
   sluice empty --stack sluice-bank-dev --yes       delete what executions made, before `cdk destroy --all`
@@ -114,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     dataset.add_parser(subparsers)
     feature_store.add_parser(subparsers)
     approvals.add_parsers(subparsers)
+    releases.add_parsers(subparsers)
     reproduction.add_parser(subparsers)
     lineage.add_parser(subparsers)
 

@@ -29,7 +29,8 @@ def guard(project: Project, environment: str) -> dict[str, Any] | None:
     config = _policy(asked)
     if names:
         config["AutoRollbackConfiguration"] = {"Alarms": [{"AlarmName": name} for name in names]}
-    return {"config": config, "alarms": alarms, "figures": _figures(endpoint)}
+    first = 1.0 if asked.share is None else asked.share / 100
+    return {"config": config, "first_share": first, "alarms": alarms, "figures": _figures(endpoint)}
 
 
 def _policy(asked: Deployment) -> dict[str, Any]:
@@ -60,7 +61,7 @@ def _alarm(endpoint: str, name: str, asked: Deployment) -> dict[str, Any]:
     least = limits.min_requests
     new = [_metric(endpoint, _NEW, "n", "Invocations")]
     old = [_metric(endpoint, _OLD, "m", "Invocations")]
-    both_busy = f"n >= {least} AND FILL(m, 0) >= {least}"
+    many = limits.min_latency_requests
     if name == "errors":
         metrics = [*new, _metric(endpoint, _NEW, "bad", "Invocation5XXErrors")]
         expression, limit = f"IF(n >= {least}, bad / n, 0)", limits.max_error_rate
@@ -77,7 +78,7 @@ def _alarm(endpoint: str, name: str, asked: Deployment) -> dict[str, Any]:
         meaning = "of the requests were refused by the new model, beyond what the old one refuses"
     elif name == "latency":
         metrics = [*new, _metric(endpoint, _NEW, "slow", "ModelLatency", "p99")]
-        expression, limit = f"IF(n >= {least}, slow / 1000, 0)", limits.max_latency_ms
+        expression, limit = f"IF(n >= {many}, slow / 1000, 0)", limits.max_latency_ms
         meaning = "milliseconds were the 99th percentile of the new model's time"
     else:
         metrics = [
@@ -86,7 +87,10 @@ def _alarm(endpoint: str, name: str, asked: Deployment) -> dict[str, Any]:
             _metric(endpoint, _NEW, "slow", "ModelLatency", "p99"),
             _metric(endpoint, _OLD, "usual", "ModelLatency", "p99"),
         ]
-        expression, limit = f"IF({both_busy}, slow / usual, 0)", limits.max_latency_ratio
+        expression, limit = (
+            f"IF(n >= {many} AND FILL(m, 0) >= {many}, slow / usual, 0)",
+            limits.max_latency_ratio,
+        )
         meaning = "times as long as the old model took the new one, at the 99th percentile"
     return {
         "AlarmName": f"{endpoint}-{_NEW}-{name}",

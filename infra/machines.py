@@ -78,6 +78,7 @@ class Machines(Construct):
             {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
         )
         self.deployment = self._machine("Deployment", {}, [*self._deployment(data, functions), pass_role])
+        self._reconcile_hourly(self.deployment)
         self.materialization = self._materialization(functions) if data.features else None
         after_it = {"deployment": self.deployment}
         if self.materialization is not None:
@@ -155,6 +156,27 @@ class Machines(Construct):
             "Materialization",
             {},
             [Grant(("lambda:InvokeFunction",), tuple(f"{each.function_arn}:*" for each in called))],
+        )
+
+    def _reconcile_hourly(self, machine: sfn.StateMachine) -> None:
+        """Hold the release record against what serves: a deployment that ended between the two told nobody."""
+        role = service_role(
+            self, "ReconciliationRole", service="events", description="Lets the rule start the reconciliation"
+        )
+        allow(role, [Grant(("states:StartExecution",), (machine.state_machine_arn,))])
+        events.Rule(
+            self,
+            "ReconciliationDue",
+            description="The release record is held against what the endpoint serves",
+            schedule=events.Schedule.rate(cdk.Duration.hours(1)),
+            targets=[
+                targets.SfnStateMachine(
+                    machine,
+                    role=role,
+                    input=events.RuleTargetInput.from_object({"reconcile": True}),
+                    retry_attempts=3,
+                )
+            ],
         )
 
     def _keep_store_up(self, machine: sfn.StateMachine, functions: Functions, refresh_minutes: int) -> None:

@@ -31,6 +31,8 @@ class Alarms(_Table):
 
     Attributes:
         min_requests: in a minute with fewer of them a rate says nothing.
+        min_latency_requests: in a minute with fewer the 99th percentile is the slowest few, and of a fleet that has just
+            come up its first ones.
         minutes, of_minutes: so many of the last so many have to be beyond a limit.
         max_error_rate: of answers with a status of 500 and above, and of none at all.
         max_refused_rate: of answers with a status of 400 to 499, beyond the old fleet's own share of them.
@@ -40,6 +42,7 @@ class Alarms(_Table):
     """
 
     min_requests: Annotated[int, Field(ge=1)] = 50
+    min_latency_requests: Annotated[int, Field(ge=1)] = 300
     minutes: Annotated[int, Field(ge=1, le=10)] = 1
     of_minutes: Annotated[int, Field(ge=1, le=10)] = 1
     max_error_rate: _Rate | None = 0.02

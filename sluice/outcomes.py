@@ -32,6 +32,8 @@ class Outcome(StrEnum):
 
 CHAMPION_CHANGED: Final = "ChampionChanged"
 """How `deployment` ends where another model serves than the one that was judged against: `training` judges again."""
+RECONCILED: Final = "Reconciled"
+"""How `deployment` ends where nothing was to be deployed, and the record names what serves."""
 AWAITING_APPROVAL: Final = "AwaitingApproval"
 """What the message says that asks for an approval, where others name the outcome."""
 

@@ -63,10 +63,11 @@ class DeploymentInput(Payload):
 class DeploymentResult(Payload):
     """What became of it. `reason` says why a deployment was rolled back, as SageMaker told it.
 
-    ChampionChanged: nothing was deployed, for another model serves than the one that was judged against.
+    ChampionChanged: nothing was deployed, for another model serves than the one that was judged against. Reconciled:
+    nothing was to be deployed, and the release record names what serves.
     """
 
-    outcome: Literal[Outcome.DEPLOYED, Outcome.ROLLED_BACK, "ChampionChanged"]
+    outcome: Literal[Outcome.DEPLOYED, Outcome.ROLLED_BACK, "ChampionChanged", "Reconciled"]
     endpoint_name: str
     endpoint_config_name: str | None = Field(
         description="the configuration that serves at the end; after ChampionChanged None where there is no release"

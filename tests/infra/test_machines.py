@@ -100,7 +100,7 @@ def test_the_settings_are_those_of_project_environment_and_stacks(prod: Stacks) 
         name: f"s3://<ArtifactsBucket>/{key}" for name, key in keys.places("{execution}", "{job}").items()
     }
     # tests/unit/test_guard.py looks at it.
-    assert settings.pop("guard").keys() == {"config", "alarms", "figures"}
+    assert settings.pop("guard").keys() == {"config", "first_share", "alarms", "figures"}
     assert settings == {
         "project": "bank",
         "online_store": "",

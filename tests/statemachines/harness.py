@@ -122,6 +122,7 @@ GUARD: dict[str, Any] = {
         },
         "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "sluice-bank-dev-{model}-errors"}]},
     },
+    "first_share": 0.5,
     "alarms": [
         {
             "AlarmName": "sluice-bank-dev-{model}-errors",

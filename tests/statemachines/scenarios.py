@@ -739,6 +739,22 @@ SCENARIOS = [
         ],
         ListAlarms=[{"MetricAlarms": [{**ALARM, "StateValue": "ALARM"}]}],
     ),
+    Scenario("deployment", "reconciled", {"reconcile": True}, ENDPOINT, "Finished"),
+    Scenario(
+        "deployment",
+        "reconciled-where-alarms-are-left",
+        {"reconcile": True},
+        GUARDED,
+        "Finished",
+        guarded=True,
+    ),
+    Scenario(
+        "deployment",
+        "reconciled-by-whoever-deploys",
+        {"reconcile": True},
+        {**ENDPOINT, "AcquireLock": [HELD], "DescribeHolder": [holder("RUNNING")]},
+        "Finished",
+    ),
     _guarded("alarms-gone", ListAlarms=[{"MetricAlarms": []}]),
     Scenario(
         "deployment",

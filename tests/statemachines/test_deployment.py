@@ -474,7 +474,7 @@ class TestGuarded:
         result = harness.run("deployment", DEPLOYMENT, ENDPOINT, guarded=True)
 
         assert result.output == DEPLOYED
-        assert not {"PutAlarms", "ListAlarms"} & set(result.path)
+        assert not {"PutAlarms", "ReadFigures"} & set(result.path)
 
 
 def test_a_rollback_that_somebody_asks_for_goes_the_same_way_and_says_who(harness: Harness) -> None:
@@ -492,6 +492,58 @@ def test_a_rollback_that_somebody_asks_for_goes_the_same_way_and_says_who(harnes
         [written] = result.calls_of(state)
         assert written["Item"]["rolled_back_by"] == {"S": "arn:ada"}
         assert written["Item"]["rollback_reason"] == {"S": "it flags everybody"}
+
+
+class TestReconciled:
+    """Nothing is deployed; the record is held against what serves."""
+
+    def run(self, harness: Harness, **outcomes: list[Any]) -> Run:
+        script = {
+            **ENDPOINT,
+            "FindServing": [described("InService", "bank-dev-0")],
+            "FindRelease": [CHAMPION],
+            **outcomes,
+        }
+        return harness.run("deployment", {"reconcile": True}, script)
+
+    def test_a_record_that_is_true_stays_and_that_it_was_looked_at_is_kept_once(
+        self, harness: Harness
+    ) -> None:
+        result = self.run(harness)
+
+        told = DeploymentResult.model_validate(result.output)
+        assert (told.outcome, told.endpoint_config_name) == ("Reconciled", "bank-dev-0")
+        assert not {"CorrectRecord", "CheckArchive", "UpdateEndpoint"} & set(result.path)
+        [kept] = result.calls_of("KeepHistory")
+        assert kept["Item"]["item"] == {"S": "reconciled"}
+
+    def test_one_that_is_not_is_put_right_and_that_is_history(self, harness: Harness) -> None:
+        result = self.run(harness, FindServing=[described("InService", "bank-dev-2")])
+
+        assert "CorrectRecord" in result.path
+        assert result.output["endpoint_config_name"] == "bank-dev-2"
+        [kept] = result.calls_of("KeepHistory")
+        assert kept["Item"]["item"]["S"].startswith("history#")
+        assert kept["Item"]["outcome"] == {"S": "Reconciled"}
+
+    def test_what_was_changed_by_hand_is_a_failure_each_time(self, harness: Harness) -> None:
+        result = self.run(harness, FindServing=[described("InService", "by-hand")], FindServed=[{}])
+
+        assert result.error == "DeploymentFailed"
+        [kept] = result.calls_of("KeepHistory")
+        assert kept["Item"]["item"]["S"].startswith("history#")
+
+    def test_where_there_is_nothing_yet_there_is_nothing_to_do(self, harness: Harness) -> None:
+        result = harness.run("deployment", {"reconcile": True}, ENDPOINT)
+
+        assert result.output["endpoint_config_name"] is None
+
+    def test_it_waits_for_nobody(self, harness: Harness) -> None:
+        result = self.run(harness, AcquireLock=[HELD], DescribeHolder=[holder("RUNNING")])
+
+        assert result.succeeded
+        assert result.waits == []
+        assert not {"FindServing", "ReleaseLock"} & set(result.path)
 
 
 def test_a_failure_is_in_the_history_too(harness: Harness) -> None:

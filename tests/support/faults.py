@@ -36,7 +36,7 @@ class Model:
         if self.how == "crashes under load" and self.asked > 15:
             os._exit(3)
         if self.how == "slows down":
-            time.sleep(0.1)
+            time.sleep(0.3)
         if self.how == "refuses everybody":
             raise SystemExit
         return np.tile([0.75, 0.25], (len(X), 1))

@@ -132,7 +132,12 @@ def test_what_is_asked_is_what_the_services_take() -> None:
 
 
 def alarm(name: str, **alarms: Any) -> dict[str, Any]:
-    found = asked(strategy="canary", share=50, wait_seconds=60, alarms={"min_requests": 50, **alarms})
+    found = asked(
+        strategy="canary",
+        share=50,
+        wait_seconds=60,
+        alarms={"min_requests": 50, "min_latency_requests": 50, **alarms},
+    )
     [one] = [each for each in found["alarms"] if each["AlarmName"].endswith("{model}-" + name)]
     return dict(one)
 

@@ -80,6 +80,7 @@ def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
             "max_seconds": None,
             "alarms": {
                 "min_requests": 50,
+                "min_latency_requests": 300,
                 "minutes": 1,
                 "of_minutes": 1,
                 "max_error_rate": 0.02,
