@@ -31,8 +31,8 @@ class Alarms(_Table):
 
     Attributes:
         min_requests: in a minute with fewer of them a rate says nothing.
-        min_latency_requests: in a minute with fewer the 99th percentile is the slowest few, and of a fleet that has just
-            come up its first ones.
+        min_latency_requests: in a minute with fewer the 99th percentile is the slowest few, of a new fleet the
+            first ones.
         minutes, of_minutes: so many of the last so many have to be beyond a limit.
         max_error_rate: of answers with a status of 500 and above, and of none at all.
         max_refused_rate: of answers with a status of 400 to 499, beyond the old fleet's own share of them.
