@@ -19,6 +19,7 @@ _NEW, _OLD = "{model}", "{champion}"
 _CONTAINERS = "Sluice/Serving"
 # Standard errors of the difference of two means that a sound model stays within (docs/decisions/0030).
 _SURE = 4
+_HAIR = 0.000001
 
 
 def guard(project: Project, environment: str) -> dict[str, Any] | None:
@@ -91,8 +92,8 @@ def _alarm(endpoint: str, name: str, asked: Deployment) -> dict[str, Any]:
         new_variance, old_variance = "(nq / n - (ns / n) ^ 2)", "(mq / m - (ms / m) ^ 2)"
         spread, error = f"({new_variance} + {old_variance})", f"({new_variance} / n + {old_variance} / m)"
         beyond = f"(ABS(ns / n - ms / m) - {_SURE} * {error} ^ 0.5) / ({spread} / 2) ^ 0.5"
-        # Of rounding a variance may be a hair below zero.
-        shift = f"IF({spread} > 0 AND {error} > 0, {beyond}, 0)"
+        # Of answers that are all alike rounding leaves a variance of a hair, below zero or above.
+        shift = f"IF({spread} > {_HAIR} * (nq / n + mq / m) AND {error} > 0, {beyond}, 0)"
         expression, limit = f"IF({both_busy}, {shift}, 0)", limits.max_answer_shift
         meaning = "standard deviations were between the means of what both models say, beyond chance"
     else:

@@ -199,6 +199,18 @@ def new(count: int, mean: float) -> dict[str, float]:
         ({"n": 100, "ns": 50, "nq": 25, **OLD}, True),
         # Of two that do there is none.
         ({"n": 100, "ns": 75, "nq": 56.25, "m": 100, "ms": 50, "mq": 25}, False),
+        # Nor where rounding leaves a hair.
+        (
+            {
+                "n": 3 * 67,
+                "ns": 67 * 0.3,
+                "nq": 67 * 0.03000000000001,
+                "m": 100,
+                "ms": 70,
+                "mq": 49.00000000001,
+            },
+            False,
+        ),
         ({**OLD}, False),
     ],
 )
