@@ -16,6 +16,10 @@ _TYPES = {"all_at_once": "ALL_AT_ONCE", "canary": "CANARY", "linear": "LINEAR"}
 _SIZES = {"canary": "CanarySize", "linear": "LinearStepSize"}
 # Ids in metric math begin with a small letter.
 _NEW, _OLD = "{model}", "{champion}"
+_CONTAINERS = "Sluice/Serving"
+# Standard errors of the difference of two means that a sound model stays within (docs/decisions/0030).
+_SURE = 4
+_HAIR = 0.000001
 
 
 def guard(project: Project, environment: str) -> dict[str, Any] | None:
@@ -80,6 +84,19 @@ def _alarm(endpoint: str, name: str, asked: Deployment) -> dict[str, Any]:
         metrics = [*new, _metric(endpoint, _NEW, "slow", "ModelLatency", "p99")]
         expression, limit = f"IF(n >= {many}, slow / 1000, 0)", limits.max_latency_ms
         meaning = "milliseconds were the 99th percentile of the new model's time"
+    elif name == "answers":
+        metrics = [
+            _metric(endpoint, config, short + what, metric, namespace=_CONTAINERS)
+            for config, short in ((_NEW, "n"), (_OLD, "m"))
+            for what, metric in (("", "Predictions"), ("s", "PredictedSum"), ("q", "PredictedSquares"))
+        ]
+        new_variance, old_variance = "(nq / n - (ns / n) ^ 2)", "(mq / m - (ms / m) ^ 2)"
+        spread, error = f"({new_variance} + {old_variance})", f"({new_variance} / n + {old_variance} / m)"
+        beyond = f"(ABS(ns / n - ms / m) - {_SURE} * {error} ^ 0.5) / ({spread} / 2) ^ 0.5"
+        # Of answers that are all alike rounding leaves a variance of a hair, below zero or above.
+        shift = f"IF({spread} > {_HAIR} * (nq / n + mq / m) AND {error} > 0, {beyond}, 0)"
+        expression, limit = f"IF({both_busy}, {shift}, 0)", limits.max_answer_shift
+        meaning = "standard deviations were between the means of what both models say, beyond chance"
     else:
         metrics = [
             *new,
@@ -118,13 +135,20 @@ def _figures(endpoint: str) -> list[dict[str, Any]]:
     ]
 
 
-def _metric(endpoint: str, config: str, name: str, metric: str, statistic: str = "Sum") -> dict[str, Any]:
+def _metric(
+    endpoint: str,
+    config: str,
+    name: str,
+    metric: str,
+    statistic: str = "Sum",
+    namespace: str = "AWS/SageMaker",
+) -> dict[str, Any]:
     whose = {"EndpointName": endpoint, "VariantName": VARIANT, "EndpointConfigName": config}
     return {
         "Id": name,
         "MetricStat": {
             "Metric": {
-                "Namespace": "AWS/SageMaker",
+                "Namespace": namespace,
                 "MetricName": metric,
                 "Dimensions": [{"Name": key, "Value": value} for key, value in whose.items()],
             },

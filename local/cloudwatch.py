@@ -15,7 +15,7 @@ from moto.cloudwatch import models
 from moto.cloudwatch.exceptions import ValidationError
 from moto.utilities.arns import parse_arn
 
-from local import alarm_history, alarm_values, alarms, metric_math, metric_queries, metrics
+from local import alarm_history, alarm_values, alarms, embedded_metrics, metric_math, metric_queries, metrics
 from local.alarms import Criteria
 from local.queue_metrics import QueueMetrics
 
@@ -32,6 +32,7 @@ def install(context: Context) -> None:
     """Evaluate alarms twice a second and act on each change of state, SetAlarmState's as well."""
     metric_queries.install()
     alarm_history.install()
+    embedded_metrics.install()
     _check_and_keep_state()
     update_state = models.Alarm.update_state
 

@@ -1,4 +1,4 @@
-"""Metric math, as far as alarms need it: arithmetic, comparisons, AND, OR, IF, FILL, MIN, MAX of a period's values.
+"""Metric math, as far as alarms need it: arithmetic, comparisons, AND, OR, IF, FILL, ABS, MIN, MAX, by the period.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
 """
@@ -25,7 +25,7 @@ _COMPARISONS: dict[type[ast.cmpop], Callable[[float, float], bool]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
 }
-_ARGUMENTS = {"IF": (2, 3), "FILL": (2, 2), "MIN": (1, 99), "MAX": (1, 99)}
+_ARGUMENTS = {"IF": (2, 3), "FILL": (2, 2), "ABS": (1, 1), "MIN": (1, 99), "MAX": (1, 99)}
 # As Python reads it. A power is written ^, which Python knows for something else.
 _WORDS = ((r"\bAND\b|&&", " and "), (r"\bOR\b|\|\|", " or "), (r"\^", "**"))
 
@@ -130,6 +130,8 @@ class Expression:
                 return None
             branch = arguments[1:2] if first else arguments[2:3]
             return self._value(branch[0], values) if branch else None
+        if name == "ABS":
+            return None if first is None else abs(first)
         found = [value for each in arguments if (value := self._value(each, values)) is not None]
         return (min if name == "MIN" else max)(found, default=None)
 

@@ -38,6 +38,9 @@ class Alarms(_Table):
         max_refused_rate: of answers with a status of 400 to 499, beyond the old fleet's own share of them.
         max_latency_ratio: of the 99th percentile beside that of the old fleet, where both have traffic.
         max_latency_ms: of the 99th percentile of the model's own time.
+        max_answer_shift: how far the mean of what the new model says (a regression's value, the probability of the
+            positive class) may be from the old one's meanwhile, in standard deviations and beyond what is chance:
+            docs/decisions/0030.
         also: names of alarms of your own, which have to be there.
     """
 
@@ -49,6 +52,7 @@ class Alarms(_Table):
     max_refused_rate: _Rate | None = 0.2
     max_latency_ratio: Annotated[FiniteFloat, Field(gt=1)] | None = 3.0
     max_latency_ms: Annotated[FiniteFloat, Field(gt=0)] | None = None
+    max_answer_shift: Annotated[FiniteFloat, Field(gt=0)] | None = 0.25
     also: tuple[Annotated[str, StringConstraints(min_length=1, max_length=255)], ...] = ()
 
     @model_validator(mode="after")
@@ -59,11 +63,12 @@ class Alarms(_Table):
 
     def watching(self, strategy: str) -> tuple[str, ...]:
         """Name the limits that are alarms: nothing stands beside a fleet that has all the traffic at once."""
+        beside = {"latency-ratio": self.max_latency_ratio, "answers": self.max_answer_shift}
         limits = {
             "errors": self.max_error_rate,
             "refused": self.max_refused_rate,
             "latency": self.max_latency_ms,
-            "latency-ratio": None if strategy == "all_at_once" else self.max_latency_ratio,
+            **({} if strategy == "all_at_once" else beside),
         }
         return tuple(name for name, limit in limits.items() if limit is not None)
 

@@ -63,7 +63,7 @@ def records(predictions: Predictions, contract: ModelContract) -> list[bytes]:
     heads = record_heads(contract)
     if not heads:
         return _records_of_classes(predictions, contract)
-    numbers = _numbers(_array(predictions, contract)).split(b",")
+    numbers = _numbers(answered(predictions, contract)).split(b",")
     if predictions.labels is None:
         return [heads[0] + number for number in numbers]
     labels = predictions.labels.tolist()
@@ -80,7 +80,7 @@ def _records_of_classes(predictions: Predictions, contract: ModelContract) -> li
     ]
 
 
-def _array(predictions: Predictions, contract: ModelContract) -> np.ndarray[Any, np.dtype[np.float64]]:
+def answered(predictions: Predictions, contract: ModelContract) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Give (n,) probabilities of the positive class or values, or (n, classes) probabilities."""
     target = contract.target
     if predictions.labels is not None and target.positive is not None:
@@ -107,7 +107,7 @@ def _to_json_lines(predictions: Predictions, contract: ModelContract) -> bytes:
 
 
 def _to_csv(predictions: Predictions, contract: ModelContract) -> bytes:
-    array = _array(predictions, contract)
+    array = answered(predictions, contract)
     if array.ndim == 1:
         return _numbers(array).replace(b",", b"\n") + b"\n"
     return b"\n".join(_rows(array)) + b"\n"
@@ -115,7 +115,7 @@ def _to_csv(predictions: Predictions, contract: ModelContract) -> bytes:
 
 def _to_npy(predictions: Predictions, contract: ModelContract) -> bytes:
     sink = io.BytesIO()
-    np.save(sink, _array(predictions, contract), allow_pickle=False)
+    np.save(sink, answered(predictions, contract), allow_pickle=False)
     return sink.getvalue()
 
 

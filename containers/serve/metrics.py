@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import mmap
 import os
+import threading
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 
@@ -35,6 +37,9 @@ _NAMES = (
     "microseconds",
 )
 _WIDTH = len(_NAMES) + len(BUCKETS) + 1
+# Behind these, as doubles: how many predictions, the sum of the numbers in them, and that of their squares.
+_PREDICTED = 3
+_ROW = _WIDTH + _PREDICTED
 _PLACE = {name: position for position, name in enumerate(_NAMES)}
 _STATUS_PLACE = {status: _PLACE[f"status_{status}"] for status in STATUSES}
 _FIRST_BUCKET = len(_NAMES)
@@ -45,24 +50,33 @@ class Totals:
 
     def __init__(self, workers: int) -> None:
         self._memory = mmap.mmap(
-            -1, workers * _WIDTH * 8
+            -1, workers * _ROW * 8
         )  # anonymous, shared with the processes forked from here
-        self._cells = memoryview(self._memory).cast("Q", (workers, _WIDTH))
+        self._cells = memoryview(self._memory).cast("Q", (workers, _ROW))
+        self._doubles = memoryview(self._memory).cast("d", (workers, _ROW))
         self._workers = workers
 
     def counters(self, worker: int) -> Counters:
-        row = memoryview(self._memory).cast("Q")[worker * _WIDTH : (worker + 1) * _WIDTH]
-        return Counters(row, self)
+        row = memoryview(self._memory)[worker * _ROW * 8 : (worker + 1) * _ROW * 8]
+        return Counters(row.cast("Q")[:_WIDTH], row.cast("d")[_WIDTH:], self)
 
-    def sums(self) -> list[int]:
-        return [sum(self._cells[worker, place] for worker in range(self._workers)) for place in range(_WIDTH)]
+    def sums(self) -> list[float]:
+        return [
+            sum(
+                (self._cells if place < _WIDTH else self._doubles)[worker, place]
+                for worker in range(self._workers)
+            )
+            for place in range(_ROW)
+        ]
 
 
 class Counters:
     """One worker's counters."""
 
-    def __init__(self, row: memoryview, totals: Totals) -> None:
+    def __init__(self, row: memoryview, predicted: memoryview[float], totals: Totals) -> None:
         self._row = row
+        self._predicted = predicted
+        self._lock = threading.Lock()
         self.totals = totals
 
     def request(self, status: int, seconds: float, *, quick: bool = False) -> None:
@@ -73,6 +87,14 @@ class Counters:
         row[_PLACE["microseconds"]] += int(seconds * 1e6)
         if quick:
             row[_PLACE[_QUICK]] += 1
+
+    def predicted(self, count: int, total: float, squares: float) -> None:
+        """Count predictions with the sum of the numbers in them, and that of their squares; from any thread."""
+        row = self._predicted
+        with self._lock:
+            row[0] += count
+            row[1] += total
+            row[2] += squares
 
     def entities(self, *counts: int) -> None:
         """Count the entities of a request, as many of each of ENTITIES."""
@@ -97,7 +119,7 @@ class Counters:
         self._row[_PLACE[f"refusal_{what}"]] += 1
 
 
-def prometheus(sums: Sequence[int]) -> bytes:
+def prometheus(sums: Sequence[float]) -> bytes:
     """Write the counters in Prometheus' text format."""
     lines = [
         "# HELP sluice_invocations_total Answered invocations by status.",
@@ -130,11 +152,15 @@ def prometheus(sums: Sequence[int]) -> bytes:
                 f"sluice_{name}_total {sums[_PLACE[name]]}",
             )
         ),
+        "# HELP sluice_predicted Predictions, and the sum of the numbers that they say.",
+        "# TYPE sluice_predicted summary",
+        f"sluice_predicted_count {int(sums[_WIDTH])}",
+        f"sluice_predicted_sum {sums[_WIDTH + 1]}",
         "# HELP sluice_invocation_seconds Time from an invocation's head to its answer.",
         "# TYPE sluice_invocation_seconds histogram",
     ]
-    below = 0
-    for bound, count in zip((*map(str, BUCKETS), "+Inf"), sums[_FIRST_BUCKET:], strict=True):
+    below = 0.0
+    for bound, count in zip((*map(str, BUCKETS), "+Inf"), sums[_FIRST_BUCKET:_WIDTH], strict=True):
         below += count
         lines.append(f'sluice_invocation_seconds_bucket{{le="{bound}"}} {below}')
     lines.append(f"sluice_invocation_seconds_sum {sums[_PLACE['microseconds']] / 1e6}")
@@ -142,18 +168,22 @@ def prometheus(sums: Sequence[int]) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
+_CONFIG = "EndpointConfigName"
+
+
 def dimensions_of(environment: Mapping[str, str]) -> dict[str, str]:
     """Give whose metrics a process writes, by the names of SageMaker's own: what the model's environment says."""
     found = {
         "EndpointName": environment.get("SLUICE_ENDPOINT"),
         "VariantName": environment.get("SLUICE_VARIANT"),
+        _CONFIG: environment.get("SLUICE_MODEL"),
     }
     return {name: value for name, value in found.items() if value}
 
 
 def embedded_metrics(
-    now: Sequence[int],
-    before: Sequence[int],
+    now: Sequence[float],
+    before: Sequence[float],
     milliseconds: int,
     dimensions: Mapping[str, str] | None = None,
 ) -> str | None:
@@ -191,15 +221,24 @@ def embedded_metrics(
             "StoreRetries": change[_PLACE["store_retries"]],
             "StoreFailures": change[_PLACE["store_failures"]],
         }
+    predictions, total, squares = change[_WIDTH:]
+    # Of numbers whose squares no double holds there is no spread to be told.
+    if predictions and math.isfinite(squares):
+        values |= {"Predictions": predictions, "PredictedSum": total, "PredictedSquares": squares}
     if requests:
         values["MeanLatency"] = round(change[_PLACE["microseconds"]] / requests, 1)
-    units = {"MeanLatency": "Microseconds"}
+    units = {"MeanLatency": "Microseconds", "PredictedSum": "None", "PredictedSquares": "None"}
     whose = dimensions_of(os.environ) if dimensions is None else dimensions
     definition = {
         "Namespace": "Sluice/Serving",
-        "Dimensions": [list(whose)],
+        "Dimensions": _sets(list(whose)),
         "Metrics": [{"Name": name, "Unit": units.get(name, "Count")} for name in values],
     }
     return json.dumps(
         {"_aws": {"Timestamp": milliseconds, "CloudWatchMetrics": [definition]}, **whose, **values}
     )
+
+
+def _sets(names: list[str]) -> list[list[str]]:
+    """By endpoint and variant, as ever; where the configuration is known by it too, which tells two fleets apart."""
+    return [[name for name in names if name != _CONFIG], names] if _CONFIG in names else [names]

@@ -13,6 +13,7 @@ import orjson
 from containers.compiled.engine import Engine
 from containers.predictions import Predictions
 from containers.serve.encoding import encode, record_heads
+from containers.serve.tally import Count, tally, uncounted
 from sluice.contract import Columns, ModelContract
 
 _ONE = b'{"predictions":[%s%s}]}'
@@ -23,8 +24,9 @@ _double = Struct("=d")
 class QuickAnswers:
     """The hot paths of the server: every line is paid for by each request."""
 
-    def __init__(self, engine: Engine, contract: ModelContract) -> None:
+    def __init__(self, engine: Engine, contract: ModelContract, count: Count = uncounted) -> None:
         self._contract = contract
+        self._count = count
         target = contract.target
         # The value that a row's answer shows: the positive class's probability, the regression's value, or (-1) all.
         self._value = 0 if not target.classes else -1
@@ -50,11 +52,14 @@ class QuickAnswers:
             return None
         value, label = found
         if type(value) is float:
+            self._count(1, value, value * value)
             if accepted == "application/json":
                 return _ONE % (self._heads[label], orjson.dumps(value))
             if accepted == "text/csv":
                 return orjson.dumps(value) + b"\n"
-        return encode(self._predictions(value, label), accepted, self._contract)
+            return encode(self._predictions(value, label), accepted, self._contract)
+        predictions = tally(self._predictions(value, label), self._contract, self._count)
+        return encode(predictions, accepted, self._contract)
 
     def answer_row(self, columns: Columns, accepted: str) -> bytes | None:
         """Answer one row's columns that keep the contract; None for what is not plainly answered here."""
@@ -65,7 +70,9 @@ class QuickAnswers:
             return None
         values, labels = found
         label = -1 if labels is None else int.from_bytes(labels, sys.byteorder)
-        return _ONE % (self._heads[label], orjson.dumps(*_double.unpack_from(values, 8 * self._value)))
+        (value,) = _double.unpack_from(values, 8 * self._value)
+        self._count(1, value, value * value)
+        return _ONE % (self._heads[label], orjson.dumps(value))
 
     def _predictions(self, value: Any, label: Any) -> Predictions:
         classes = len(self._contract.target.classes)

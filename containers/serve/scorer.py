@@ -14,6 +14,7 @@ from containers.compiled.plan import CompiledModelError, Plan
 from containers.predictions import PredictionFailed, Predictions
 from containers.scoring import Scoring
 from containers.serve.quick import QuickAnswers
+from containers.serve.tally import Count, tally, uncounted
 from sluice.contract import Columns, ModelContract
 from sluice.errors import ProjectError, RequestError, SluiceError
 
@@ -43,13 +44,14 @@ class Scorer(Protocol):
 class ModelScorer:
     """Scores with the model as it was trained, through a data frame."""
 
-    def __init__(self, folder: Path, why: str = "") -> None:
+    def __init__(self, folder: Path, why: str = "", count: Count = uncounted) -> None:
         # Only here: pandas and scikit-learn take more time and memory than all of the compiled path.
         from containers.frames import frame_of
         from containers.model import Model
 
         self._model = Model.load(folder)
         self._frame_of = frame_of
+        self._count = count
         self.scoring = Scoring(path="scikit-learn", why=why)
 
     @property
@@ -64,7 +66,7 @@ class ModelScorer:
             PredictionFailed: the model raises anything else, or a prediction is no finite number.
         """
         try:
-            return self._model.predict(self._frame_of(columns, self.contract))
+            predictions = self._model.predict(self._frame_of(columns, self.contract))
         except PredictionFailed as error:
             if not _is_of_scikit_learn(error.__cause__):
                 raise
@@ -72,6 +74,7 @@ class ModelScorer:
                 f"the model does not take these rows: {error.__cause__}",
                 fix="send values like those it was trained on",
             ) from error
+        return tally(predictions, self.contract, self._count)
 
     def answer(self, _body: bytes, _media_type: str, _accepted: str) -> bytes | None:
         return None
@@ -91,12 +94,13 @@ def _is_of_scikit_learn(error: BaseException | None) -> bool:
 class CompiledScorer:
     """Scores with the compiled model."""
 
-    def __init__(self, plan: Plan, contract: ModelContract) -> None:
+    def __init__(self, plan: Plan, contract: ModelContract, count: Count = uncounted) -> None:
         self._plan = plan
+        self._count = count
         self.contract = contract
         self.engine: Engine = engine_of(plan, contract)
         self.scoring = Scoring(path="compiled", engine=self.engine.name, why=why_not_native())
-        quick = QuickAnswers(self.engine, contract)
+        quick = QuickAnswers(self.engine, contract, count)
         self.answer, self.answer_row = quick.answer, quick.answer_row
 
     def score(self, columns: Columns) -> Predictions:
@@ -111,9 +115,11 @@ class CompiledScorer:
             raise self._refusal(columns)
         values = np.frombuffer(answer[0], dtype=np.float64)
         if answer[1] is None:
-            return Predictions(values, None)
-        labels = np.frombuffer(answer[1], dtype=np.int32).astype(np.int64)
-        return Predictions(values.reshape(-1, self._plan.values), labels)
+            predictions = Predictions(values, None)
+        else:
+            labels = np.frombuffer(answer[1], dtype=np.int32).astype(np.int64)
+            predictions = Predictions(values.reshape(-1, self._plan.values), labels)
+        return tally(predictions, self.contract, self._count)
 
     def _refusal(self, columns: Columns) -> SluiceError:
         try:
@@ -134,8 +140,10 @@ class CompiledScorer:
         )
 
 
-def load_scorer(folder: Path) -> Scorer:
+def load_scorer(folder: Path, count: Count = uncounted) -> Scorer:
     """Load the compiled model where the training job left one, else the model as it was trained.
+
+    `count` is told of all that it predicts.
 
     Raises:
         ProjectError: there is no contract.
@@ -143,7 +151,7 @@ def load_scorer(folder: Path) -> Scorer:
     """
     contract = ModelContract.load(folder / "contract.json")
     try:
-        scorer = CompiledScorer(store.load(folder), contract)
+        scorer = CompiledScorer(store.load(folder), contract, count)
     except FileNotFoundError:
         why = _reason(folder)
     except CompiledModelError as error:
@@ -153,7 +161,7 @@ def load_scorer(folder: Path) -> Scorer:
         logger.info("scoring: compiled, %s engine %s", scorer.scoring.engine, scorer.scoring.why)
         return scorer
     logger.info("scoring: scikit-learn: %s", why)
-    return ModelScorer(folder, why)
+    return ModelScorer(folder, why, count)
 
 
 def _reason(folder: Path) -> str:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _BACKLOG = 2048
-_METRICS_SECONDS = 60.0
 
 # What a worker holds besides its connections, with room to spare: the loop's, the model's, logs.
 _OTHER_DESCRIPTORS = 64
@@ -43,7 +42,9 @@ def serve(settings: Settings) -> int:
             with json_logs(threaded=True):
                 return _work(settings, listener, totals, worker, lifeline)
 
-        return Workers(work, settings.workers, settings.grace_seconds + 2).run(_tell_metrics(totals))
+        return Workers(work, settings.workers, settings.grace_seconds + 2).run(
+            _tell_metrics(totals, settings.metrics_seconds)
+        )
 
 
 def _bound(settings: Settings) -> socket.socket:
@@ -65,7 +66,7 @@ def _work(settings: Settings, listener: socket.socket, totals: Totals, worker: i
 
     counters = totals.counters(worker)
     try:
-        scorer = load_scorer(settings.model)
+        scorer = load_scorer(settings.model, counters.predicted)
         by_id = _by_id(settings, scorer, counters)
     except Exception as error:
         logger.exception("the model cannot be served: %s", error)
@@ -140,13 +141,13 @@ async def _until_the_parent_ends(server: uvicorn.Server, listener: socket.socket
     await server.serve(sockets=[listener])
 
 
-def _tell_metrics(totals: Totals) -> Callable[[], None]:
-    """Give a function that writes a minute's metrics to stdout when a minute has passed."""
+def _tell_metrics(totals: Totals, seconds: float) -> Callable[[], None]:
+    """Give a function that writes metrics to stdout when so much time has passed since it last did."""
     before, told = totals.sums(), time.monotonic()
 
     def tell() -> None:
         nonlocal before, told
-        if time.monotonic() - told < _METRICS_SECONDS:
+        if time.monotonic() - told < seconds:
             return
         now = totals.sums()
         line = embedded_metrics(now, before, int(time.time() * 1000))

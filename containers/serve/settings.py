@@ -34,6 +34,7 @@ class Settings:
         connections: a worker holds so many at once; for one more, one whose client keeps it waiting is dropped.
         seconds: an invocation may take so long, the reading of its body included; SageMaker gives up after 60.
         grace_seconds: requests in flight get so long after SIGTERM; SageMaker kills 30 s after it.
+        metrics_seconds: so often metrics are written, where there are any; alarms look at them by the minute.
         online: where features are read from for predictions by id; None where SLUICE_ONLINE_STORE names no store.
     """
 
@@ -46,6 +47,7 @@ class Settings:
     seconds: float = 55.0
     grace_seconds: int = 25
     max_body_bytes: int = MAX_BODY_BYTES
+    metrics_seconds: float = 10.0
     online: OnlineSettings | None = None
 
     @classmethod
@@ -63,6 +65,7 @@ class Settings:
             queue=_number(environment, "SLUICE_SERVE_QUEUE", 64, 0, 100_000),
             connections=_number(environment, "SLUICE_SERVE_CONNECTIONS", 1000, 1, 100_000),
             seconds=_number(environment, "SAGEMAKER_MODEL_SERVER_TIMEOUT", 55, 1, 3_600),
+            metrics_seconds=_number(environment, "SLUICE_METRICS_SECONDS", 10, 1, 60),
             online=_online(environment),
         )
 

@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import tarfile
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from cli import executions, prediction
 from cli.serving import Served
 from sluice import keys, naming
 from tests.support.bank import Bank, bank_rows, write_csv
+from tests.support.local_aws import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +162,34 @@ def test_the_same_event_twice_starts_nothing(bank: Bank, trained: dict[str, Any]
         if event["type"].endswith("StateEntered")
     ]
     assert entered == ["Begin", "WhichUpload", "StartTraining", "AlreadyStarted"]
+
+
+def test_what_the_container_counts_is_in_cloudwatch_by_endpoint_and_by_fleet(
+    bank: Bank, trained: dict[str, Any]
+) -> None:
+    name = trained["endpoint_name"]
+    prediction.Asked(Served.by(bank.stack)).predictions(
+        [{"age": 40, "balance": 1000.0, "job": "clerk", "mode": "ok"}] * 3
+    )
+    config = bank.stack.client("sagemaker").describe_endpoint(EndpointName=name)["EndpointConfigName"]
+    whose = {"EndpointName": name, "VariantName": "AllTraffic"}
+
+    def total(metric: str, **more: str) -> float:
+        points = bank.stack.client("cloudwatch").get_metric_statistics(
+            Namespace="Sluice/Serving",
+            MetricName=metric,
+            Dimensions=[{"Name": key, "Value": value} for key, value in {**whose, **more}.items()],
+            StartTime=time.time() - 600,
+            EndTime=time.time() + 60,
+            Period=3600,
+            Statistics=["Sum"],
+        )["Datapoints"]
+        return float(sum(point["Sum"] for point in points))
+
+    wait_until(lambda: total("Predictions", EndpointConfigName=config) >= 3)
+    for metric in ("Predictions", "PredictedSum", "PredictedSquares"):
+        assert 0 < total(metric) == total(metric, EndpointConfigName=config)
+    assert total("PredictedSquares") <= total("PredictedSum") <= total("Predictions")
 
 
 def test_one_notification_an_execution(bank: Bank, trained: dict[str, Any]) -> None:

@@ -34,6 +34,8 @@ KNOWN = ("bad", "n", "p", "q")
         ("-n + 2 ^ 3", {"n": 1}, 7),
         ("MAX(n, p) - MIN(n, p)", {"n": 1, "p": 3}, 2),
         ("MAX(n, p)", {"p": 3}, 3),
+        ("ABS(n - p)", {"n": 1, "p": 3}, 2),
+        ("ABS(n)", {}, None),
     ],
 )
 def test_an_expression_is_worth(text: str, values: dict[str, float], worth: float | None) -> None:

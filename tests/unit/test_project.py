@@ -87,6 +87,7 @@ def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
                 "max_refused_rate": 0.2,
                 "max_latency_ratio": 3.0,
                 "max_latency_ms": None,
+                "max_answer_shift": 0.25,
                 "also": (),
             },
         },

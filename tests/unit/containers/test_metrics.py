@@ -1,11 +1,19 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 
 import pytest
 
-from containers.serve.metrics import BUCKETS, REFUSALS, Totals, embedded_metrics, prometheus
+from containers.serve.metrics import (
+    BUCKETS,
+    REFUSALS,
+    Totals,
+    dimensions_of,
+    embedded_metrics,
+    prometheus,
+)
 
 
 def lines_of(totals: Totals) -> dict[str, float]:
@@ -81,7 +89,7 @@ def test_a_minute_becomes_one_line_of_embedded_metrics() -> None:
 def test_metrics_are_those_of_an_endpoint(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], expected: dict[str, str]
 ) -> None:
-    for name in ("SLUICE_ENDPOINT", "SLUICE_VARIANT"):
+    for name in ("SLUICE_ENDPOINT", "SLUICE_VARIANT", "SLUICE_MODEL"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -97,6 +105,53 @@ def test_metrics_are_those_of_an_endpoint(
     assert {name: told[name] for name in expected} == expected
     assert set(expected).isdisjoint(metric["Name"] for metric in definition["Metrics"])
     assert told["Requests"] == 1
+
+
+def test_two_fleets_of_a_variant_are_told_apart() -> None:
+    totals = Totals(1)
+    before = totals.sums()
+    totals.counters(0).request(200, 0.001)
+    whose = {"EndpointName": "churn-prod", "VariantName": "AllTraffic", "EndpointConfigName": "churn-prod-2"}
+    named = {"SLUICE_ENDPOINT": "churn-prod", "SLUICE_VARIANT": "AllTraffic", "SLUICE_MODEL": "churn-prod-2"}
+    assert dimensions_of(named) == whose
+    line = embedded_metrics(totals.sums(), before, 1_700_000_000_000, whose)
+    assert line is not None
+    told = json.loads(line)
+    (definition,) = told["_aws"]["CloudWatchMetrics"]
+    assert definition["Dimensions"] == [
+        ["EndpointName", "VariantName"],
+        ["EndpointName", "VariantName", "EndpointConfigName"],
+    ]
+    assert {name: told[name] for name in whose} == whose
+
+
+def test_what_models_say_is_told_in_sums_of_all_workers() -> None:
+    totals = Totals(2)
+    totals.counters(0).predicted(9, 9.0, 9.0)
+    before = totals.sums()
+    totals.counters(0).predicted(1, 0.5, 0.25)
+    totals.counters(1).predicted(2, -1.0, 0.75)
+    for worker in (0, 1):
+        totals.counters(worker).request(200, 100.0)  # the last bucket is the cell before
+    line = embedded_metrics(totals.sums(), before, 0, {})
+    assert line is not None
+    told = json.loads(line)
+    assert (told["Predictions"], told["PredictedSum"], told["PredictedSquares"]) == (3, -0.5, 1.0)
+    assert (told["Requests"], told["MeanLatency"]) == (2, 1e8)
+    found = lines_of(totals)
+    assert (found["sluice_predicted_count"], found["sluice_predicted_sum"]) == (12, 8.5)
+    assert found['sluice_invocation_seconds_bucket{le="+Inf"}'] == 2
+
+
+def test_numbers_whose_squares_are_none_are_not_told() -> None:
+    totals = Totals(1)
+    before = totals.sums()
+    totals.counters(0).predicted(1, 1e200, math.inf)
+    totals.counters(0).request(200, 0.001)
+    line = embedded_metrics(totals.sums(), before, 0, {})
+    assert line is not None
+    assert "Infinity" not in line
+    assert "Predictions" not in json.loads(line)
 
 
 def test_a_quiet_minute_is_not_told() -> None:
