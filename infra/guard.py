@@ -95,7 +95,7 @@ def _alarm(endpoint: str, name: str, asked: Deployment) -> dict[str, Any]:
         beyond = f"(ABS(ns / n - ms / m) - {_SURE} * {error} ^ 0.5) / ({spread} / 2) ^ 0.5"
         # Of answers that are all alike rounding leaves a variance of a hair, below zero or above.
         shift = f"IF({spread} > {_HAIR} * (nq / n + mq / m) AND {error} > 0, {beyond}, 0)"
-        expression, limit = f"IF({both_busy}, {shift}, 0)", limits.max_answer_shift
+        expression, limit = f"IF(n >= {least} AND FILL(m, 0) >= {least}, {shift}, 0)", limits.max_answer_shift
         meaning = "standard deviations were between the means of what both models say, beyond chance"
     else:
         metrics = [
