@@ -10,6 +10,7 @@ from moto.sagemaker.responses import SageMakerResponse
 from moto.sagemakerruntime.responses import SageMakerRuntimeResponse
 
 from local import images
+from local.sagemaker import capture
 from local.sagemaker.answers import answer
 from local.sagemaker.endpoints import Endpoints, find_config, find_endpoint, find_model
 from local.sagemaker.errors import refuse_unsupported, unsupported, validation
@@ -99,8 +100,8 @@ def _endpoint_actions(context: Context, endpoints: Endpoints) -> dict[str, Actio
         request = response.params
         check_name(request.get("EndpointConfigName"), "endpointConfigName")
         refuse_unsupported(request, CONFIG_UNSUPPORTED, "CreateEndpointConfig")
-        if (request.get("DataCaptureConfig") or {}).get("EnableCapture"):
-            raise unsupported("DataCaptureConfig of CreateEndpointConfig")
+        if request.get("DataCaptureConfig"):
+            capture.check(request["DataCaptureConfig"])
         existing = response.sagemaker_backend.endpoint_configs.get(request["EndpointConfigName"])
         if existing is not None:
             text = f'Cannot create already existing endpoint configuration "{existing.endpoint_config_arn}".'

@@ -13,6 +13,8 @@ from uuid import uuid4
 from moto.cloudwatch import models as cloudwatch
 from moto.sagemaker.models import FakeEndpoint
 
+from local.sagemaker import capture
+from local.sagemaker.capture import Capture
 from local.sagemaker.deployment_policy import Policy, policy
 from local.sagemaker.errors import JobFailed, unsupported, validation
 from local.sagemaker.fleet import HEALTH_CHECK_SECONDS, Fleet, VariantPlan
@@ -63,7 +65,7 @@ class Endpoints:
                 endpoint_name=name,
                 endpoint_config_name=config_name,
                 production_variants=[],
-                data_capture_config=None,
+                data_capture_config=capture.summary(config.data_capture_config),
                 tags=tags,
             )
             record.endpoint_status = "Creating"
@@ -195,6 +197,9 @@ class Endpoints:
                     name,
                     endpoint_status="InService",
                     endpoint_config_name=(traffic.serving or old).config_name,
+                    data_capture_config=capture.summary(
+                        find_config(backend, (traffic.serving or old).config_name).data_capture_config
+                    ),
                     production_variants=(traffic.serving or old).describe(up=True),
                     pending_deployment_summary=None,
                     failure_reason=reason and reason[:MAX_REASON],
@@ -274,6 +279,7 @@ class Endpoints:
             region=backend.region_name,
             root=folder / uuid4().hex[:8],
             plans=plans,
+            capture=_capture(self._context, backend, name, config),
         )
 
     @staticmethod
@@ -348,6 +354,13 @@ def model_container(backend: Any, name: str) -> dict[str, Any]:
     if not container.get("Image"):
         raise unsupported(f"the model {name} without PrimaryContainer.Image")
     return container
+
+
+def _capture(context: Context, backend: Any, name: str, config: Any) -> Capture | None:
+    asked = config.data_capture_config
+    if not asked or not asked.get("EnableCapture"):
+        return None
+    return Capture(context, region=backend.region_name, endpoint=name, config=asked)
 
 
 def _check_guardrails(fleet: Fleet, asked: Policy) -> None:

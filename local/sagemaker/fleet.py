@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from local import images
 from local.sagemaker import storage
+from local.sagemaker.capture import Capture
 from local.sagemaker.errors import JobFailed
 from local.sagemaker.instance import Instance, Serving
 from local.sagemaker.logs import LogStream
@@ -107,8 +108,10 @@ class Fleet:
         region: str,
         root: Path,
         plans: list[VariantPlan],
+        capture: Capture | None = None,
     ) -> None:
         self.config_name = config_name
+        self.capture = capture
         self.variants = {plan.name: Variant(plan) for plan in plans}
         self._context = context
         self._endpoint_name = endpoint_name
@@ -164,6 +167,8 @@ class Fleet:
     def stop(self) -> None:
         """End all instances at once, whatever they are doing."""
         self.cancel()
+        if self.capture is not None:
+            self.capture.close()
         _end([instance for variant in self.variants.values() for instance in variant.instances])
         shutil.rmtree(self._root, ignore_errors=True)
 

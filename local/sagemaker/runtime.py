@@ -6,8 +6,10 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
+from local.sagemaker.capture import Exchange
 from local.sagemaker.connections import Answer, ModelTimeout, ModelUnreachable
 from local.sagemaker.endpoints import Endpoints
 from local.sagemaker.fleet import Fleet, Variant
@@ -92,10 +94,13 @@ class Runtime:
         tried: list[Instance] = []
         failure: RuntimeRefusal | None = None
         while len(tried) < _MOST_TRIES and (found := self._acquire(invocation, tried)):
-            _, variant, instance = found
+            fleet, variant, instance = found
             tried.append(instance)
             try:
-                return variant, self._forward(invocation, found, started)
+                answer = self._forward(invocation, found, started)
+                if fleet.capture is not None:
+                    fleet.capture.note(_exchange(invocation, variant, answer))
+                return variant, answer
             except ModelUnreachable as error:
                 failure = _model_error(invocation, 0, str(error))
             finally:
@@ -180,6 +185,18 @@ class Runtime:
                 "OverheadLatency": overhead * 1e6,
             },
         )
+
+
+def _exchange(invocation: Invocation, variant: Variant, answer: Answer) -> Exchange:
+    return Exchange(
+        variant=variant.plan.name,
+        content_type=invocation.headers.get("Content-Type", "application/octet-stream"),
+        body=invocation.body,
+        answer_type=answer.headers.get("content-type", "application/octet-stream"),
+        answer=answer.body,
+        inference_id=invocation.headers.get(INFERENCE_ID),
+        at=datetime.now(UTC),
+    )
 
 
 def _check(invocation: Invocation) -> None:

@@ -662,14 +662,3 @@ def test_update_switches_or_stays_and_delete_ends_the_process(aws: InProcessCont
     assert new.poll() is not None
     assert "Could not find endpoint" in error_of(client.describe_endpoint, EndpointName="updated")[1]
     assert "Could not find endpoint" in error_of(client.delete_endpoint, EndpointName="updated")[1]
-
-
-def test_data_capture_is_refused_by_name(aws: InProcessContext, endpoint: str) -> None:
-    capture = {"EnableCapture": True, "InitialSamplingPercentage": 100, "DestinationS3Uri": "s3://data/c"}
-    _, message = error_of(
-        aws.client("sagemaker").create_endpoint_config,
-        EndpointConfigName="captured",
-        ProductionVariants=[{"VariantName": "v", "ModelName": "first", "InstanceType": "ml.m5.large"}],
-        DataCaptureConfig=capture,
-    )
-    assert "does not support DataCaptureConfig" in message
