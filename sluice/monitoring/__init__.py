@@ -1,0 +1,1 @@
+"""Whether the world that a model was trained on is still there."""
