@@ -43,6 +43,7 @@ def build(outdir: str | None = None, context: Mapping[str, Any] | None = None) -
         plan=plan,
         expires_offline=by_athena is not None,
         keeps_runs=project.tracking.own_app,
+        captures_days=project.capture.days if project.capture.percent else 0,
     )
     PipelineStack(
         app, naming.stack(*names), config=config, project=project, plan=plan, by_athena=by_athena, data=data

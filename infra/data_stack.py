@@ -39,6 +39,7 @@ class DataStack(cdk.Stack):
         plan: FeaturePlan | None,
         expires_offline: bool = False,
         keeps_runs: bool = True,
+        captures_days: int = 0,
     ) -> None:
         super().__init__(
             scope,
@@ -52,6 +53,8 @@ class DataStack(cdk.Stack):
         self.artifacts = self._bucket("ArtifactsBucket", keep_old_versions_days=30)
         # A job on spot instances may wait and run for 28 days.
         expiring = {keys.SEARCHES: 7, keys.CHECKPOINTS: 30} | ({keys.OFFLINE: 7} if expires_offline else {})
+        if captures_days:
+            expiring[keys.CAPTURES] = captures_days
         for folder, days in expiring.items():
             self.artifacts.add_lifecycle_rule(
                 prefix=f"{folder}/",

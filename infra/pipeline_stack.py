@@ -64,6 +64,9 @@ class PipelineStack(cdk.Stack):
         )
         self.sagemaker_role = self._sagemaker_role(data)
         allow(self.sagemaker_role, self.tracking.grants)
+        if project.capture.percent:
+            captures = data.artifacts.arn_for_objects(f"{keys.CAPTURES}/{endpoint_name}/*")
+            allow(self.sagemaker_role, [Grant(("s3:PutObject",), (captures,))])
         self.offline = None
         if by_athena is not None:
             self.offline = Offline(

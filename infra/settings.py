@@ -57,6 +57,7 @@ def machine_settings(
         "approval": None
         if (seconds := project.approval.expires_seconds(config.environment)) is None
         else {"expires_seconds": seconds},
+        "capture": _capture(project, bucket),
         # Null where all traffic goes over at once, and nothing watches it.
         "guard": guard(project, config.environment),
         "own_image": project.model.image is not None,
@@ -83,6 +84,21 @@ def machine_settings(
         "functions": dict(functions),
         # Null where no runs are kept.
         "tracking": None if tracking is None else dict(tracking),
+    }
+
+
+def _capture(project: Project, bucket: str) -> dict[str, Any]:
+    """Give SageMaker's DataCaptureConfig; one that is off has to say where to, too."""
+    return {
+        "EnableCapture": project.capture.percent > 0,
+        "InitialSamplingPercentage": project.capture.percent,
+        "DestinationS3Uri": naming.uri(bucket, keys.CAPTURES),
+        "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+        # Everything else is kept as base64.
+        "CaptureContentTypeHeader": {
+            "CsvContentTypes": ["text/csv"],
+            "JsonContentTypes": ["application/json", "application/jsonlines"],
+        },
     }
 
 

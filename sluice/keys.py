@@ -31,6 +31,9 @@ SEARCHES = "searches"
 CHECKPOINTS = "checkpoints"
 """How far training jobs came, by job, for one that is interrupted. Beside the model it is of no use: it expires."""
 
+CAPTURES = "captures"
+"""Requests to the endpoint and its answers, as they came, by endpoint, variant and hour. It expires."""
+
 FEATURES = "features"
 """What was last written to the online store, by view and share of its entities."""
 FEAST = "feast"
@@ -50,6 +53,7 @@ PREFIXES = (
     MODELS,
     SEARCHES,
     CHECKPOINTS,
+    CAPTURES,
     FEATURES,
     FEAST,
     TRACKING,

@@ -184,6 +184,18 @@ class Serving(_Table):
     missing: Literal["error", "null"] = "error"
 
 
+class Capture(_Table):
+    """[capture]: what is kept of the requests to the endpoint, and of its answers, as they came.
+
+    Attributes:
+        percent: of the requests; 0 keeps nothing.
+        days: for so long.
+    """
+
+    percent: Annotated[int, Field(ge=0, le=100)] = 0
+    days: Annotated[int, Field(ge=1, le=3650)] = 30
+
+
 class Online(_Table):
     """[online]: how the online store is kept up.
 
@@ -283,6 +295,7 @@ class Project(_Table):
     gates: Gates = Field(default=Gates(), validate_default=True)
     search: Search | None = None
     serving: Serving = Serving()
+    capture: Capture = Capture()
     online: Online = Online()
     offline: Offline = Offline()
     deployment: Deployment = Deployment()

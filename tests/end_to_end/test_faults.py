@@ -17,6 +17,8 @@ from tests.support.faults import Client, archive
 from tests.support.local_aws import wait_until
 
 TABLES = """
+[capture]
+percent = 100
 [serving]
 instance_count = 2
 [deployment]
@@ -233,6 +235,21 @@ def test_a_deployment_that_is_stopped_blocks_nobody_and_hides_nothing(house: Hou
     assert again.outcome is Outcome.DEPLOYED
     # What the stopped one had put up is gone, too.
     house.is_at_rest()
+
+
+def test_what_was_asked_and_answered_is_kept(house: House) -> None:
+    s3 = house.client("s3")
+
+    def kept() -> list[str]:
+        prefix = f"captures/{house.endpoint}/AllTraffic/"
+        found = s3.list_objects_v2(Bucket=house.bucket, Prefix=prefix).get("Contents", [])
+        return [each["Key"] for each in found]
+
+    wait_until(kept)
+    body = s3.get_object(Bucket=house.bucket, Key=kept()[0])["Body"].read()
+    record = json.loads(body.splitlines()[0])["captureData"]
+    assert (record["endpointInput"]["encoding"], record["endpointOutput"]["encoding"]) == ("CSV", "CSV")
+    assert float(record["endpointOutput"]["data"].split(",")[0]) >= 0
 
 
 def test_of_two_at_once_one_is_deployed_and_the_other_is_judged_again(house: House) -> None:

@@ -37,7 +37,7 @@ def synthesized(project_folder: Path, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture(scope="session")
 def shop_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shop")
-    write_shop(folder)
+    write_shop(folder, settings="\n[capture]\npercent = 20\ndays = 7\n")
     return folder
 
 

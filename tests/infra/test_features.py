@@ -150,6 +150,20 @@ def test_no_view_is_kept_by_a_reference_to_its_table(shop: Stacks) -> None:
     assert "Viewactivity" not in json.dumps(shop.pipeline.template)
 
 
+def test_what_is_captured_is_written_by_its_endpoint_alone_and_expires(shop: Stacks, prod: Stacks) -> None:
+    name = shop.pipeline.settings("Deployment")["endpoint_name"]
+    captured = shop.pipeline.settings("Deployment")["capture"]
+    assert (captured["EnableCapture"], captured["InitialSamplingPercentage"]) == (True, 20)
+    place = f"<ArtifactsBucket>/captures/{name}/*"
+    writable = [each for each in granted(shop, "SageMakerRole") if "/captures/" in each]
+    assert [each.endswith(place) for each in writable] == [True]
+    rules = shop.data.properties("ArtifactsBucket")["LifecycleConfiguration"]["Rules"]
+    (rule,) = (each for each in rules if each.get("Prefix") == "captures/")
+    assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", 7)
+    # Where nothing is captured nothing may be written.
+    assert not [each for each in granted(prod, "SageMakerRole") if "/captures/" in each]
+
+
 def test_features_outlive_their_stack_in_prod_alone(shop: Stacks, shop_local: Stacks) -> None:
     kept = shop.data.resource("Viewactivity")
     assert kept["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}

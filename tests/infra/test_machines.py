@@ -113,6 +113,16 @@ def test_the_settings_are_those_of_project_environment_and_stacks(prod: Stacks) 
         "topic_arn": "<Outcomes>",
         "sagemaker_role_arn": "<SageMakerRole>",
         "own_image": False,
+        "capture": {
+            "EnableCapture": False,
+            "InitialSamplingPercentage": 0,
+            "DestinationS3Uri": "s3://<ArtifactsBucket>/captures",
+            "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+            "CaptureContentTypeHeader": {
+                "CsvContentTypes": ["text/csv"],
+                "JsonContentTypes": ["application/json", "application/jsonlines"],
+            },
+        },
         "approval": None,
         "offline": {},
         "hyperparameters": {"max_iter": "20", "loss": 'log "loss"', "early_stopping": "true"},

@@ -208,6 +208,7 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
             )
         },
     },
+    "Machines/ReconciliationRole": {"<MachinesDeployment>": ["states:StartExecution"]},
     "Machines/DeploymentRole": {
         "*": [
             *MACHINE_LOGS["*"],

@@ -52,6 +52,12 @@ SETTINGS: dict[str, Any] = {
     "own_image": False,
     "approval": None,
     "guard": None,
+    "capture": {
+        "EnableCapture": True,
+        "InitialSamplingPercentage": 20,
+        "DestinationS3Uri": "s3://artifacts/captures",
+        "CaptureOptions": [{"CaptureMode": "Input"}],
+    },
     "code_source": "assets/code.zip",
     "places": {
         name: f"s3://artifacts/{key}"

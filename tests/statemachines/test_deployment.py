@@ -12,7 +12,7 @@ from sluice.outcomes import Outcome
 from sluice.payloads.deployment import DeploymentResult
 from sluice.payloads.tracking import MoveAliasInput
 from sluice.payloads.training import StateFailure
-from tests.statemachines.harness import EXECUTION_NAME, Failure, Harness, Run
+from tests.statemachines.harness import EXECUTION_NAME, SETTINGS, Failure, Harness, Run
 from tests.statemachines.scenarios import (
     ALARM,
     CHAMPION,
@@ -102,6 +102,8 @@ def test_a_first_deployment_creates_the_endpoint_and_records_the_release(harness
         "Finished",
     ]
     assert result.waits == [15, 15]
+    [config] = result.calls_of("CreateEndpointConfig")
+    assert config["DataCaptureConfig"] == SETTINGS["capture"]
     [model] = result.calls_of("CreateModel")
     assert model["PrimaryContainer"]["ModelDataUrl"] == MODEL_URI
     assert model["PrimaryContainer"]["Environment"] == {

@@ -71,6 +71,7 @@ def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
         "training": {"spot": False, "environments": {}, "max_wait_seconds": None},
         "search": None,
         "approval": {"environments": (), "expires_hours": 168},
+        "capture": {"percent": 0, "days": 30},
         "deployment": {
             "strategy": "all_at_once",
             "environments": ("prod",),
@@ -442,6 +443,7 @@ TWO = "[serving]\ninstance_count = 2\n"
             "alarms.also: with the limits that is 11; SageMaker takes 10",
         ),
         ("[deployment.alarms]\nmax_error_rates = 0.1\n", "(did you mean 'max_error_rate'?)"),
+        ("[capture]\npercent = 101\n", "capture.percent: found 101"),
         ("[deployment]\nstrategi = 1\n", "deployment.strategi: unknown key (did you mean 'strategy'?)"),
     ],
 )
