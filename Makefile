@@ -22,7 +22,7 @@ PYTEST := -m pytest -q --numprocesses auto --dist loadfile
 
 SOURCES := sluice cli local lambdas containers examples benchmarks tests
 
-.PHONY: help setup demo test test-unit coverage mutants nightly sanitize fuzz test-sdk check lint types layers dockerfiles synth templates bench bench-judge bench-features bench-serving smoke-aws smoke-local soak clean
+.PHONY: help setup demo test test-unit coverage mutants nightly sanitize fuzz test-sdk check lint types layers dockerfiles synth templates bench bench-drift bench-judge bench-features bench-serving smoke-aws smoke-local soak clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | column -t -s "$$(printf '\t')"
@@ -143,6 +143,9 @@ bench-features: setup ## the feature path: windows, online reads beside Feast's,
 	.venv/bin/python benchmarks/features/local_dynamodb.py || missed="$$missed local_dynamodb"
 	.venv/bin/python -m benchmarks.features.materialization --feast .venv-features/bin/python || missed="$$missed materialization"
 	test -z "$$missed" || { echo "missed its bar or failed:$$missed" >&2; exit 1; }
+
+bench-drift: setup ## false alarms of the drift verdict in a month, delays, and what ten million rows cost
+	.venv/bin/python -m benchmarks.drift
 
 bench-judge: setup ## what the gate promotes of models whose truth is known, and what it costs
 	.venv/bin/python -m benchmarks.judge
