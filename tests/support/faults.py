@@ -36,10 +36,11 @@ class Model:
         if self.how == "crashes under load" and self.asked > 15:
             os._exit(3)
         if self.how == "slows down":
-            time.sleep(0.3)
-        if self.how == "refuses everybody":
-            raise SystemExit
-        return np.tile([0.75, 0.25], (len(X), 1))
+            time.sleep(1.5)
+        yes = 0.25
+        if self.how == "answers nonsense":
+            yes = np.random.default_rng(self.asked).uniform(0.8, 1.0, len(X))
+        return np.column_stack([1 - yes * np.ones(len(X)), yes * np.ones(len(X))])
 
     def predict(self, X):
         return np.array(["no"] * len(X))
@@ -88,7 +89,7 @@ class Client:
 
     def __post_init__(self) -> None:
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._send, daemon=True) for _ in range(2)]
+        self._threads = [threading.Thread(target=self._send, daemon=True) for _ in range(4)]
 
     def __enter__(self) -> Client:
         for thread in self._threads:
@@ -101,8 +102,8 @@ class Client:
             thread.join()
 
     def _send(self) -> None:
-        # A pause, so that two clients leave the machine to those that they talk to.
-        while not self._stop.wait(0.01):
+        # A pause, so that the clients leave the machine to those that they talk to.
+        while not self._stop.wait(0.03):
             try:
                 answer = self.runtime.invoke_endpoint(
                     EndpointName=self.endpoint, Body=self.body, ContentType="text/csv", Accept="text/csv"
