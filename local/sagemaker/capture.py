@@ -82,7 +82,7 @@ class Capture:
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._enough = threading.Event()
-        threading.Thread(target=self._write_on, name=f"capture-{endpoint}", daemon=True).start()
+        self._writer: threading.Thread | None = None
 
     def note(self, exchange: Exchange) -> None:
         """Keep it, if it is among the share that is kept."""
@@ -90,6 +90,11 @@ class Capture:
             return
         with self._lock:
             self._waiting.append(exchange)
+            # Not before there is something to write: an endpoint may be refused, or never come up.
+            if self._writer is None:
+                name = f"capture-{self._endpoint}"
+                self._writer = threading.Thread(target=self._write_on, name=name, daemon=True)
+                self._writer.start()
             enough = len(self._waiting) >= _FLUSH_RECORDS
         if enough:
             self._enough.set()

@@ -65,7 +65,7 @@ class Endpoints:
                 endpoint_name=name,
                 endpoint_config_name=config_name,
                 production_variants=[],
-                data_capture_config=capture.summary(config.data_capture_config),
+                data_capture_config=fleet.captured,
                 tags=tags,
             )
             record.endpoint_status = "Creating"
@@ -181,9 +181,12 @@ class Endpoints:
         except RolledBack as error:
             reason = str(error)
             with self._lock:
-                self._change(backend, name, endpoint_status="RollingBack", failure_reason=reason)
-            # What a rolling update has taken of the old fleet is back before all the traffic is.
-            self._failure(name, old.start)
+                if not traffic.ended.is_set():
+                    self._change(backend, name, endpoint_status="RollingBack", failure_reason=reason)
+        status = "InService"
+        # What a rolling update has taken of the old fleet is back before all the traffic is.
+        if reason is not None and (lost := self._failure(name, old.restore)):
+            status, reason = "UpdateRollbackFailed", f"{reason} The old fleet did not come back whole: {lost}"
         with self._lock:
             traffic.share = 0.0
             traffic.pending = None
@@ -195,11 +198,9 @@ class Endpoints:
                 self._change(
                     backend,
                     name,
-                    endpoint_status="InService",
+                    endpoint_status=status,
                     endpoint_config_name=(traffic.serving or old).config_name,
-                    data_capture_config=capture.summary(
-                        find_config(backend, (traffic.serving or old).config_name).data_capture_config
-                    ),
+                    data_capture_config=(traffic.serving or old).captured,
                     production_variants=(traffic.serving or old).describe(up=True),
                     pending_deployment_summary=None,
                     failure_reason=reason and reason[:MAX_REASON],
@@ -280,6 +281,7 @@ class Endpoints:
             root=folder / uuid4().hex[:8],
             plans=plans,
             capture=_capture(self._context, backend, name, config),
+            captured=capture.summary(config.data_capture_config),
         )
 
     @staticmethod

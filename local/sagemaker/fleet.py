@@ -70,6 +70,10 @@ class Variant:
         with self._changed:
             self.instances.append(instance)
 
+    def remove(self, instance: Instance) -> None:
+        with self._changed:
+            self.instances.remove(instance)
+
     def retire(self, keep: int) -> list[Instance]:
         """Take all but the first `keep` out of service; give them when they have answered what they were asked."""
         with self._changed:
@@ -109,9 +113,12 @@ class Fleet:
         root: Path,
         plans: list[VariantPlan],
         capture: Capture | None = None,
+        captured: dict[str, Any] | None = None,
     ) -> None:
         self.config_name = config_name
         self.capture = capture
+        # What Describe says of it. Kept: the configuration may be deleted while the fleet serves.
+        self.captured = captured
         self.variants = {plan.name: Variant(plan) for plan in plans}
         self._context = context
         self._endpoint_name = endpoint_name
@@ -126,6 +133,14 @@ class Fleet:
         """How many instances it is to have."""
         return sum(variant.plan.instance_count for variant in self.variants.values())
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether each variant has an instance that answers."""
+        return all(
+            any(instance.pool is not None for instance in variant.instances)
+            for variant in self.variants.values()
+        )
+
     def start(self, share: float = 1.0) -> None:
         """Bring a share of the instances into service, those that are already there among them.
 
@@ -137,6 +152,11 @@ class Fleet:
         except BaseException:
             self.stop()
             raise
+
+    def restore(self) -> None:
+        """Bring back what `keep` took; raise JobFailed, with those that serve untouched, when one fails."""
+        for variant in self.variants.values():
+            self._grow(variant, variant.plan.instance_count)
 
     def keep(self, share: float) -> None:
         """Take all instances out of service but a share; they end when they have answered what they were asked."""
@@ -201,7 +221,12 @@ class Fleet:
             variant.add(instance)
             if self._cancelled.is_set():
                 raise JobFailed("The endpoint was deleted while it started.")
-            instance.start()
+            try:
+                instance.start()
+            except BaseException:
+                instance.stop()
+                variant.remove(instance)
+                raise
 
     def _serving(self, plan: VariantPlan) -> Serving:
         """What an instance of the variant runs; the model is brought once."""

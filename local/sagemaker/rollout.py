@@ -103,6 +103,9 @@ def _watch(traffic: Traffic, alarms: Callable[[], Sequence[str]], seconds: float
                 "Deployment was rolled back because it exceeded MaximumExecutionTimeoutInSeconds."
             )
         if now >= end:
+            # Requests go to the old fleet meanwhile: no alarm would see that the new one is gone.
+            if traffic.pending is not None and not traffic.pending.is_ready:
+                raise RolledBack("Deployment was rolled back because the new fleet did not stay healthy.")
             return
         if traffic.ended.wait(min(_WATCH_SECONDS, end - now)):
             raise _deleted()

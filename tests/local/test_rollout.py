@@ -15,6 +15,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.sagemaker.deployment_policy import Policy, policy
+from local.sagemaker.errors import JobFailed
+from local.sagemaker.instance import Instance
+from local.sagemaker.rollout import RolledBack, Traffic, shift
 from tests.support.in_process import InProcessContext, error_of, put_model, wait_for
 
 ALARM = {"Namespace": "AWS/SageMaker", "MetricName": "Invocation5XXErrors", "Statistic": "Sum"}
@@ -263,6 +266,98 @@ def test_a_rolled_back_rolling_update_has_its_old_instances_again(
     assert found["ProductionVariants"][0]["CurrentInstanceCount"] == 2
 
 
+def rolling_by_half(*alarms: str) -> dict[str, Any]:
+    config: dict[str, Any] = {
+        "RollingUpdatePolicy": {"MaximumBatchSize": of_capacity(50), "WaitIntervalInSeconds": 1}
+    }
+    if alarms:
+        config["AutoRollbackConfiguration"] = {"Alarms": [{"AlarmName": name} for name in alarms]}
+    return config
+
+
+def test_where_the_second_batch_does_not_come_up_the_old_instances_are_there_again(
+    aws: InProcessContext, pair: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Instance] = []
+    start = Instance.start
+
+    def start_all_but_the_second(instance: Instance) -> None:
+        started.append(instance)
+        if len(started) == 2:
+            raise JobFailed("There is no capacity.")
+        start(instance)
+
+    monkeypatch.setattr(Instance, "start", start_all_but_the_second)
+    with Client(aws, pair) as client:
+        update(aws, pair, "green-two", rolling_by_half())
+        found = in_service(aws, pair)
+        client.saw("blue")
+    assert client.failed == []
+    assert found["EndpointConfigName"] == "blue-two"
+    assert found["FailureReason"] == "There is no capacity."
+    assert found["ProductionVariants"][0]["CurrentInstanceCount"] == 2
+
+
+def test_where_an_old_instance_does_not_come_back_the_others_serve_on_and_it_is_said(
+    aws: InProcessContext, pair: str, alarm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(_instance: Instance) -> None:
+        raise JobFailed("There is no capacity.")
+
+    with Client(aws, pair) as client:
+        update(aws, pair, "green-two", rolling_by_half(alarm))
+        wait_for(lambda: pending_stage(aws, pair) == ("Baking", 1.0))
+        monkeypatch.setattr(Instance, "start", start)
+        aws.client("cloudwatch").set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="test")
+        wait_for(lambda: describe(aws, pair)["EndpointStatus"] == "UpdateRollbackFailed")
+        client.saw("blue")
+    assert client.failed == []
+    found = describe(aws, pair)
+    assert found["EndpointConfigName"] == "blue-two"
+    assert found["ProductionVariants"][0]["CurrentInstanceCount"] == 1
+    assert alarm in found["FailureReason"]
+    assert found["FailureReason"].endswith("did not come back whole: There is no capacity.")
+
+
+def config_of(aws: InProcessContext, model: str, **more: Any) -> str:
+    name = f"c-{uuid.uuid4().hex[:8]}"
+    variant = {"VariantName": "AllTraffic", "ModelName": model, "InstanceType": "ml.m5.large"}
+    aws.client("sagemaker").create_endpoint_config(
+        EndpointConfigName=name, ProductionVariants=[{**variant, "InitialInstanceCount": 1}], **more
+    )
+    return name
+
+
+def test_an_endpoint_goes_back_to_a_configuration_that_was_deleted_meanwhile(
+    aws: InProcessContext, endpoint: str, alarm: str
+) -> None:
+    old = config_of(aws, "blue")
+    update(aws, endpoint, old, None)
+    in_service(aws, endpoint)
+    update(aws, endpoint, "green", canary(50, 60, alarm))
+    wait_for(lambda: pending_stage(aws, endpoint) == ("Baking", 0.5))
+    aws.client("sagemaker").delete_endpoint_config(EndpointConfigName=old)
+    aws.client("cloudwatch").set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="test")
+    assert in_service(aws, endpoint)["EndpointConfigName"] == old
+
+
+def test_an_update_that_is_refused_leaves_nothing_running(aws: InProcessContext, endpoint: str) -> None:
+    capture = {
+        "EnableCapture": True,
+        "InitialSamplingPercentage": 100,
+        "DestinationS3Uri": "s3://bucket/captures",
+        "CaptureOptions": [{"CaptureMode": "Input"}],
+    }
+    config = config_of(aws, "green", DataCaptureConfig=capture)
+    error_of(
+        aws.client("sagemaker").update_endpoint,
+        EndpointName=endpoint,
+        EndpointConfigName=config,
+        DeploymentConfig=canary(51, 0),
+    )
+    assert f"capture-{endpoint}" not in [thread.name for thread in threading.enumerate()]
+
+
 @pytest.mark.parametrize("whose", ["blue", "green"])
 def test_what_dies_in_the_middle_of_a_shift_costs_no_answer(
     aws: InProcessContext, endpoint: str, whose: str
@@ -461,6 +556,25 @@ def shared(aws: InProcessContext, models: None) -> str:
     aws.client("sagemaker").create_endpoint(EndpointName="shared", EndpointConfigName="blue")
     in_service(aws, "shared")
     return "shared"
+
+
+def test_a_fleet_that_is_down_when_its_time_is_over_gets_no_more_traffic() -> None:
+    class Down:
+        is_ready = False
+
+        def start(self, _share: float = 1.0) -> None:
+            self.is_ready = True
+
+    fleet: Any = Down()
+    traffic = Traffic(serving=fleet, pending=fleet)
+
+    def tell(stage: str, _message: str) -> None:
+        if stage == "Baking":
+            fleet.is_ready = False
+
+    with pytest.raises(RolledBack, match="did not stay healthy"):
+        shift(traffic, policy(canary(50, 0), 1), list, tell)
+    assert traffic.share == 0.5
 
 
 def test_steps_end_with_everything() -> None:
