@@ -115,7 +115,8 @@ def test_a_model_that_is_there_because_an_answer_was_lost_is_deployed(
         ModelName=name,
         ExecutionRoleArn=of_before["ExecutionRoleArn"],
         PrimaryContainer={
-            **{what: of_before["PrimaryContainer"][what] for what in ("Image", "Environment")},
+            "Image": of_before["PrimaryContainer"]["Image"],
+            "Environment": {**of_before["PrimaryContainer"]["Environment"], "SLUICE_MODEL": name},
             "ModelDataUrl": f"s3://{bucket}/models/{name}-train/output/model.tar.gz",
         },
     )
