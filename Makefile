@@ -130,6 +130,7 @@ bench: setup ## the figures of the README, as JSON
 	for script in validation lambda_latency attacks end_to_end; do
 	  .venv/bin/python benchmarks/$$script.py || missed="$$missed $$script"
 	done
+	.venv/bin/python -m benchmarks.invoke_endpoint || missed="$$missed invoke_endpoint"
 	test -z "$$missed" || { echo "missed its bar or failed:$$missed" >&2; exit 1; }
 
 # Beside Feast's own calls, which run in its environment.

@@ -45,7 +45,7 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as folder:
         if not (arguments.project and arguments.data):
-            arguments.project, arguments.data = _default(Path(folder))
+            arguments.project, arguments.data = default_project(Path(folder))
         arguments.project = _letting_equals_pass(arguments.project, Path(folder) / "project")
         project = Project.load(arguments.project)
         local = LocalAws(Path(folder) / "local")
@@ -75,7 +75,8 @@ def main() -> int:
     return 0 if beyond <= BAR_SECONDS else 1
 
 
-def _default(folder: Path) -> tuple[Path, Path]:
+def default_project(folder: Path) -> tuple[Path, Path]:
+    """Give a project and its data: telco where its file is there, else churn with data of its own generator."""
     telco = ROOT.parent / "shared" / "data" / "telco_customer_churn.csv"
     if telco.is_file():
         return ROOT / "examples" / "telco", telco

@@ -29,7 +29,7 @@ environments = ["local"]
 [deployment.alarms]
 min_requests = 20
 min_latency_requests = 3
-max_latency_ratio = 15
+max_latency_ratio = 30
 """
 
 

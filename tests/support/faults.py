@@ -36,7 +36,7 @@ class Model:
         if self.how == "crashes under load" and self.asked > 15:
             os._exit(3)
         if self.how == "slows down":
-            time.sleep(1.5)
+            time.sleep(2.5)
         yes = 0.25
         if self.how == "answers nonsense":
             yes = np.random.default_rng(self.asked).uniform(0.8, 1.0, len(X))
