@@ -19,9 +19,10 @@ from moto.stepfunctions.exceptions import (
     ValidationException,
 )
 from moto.stepfunctions.parser import models as parser_models
-from moto.stepfunctions.parser.api import ExecutionStatus
+from moto.stepfunctions.parser.api import ExecutionAbortedEventDetails, ExecutionStatus, HistoryEventType
 from moto.stepfunctions.parser.asl.eval import program_state
 from moto.stepfunctions.parser.asl.eval.evaluation_details import AWSExecutionDetails, ExecutionDetails
+from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 from moto.stepfunctions.parser.backend import execution as execution_module
 from moto.stepfunctions.parser.backend import execution_worker
 
@@ -225,6 +226,16 @@ def _reflect(self: Any) -> None:
     execution_changes.ended(execution)
 
 
+def _note_abort(env: Any, execution: Any) -> None:
+    env.event_history_context.source_event_id = 0
+    details = ExecutionAbortedEventDetails(error=execution.error, cause=execution.cause)
+    env.event_manager.add_event(
+        context=env.event_history_context,
+        event_type=HistoryEventType.ExecutionAborted,
+        event_details=EventDetails(executionAbortedEventDetails=details),
+    )
+
+
 def _fail_on_crash(execution_logic: Any) -> Any:
     """A bug in the interpreter fails the execution; without this it would stay RUNNING for ever."""
 
@@ -233,6 +244,10 @@ def _fail_on_crash(execution_logic: Any) -> Any:
             execution_logic(self)
         except Exception as error:
             execution = self._execution_communication.execution
+            if execution.exec_status == ExecutionStatus.ABORTED:
+                # Stopped between two steps of the interpreter's own beginning: its history has to end all the same.
+                _note_abort(self.env, execution)
+                return
             _LOG.exception("%s crashed", execution.exec_arn)
             execution.stop_date = datetime.datetime.now(tz=datetime.UTC)
             execution.error, execution.cause = failures.RUNTIME, f"{type(error).__name__}: {error}"

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from moto.stepfunctions.parser.api import ExecutionStatus
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEventException
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.resource import (
     ResourceARN,
@@ -18,6 +19,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.resou
 )
 
 from local.stepfunctions import install_language, jsonata, task_errors, validation
+from local.stepfunctions.executions import _fail_on_crash
 from local.stepfunctions.interpreter import is_within_limit
 from local.stepfunctions.jsonata import QueryEvaluationError, check_syntax, evaluate
 from local.stepfunctions.sagemaker_task import JOBS, JobResolver, SageMakerTask
@@ -383,6 +385,31 @@ class TestExecutions:
             "a test",
         )
         wait_until(lambda: machines.events(execution)[-1] == "ExecutionAborted")
+
+    def test_what_is_stopped_as_it_begins_has_an_end_in_its_history(self) -> None:
+        execution = SimpleNamespace(
+            exec_status=ExecutionStatus.ABORTED, exec_arn="arn", error="Enough", cause="a test"
+        )
+        written: list[Any] = []
+        manager = SimpleNamespace(add_event=lambda **event: written.append(event))
+        context = SimpleNamespace(source_event_id=7)
+        worker = SimpleNamespace(
+            _execution_communication=SimpleNamespace(execution=execution),
+            env=SimpleNamespace(event_manager=manager, event_history_context=context),
+        )
+
+        def began(_worker: Any) -> None:
+            raise RuntimeError("Could not set NextState value when in state 'ProgramStopped'.")
+
+        _fail_on_crash(began)(worker)
+
+        [event] = written
+        assert event["event_type"] == "ExecutionAborted"
+        assert event["event_details"]["executionAbortedEventDetails"] == {
+            "error": "Enough",
+            "cause": "a test",
+        }
+        assert execution.exec_status == ExecutionStatus.ABORTED
 
     def test_stopping_interrupts_the_pause_before_a_retry(self, machines: Machines) -> None:
         retry = {"ErrorEquals": ["States.ALL"], "IntervalSeconds": 600}
