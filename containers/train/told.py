@@ -29,16 +29,17 @@ def write_beside(model: Any, contract: ModelContract, features: pd.DataFrame, fo
 
 def example(contract: ModelContract, features: pd.DataFrame) -> dict[str, Any]:
     """Give a record of medians and of the most frequent values: what a row looks like, and nobody's row."""
-    record: dict[str, Any] = {}
+    seen: dict[str, list[Any]] = {}
     for feature in contract.features:
         column = features[feature.name].dropna()
         if column.empty:
-            record[feature.name] = None
+            seen[feature.name] = [None]
         elif feature.kind == "number":
             median = float(column.median())
-            record[feature.name] = round(median) if feature.type == "integer" else median
+            seen[feature.name] = [median if feature.type == "number" else float(round(median))]
         else:
-            record[feature.name] = str(column.mode().iloc[0])
+            seen[feature.name] = [str(column.mode().iloc[0])]
+    [record] = contract.records(seen)
     return record
 
 

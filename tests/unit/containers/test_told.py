@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from containers.model_files import HISTORY, history_in
+from containers.serve.decoding import decode
 from containers.train import told
 from sluice.contract import Feature, ModelContract, TargetContract
 
@@ -44,6 +46,34 @@ def test_a_boosters_scores_are_told_after_each_iteration() -> None:
 def test_other_boosters_and_models_that_keep_nothing() -> None:
     assert len(told.history(GradientBoostingRegressor(n_estimators=7).fit(X, Y))["train_score"]) == 7
     assert told.history(make_pipeline(StandardScaler(), LinearRegression()).fit(X, Y)) == {}
+
+
+def test_the_example_is_a_request_that_is_taken_whatever_a_category_is_to_people() -> None:
+    kinds = [("number", each) for each in ("integer", "number", "boolean")]
+    kinds += [("category", each) for each in ("integer", "number", "boolean", "string")]
+    contract = ModelContract(
+        features=tuple(
+            Feature(name=f"{kind} {type_}", kind=kind, type=type_, nullable=False)  # type: ignore[arg-type]
+            for kind, type_ in kinds
+        ),
+        target=TargetContract(name="y", problem="regression"),
+    )
+    texts = {"integer": "0", "number": "1.5", "boolean": "true", "string": "a"}
+    frame = pd.DataFrame(
+        {
+            f"{kind} {type_}": [1.0, 1.0, 0.0] if kind == "number" else [texts[type_]] * 3
+            for kind, type_ in kinds
+        }
+    )
+
+    record = told.example(contract, frame)
+
+    assert record["category integer"] == 0
+    assert record["category boolean"] is True
+    assert record["number boolean"] is True
+    decoded = decode(json.dumps(record).encode(), "application/json", contract)
+    assert decoded["category integer"] == ["0"]
+    assert decoded["category number"] == ["1.5"]
 
 
 def test_a_request_is_made_of_medians_and_the_most_frequent_values() -> None:
