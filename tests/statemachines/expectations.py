@@ -150,6 +150,7 @@ EXPECTED: dict[str, dict[str, Task]] = {
         "PutAlarm": Task(_CLOUDWATCH, {UNFORESEEN: "AlarmFailed"}),
         # What is told of the two fleets, and what is tidied up, undoes nothing.
         "ReadFigures": Task(_CLOUDWATCH, {UNFORESEEN: "ListAlarms"}),
+        "FindAlarm": Task(_CLOUDWATCH, {UNFORESEEN: "HasRolledBack"}),
         "ListAlarms": Task(_CLOUDWATCH, {UNFORESEEN: "KeepLogs"}),
         "RemoveAlarms": Task(_CLOUDWATCH, {UNFORESEEN: "KeepLogs"}),
         "KeepHistory": Task(_DYNAMODB, {UNFORESEEN: "CountOutcome"}),
@@ -167,7 +168,7 @@ EXPECTED: dict[str, dict[str, Task]] = {
         "CheckArchive": Task(_S3, {MISSING: "IsArchiveIntact", **_UNLOCK}),
         "RecordRelease": Task(_DYNAMODB, _UNLOCK),
         # What serves is recorded by then, and is never taken back for the registry's sake.
-        "MoveAlias": Task(_TRACKED, {UNFORESEEN: "IsGuarded"}),
+        "MoveAlias": Task(_TRACKED, {UNFORESEEN: "IsDeployed"}),
         "KeepLogs": Task(_LOGS, _UNLOCK),
         "ReleaseLock": Task(_DYNAMODB, {UNFORESEEN: "Failed"}),
     },

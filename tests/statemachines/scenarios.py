@@ -301,7 +301,14 @@ HELD = Failure("DynamoDB.ConditionalCheckFailedException", "The conditional requ
 HOLDER = "arn:aws:states:us-east-1:123456789012:execution:deployment:another"
 HELD_LOCK = {"Item": {"held_by": {"S": HOLDER}, "held_since": {"S": "2026-01-01T00:00:00Z"}}}
 NO_ENDPOINT = Failure("SageMaker.SageMakerException", 'Could not find endpoint "arn".')
-SERVED = {"Item": {**CHAMPION["Item"], "item": {"S": "model#bank-dev-2"}, "model_name": {"S": "bank-dev-2"}}}
+SERVED = {
+    "Item": {
+        **CHAMPION["Item"],
+        "item": {"S": "model#bank-dev-2"},
+        "model_name": {"S": "bank-dev-2"},
+        "version": {"S": "2"},
+    }
+}
 """What was written down of a model before the endpoint was brought to it."""
 ALARM = {
     "AlarmName": "sluice-bank-dev-bank-dev-1-errors",
@@ -309,6 +316,7 @@ ALARM = {
     "StateReason": "Threshold Crossed",
     "StateUpdatedTimestamp": "2026-01-01T00:00:00Z",
 }
+FIRED = {**ALARM, "StateValue": "ALARM"}
 FIGURES = {
     "MetricDataResults": [
         {"Id": "new_requests", "Values": [3, 4]},
@@ -337,6 +345,7 @@ ENDPOINT: dict[str, list[Any]] = {
     "RememberModel": [{}],
     "PutAlarm": [{}],
     "ReadFigures": [FIGURES],
+    "FindAlarm": [{"MetricAlarms": [ALARM], "CompositeAlarms": []}],
     "ListAlarms": [{"MetricAlarms": [ALARM]}],
     "RemoveAlarms": [{}],
     "KeepHistory": [{}],
@@ -737,8 +746,9 @@ SCENARIOS = [
             described("RollingBack", "bank-dev-0"),
             described("InService", "bank-dev-0", FailureReason="the alarm went off"),
         ],
-        ListAlarms=[{"MetricAlarms": [{**ALARM, "StateValue": "ALARM"}]}],
+        FindAlarm=[{"MetricAlarms": [FIRED], "CompositeAlarms": []}],
     ),
+    _guarded("alarmed-between-two-looks", DescribeEndpoint=[described("InService", "bank-dev-0")]),
     Scenario("deployment", "reconciled", {"reconcile": True}, ENDPOINT, "Finished"),
     Scenario(
         "deployment",

@@ -19,6 +19,7 @@ from tests.statemachines.scenarios import (
     DEPLOYED,
     DEPLOYMENT,
     ENDPOINT,
+    FIRED,
     GUARDED,
     HELD,
     HOLDER,
@@ -93,6 +94,7 @@ def test_a_first_deployment_creates_the_endpoint_and_records_the_release(harness
         "IsServing",
         "RecordRelease",
         "IsRegistered",
+        "IsDeployed",
         "IsGuarded",
         "KeepLogs",
         "KeepHistory",
@@ -221,7 +223,7 @@ def test_what_becomes_of_an_endpoint_is_decided_by_its_status(
     ("status", "config", "next_state"),
     [
         ("InService", "bank-dev-1", "RecordRelease"),
-        ("InService", "bank-dev-0", "IsGuarded"),
+        ("InService", "bank-dev-0", "IsAlarmKnown"),
         ("Creating", "bank-dev-1", "WaitForEndpoint"),
         ("Updating", "bank-dev-0", "WaitForEndpoint"),
         # An update shows the new configuration before it serves.
@@ -336,6 +338,10 @@ def test_a_lock_that_is_never_free_fails_says_who_holds_it_and_is_left_alone(har
     assert told.fix
     # An hour and a half, and no longer.
     assert sum(result.waits) == 5400
+    taken = deploy(harness, AcquireLock=[HELD], ReadLock=[{}])
+    told = errors.from_wire(str(taken.cause))
+    assert told is not None
+    assert told.why.startswith("others took it")
     assert not {"TakeOverLock", "ReleaseLock", "KeepHistory"} & set(result.path)
 
 
@@ -361,6 +367,10 @@ def test_a_record_that_a_stopped_deployment_left_behind_is_put_right_before_anyt
     assert corrected["Item"]["item"] == {"S": "release"}
     assert corrected["Item"]["model_name"] == {"S": "bank-dev-2"}
     assert corrected["Item"]["corrected_by"]["S"].endswith(f":{EXECUTION_NAME}")
+    # The registry follows it, as any release.
+    [moved] = result.calls_of("MoveAlias")
+    assert moved["Payload"] == {"model_name": "bank-dev-2", "version": "2"}
+    assert result.path.index("CorrectRecord") < result.path.index("MoveAlias")
     # It was judged against another model than the one that serves.
     assert (result.succeeded, result.output["outcome"]) == (True, "ChampionChanged")
     assert result.output["endpoint_config_name"] == "bank-dev-2"
@@ -437,7 +447,6 @@ class TestGuarded:
         assert removed["AlarmNames"] == [ALARM["AlarmName"], left["AlarmName"]]
 
     def test_a_rollback_names_its_alarm_and_how_far_it_came(self, harness: Harness) -> None:
-        fired = {**ALARM, "StateValue": "ALARM"}
         result = self.deploy(
             harness,
             DescribeEndpoint=[
@@ -445,9 +454,13 @@ class TestGuarded:
                 described("RollingBack", "bank-dev-0"),
                 described("InService", "bank-dev-0", FailureReason="an alarm went off"),
             ],
-            ListAlarms=[{"MetricAlarms": [fired]}],
+            FindAlarm=[{"MetricAlarms": [FIRED], "CompositeAlarms": []}],
         )
 
+        # While it was one: by the time the old fleet has all traffic again it is quiet.
+        assert result.path.index("FindAlarm") < result.path.index("ReadFigures")
+        [asked] = result.calls_of("FindAlarm")
+        assert asked["AlarmNames"] == [ALARM["AlarmName"]]
         told = DeploymentResult.model_validate(result.output)
         assert told.outcome is Outcome.ROLLED_BACK
         assert told.endpoint_config_name == "bank-dev-0"
@@ -463,8 +476,29 @@ class TestGuarded:
         assert counted["MetricData"][0]["MetricName"] == "RolledBack"
         assert not {"RecordRelease", "MoveAlias"} & set(result.path)
 
+    def test_an_alarm_that_is_found_while_it_rolls_back_is_not_forgotten(self, harness: Harness) -> None:
+        quiet = {"MetricAlarms": [ALARM], "CompositeAlarms": []}
+        own = {**FIRED, "AlarmName": "our-own"}
+        result = self.deploy(
+            harness,
+            DescribeEndpoint=[described("RollingBack", "bank-dev-0"), described("InService", "bank-dev-0")],
+            FindAlarm=[{"MetricAlarms": [ALARM], "CompositeAlarms": [own]}, quiet],
+        )
+        assert len(result.calls_of("FindAlarm")) == 1
+        assert result.output["alarm"]["name"] == "our-own"
+
+    def test_one_that_rolled_back_between_two_looks_has_its_alarm_looked_for_then(
+        self, harness: Harness
+    ) -> None:
+        result = self.deploy(
+            harness,
+            DescribeEndpoint=[described("InService", "bank-dev-0")],
+            FindAlarm=[{"MetricAlarms": [FIRED], "CompositeAlarms": []}],
+        )
+        assert result.output["alarm"]["name"] == ALARM["AlarmName"]
+
     def test_an_alarm_of_a_deployment_that_went_well_is_not_blamed(self, harness: Harness) -> None:
-        result = self.deploy(harness, ListAlarms=[{"MetricAlarms": [{**ALARM, "StateValue": "ALARM"}]}])
+        result = self.deploy(harness, ListAlarms=[{"MetricAlarms": [FIRED]}])
         assert (result.output["outcome"], result.output["alarm"]) == ("Deployed", None)
 
     def test_without_its_alarms_nothing_is_touched(self, harness: Harness) -> None:
