@@ -9,6 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from cli.releases_table import ReleasesTable
 from cli.stack import Stack
 from sluice.errors import SluiceError
 from sluice.payloads.approval import Answer, Decision
@@ -42,20 +43,13 @@ class Approvals:
         self._stack = deployed
         self._dynamodb = deployed.client("dynamodb")
         self._states = deployed.client("stepfunctions")
-        self._table = deployed.output("ReleasesTableName")
-        self._endpoint = deployed.output("EndpointName")
+        self._releases = ReleasesTable(deployed)
+        self._table = self._releases.name
 
     def all(self) -> list[Approval]:
         """Give every approval that was asked for, the newest first."""
         with self._allowed():
-            pages = self._dynamodb.get_paginator("query").paginate(
-                TableName=self._table,
-                KeyConditionExpression="endpoint_name = :endpoint AND begins_with(#item, :prefix)",
-                ExpressionAttributeNames={"#item": "item"},
-                ExpressionAttributeValues={":endpoint": {"S": self._endpoint}, ":prefix": {"S": PREFIX}},
-                ConsistentRead=True,
-            )
-            found = [Approval.of(item) for page in pages for item in page["Items"]]
+            found = [Approval.of(item) for item in self._releases.items(PREFIX)]
         return sorted(found, key=lambda approval: approval.requested_at, reverse=True)
 
     def standing(self, approval: Approval, now: datetime) -> Standing:
@@ -167,8 +161,9 @@ class Approvals:
         )
 
     def _again(self, approval: Approval) -> Approval:
-        found = self._dynamodb.get_item(TableName=self._table, Key=approval.key, ConsistentRead=True)
-        return Approval.of(found["Item"])
+        found = self._releases.item(approval.key["item"]["S"])
+        assert found is not None, "nobody deletes an approval"
+        return Approval.of(found)
 
     def _status(self, approval: Approval) -> str:
         with self._allowed():
@@ -185,7 +180,7 @@ class Approvals:
         except ClientError as error:
             if not _code(error).startswith("AccessDenied"):
                 raise
-            policy = self._stack.outputs.get(_POLICY) or f"{self._endpoint}-approvers"
+            policy = self._stack.outputs.get(_POLICY) or f"{self._stack.output('EndpointName')}-approvers"
             raise NotAllowed(
                 "you may not read or answer the approvals of this stack",
                 where=f"{error.operation_name} ({_code(error)})",

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from cli.releases_table import ReleasesTable
 from cli.stack import Stack
 from sluice import keys, naming
 from sluice.errors import SluiceError
@@ -73,15 +74,7 @@ class Models:
 
     def release(self) -> dict[str, str] | None:
         """Give the record of the model in service; None where nothing was released yet."""
-        item = (
-            self._stack.client("dynamodb")
-            .get_item(
-                TableName=self._stack.output("ReleasesTableName"),
-                Key={"endpoint_name": {"S": self._stack.output("EndpointName")}, "item": {"S": "release"}},
-                ConsistentRead=True,
-            )
-            .get("Item")
-        )
+        item = ReleasesTable(self._stack).item("release")
         return None if item is None else {name: value["S"] for name, value in item.items() if "S" in value}
 
     def read(self, key: str) -> bytes | None:

@@ -9,7 +9,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from cli import executions
+from cli.releases_table import ReleasesTable
 from cli.stack import Stack
+from sluice import naming
 from sluice.errors import DeploymentFailed, SluiceError, from_wire
 from sluice.payloads.deployment import DeploymentInput, DeploymentResult
 from sluice.release.history import HISTORY, MODEL, Ended, ReleasedModel, Seen
@@ -20,28 +22,27 @@ class Releases:
 
     def __init__(self, deployed: Stack) -> None:
         self._stack = deployed
-        self._dynamodb = deployed.client("dynamodb")
+        self._table = ReleasesTable(deployed)
         self._states = deployed.client("stepfunctions")
-        self._table = deployed.output("ReleasesTableName")
         self._endpoint = deployed.output("EndpointName")
         self._machine = deployed.output("DeploymentArn")
 
     def ended(self) -> list[Ended]:
         """Give how deployments ended, the newest first."""
-        found = [Ended.of(item) for item in self._items(HISTORY)]
+        found = [Ended.of(item) for item in self._table.items(HISTORY)]
         return sorted(found, key=lambda each: each.at, reverse=True)
 
     def models(self) -> list[ReleasedModel]:
         """Give each model that was ever on its way to the endpoint."""
-        return [ReleasedModel.of(item) for item in self._items(MODEL)]
+        return [ReleasedModel.of(item) for item in self._table.items(MODEL)]
 
     def champion(self) -> str | None:
-        item = self._item("release")
+        item = self._table.item("release")
         return None if item is None else str(item["model_name"]["S"])
 
     def seen(self) -> Seen:
         """Look at everything that `sluice doctor` has something to say about."""
-        lock = self._item("lock")
+        lock = self._table.item("lock")
         holder = None if lock is None else str(lock["held_by"]["S"])
         endpoint = self._described()
         return Seen(
@@ -75,23 +76,6 @@ class Releases:
     def caller(self) -> str:
         return str(self._stack.client("sts").get_caller_identity()["Arn"])
 
-    def _items(self, prefix: str) -> list[dict[str, Any]]:
-        pages = self._dynamodb.get_paginator("query").paginate(
-            TableName=self._table,
-            KeyConditionExpression="endpoint_name = :endpoint AND begins_with(#item, :prefix)",
-            ExpressionAttributeNames={"#item": "item"},
-            ExpressionAttributeValues={":endpoint": {"S": self._endpoint}, ":prefix": {"S": prefix}},
-            ConsistentRead=True,
-        )
-        return [item for page in pages for item in page["Items"]]
-
-    def _item(self, name: str) -> dict[str, Any] | None:
-        key = {"endpoint_name": {"S": self._endpoint}, "item": {"S": name}}
-        found: dict[str, Any] | None = self._dynamodb.get_item(
-            TableName=self._table, Key=key, ConsistentRead=True
-        ).get("Item")
-        return found
-
     def _described(self) -> dict[str, Any] | None:
         try:
             found: dict[str, Any] = self._stack.client("sagemaker").describe_endpoint(
@@ -110,14 +94,13 @@ class Releases:
             status = self._states.describe_execution(executionArn=holder)["status"]
         except self._states.exceptions.ExecutionDoesNotExist:
             return False
-        return bool(status == "RUNNING")
+        # As the machine sees it, which waits for one that may be redriven.
+        return status in ("RUNNING", "PENDING_REDRIVE")
 
     def _alarms(self) -> list[str]:
-        # As infra/guard.py names them, and ListAlarms of the machine looks for them.
-        prefix = f"{self._endpoint}-{self._endpoint.removeprefix('sluice-')}-"
-        pages = (
-            self._stack.client("cloudwatch").get_paginator("describe_alarms").paginate(AlarmNamePrefix=prefix)
-        )
+        prefix = naming.deployment_alarms(self._stack.output("Project"), self._stack.output("Environment"))
+        cloudwatch = self._stack.client("cloudwatch")
+        pages = cloudwatch.get_paginator("describe_alarms").paginate(AlarmNamePrefix=prefix)
         return [alarm["AlarmName"] for page in pages for alarm in page["MetricAlarms"]]
 
 

@@ -345,7 +345,7 @@ class Machines(Construct):
 
     def _deployment_alarms(self) -> str:
         """Name the alarms that stand while a model of this project in this environment is deployed."""
-        name = f"{naming.endpoint(*self._names)}-{naming.job_prefix(*self._names)}{'?' * naming.JOB_DIGITS}-*"
+        name = f"{naming.deployment_alarms(*self._names)}{'?' * naming.JOB_DIGITS}-*"
         return arn("cloudwatch", "alarm", name, separator=":")
 
     def _endpoint_log_group(self) -> tuple[str, str]:

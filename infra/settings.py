@@ -39,6 +39,7 @@ def machine_settings(
         "online_store": naming.online_store(project.name, config.environment) if data.features else "",
         "environment": config.environment,
         "endpoint_name": naming.endpoint(project.name, config.environment),
+        "deployment_alarms": naming.deployment_alarms(project.name, config.environment),
         "job_prefix": naming.job_prefix(project.name, config.environment),
         "artifacts_bucket": bucket,
         "releases_table": data.releases.table_name,

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Self
 
 from sluice.errors import SluiceError
-from sluice.outcomes import Outcome
+from sluice.outcomes import RECONCILED, Outcome
 from sluice.payloads.base import Payload
 from sluice.payloads.deployment import Archive, DeploymentInput, Rollback
 
@@ -21,7 +21,7 @@ MODEL = "model#"
 
 
 class NothingToGoBackTo(SluiceError):
-    """No model, or more than one, is meant by what was typed, or it serves already."""
+    """No model that has served, or more than one, is meant by what was typed."""
 
 
 class ReleasedModel(Payload):
@@ -117,6 +117,7 @@ def model_to_go_back_to(
     """Find the model that is meant by `text`: its name, a beginning that only one has, or `v3`.
 
     Without a text it is the one that the champion was deployed in the place of, or that was deployed last before it.
+    It has served, or is the champion: what was taken back, or never came so far, is nothing to go back to.
 
     Args:
         known: of each model that was ever on its way to the endpoint, what it is released with.
@@ -125,14 +126,15 @@ def model_to_go_back_to(
         text: what was typed; None where nothing was.
 
     Raises:
-        NothingToGoBackTo: it is none, several are meant, or it serves already.
+        NothingToGoBackTo: it is none, or several are meant.
     """
-    by_name = {each.model_name: each for each in known}
+    served = {each.model_name for each in ended if each.outcome in (Outcome.DEPLOYED, RECONCILED)} | {
+        champion
+    }
+    by_name = {each.model_name: each for each in known if each.model_name in served}
     if text is None:
         before = [
-            each.model_name
-            for each in ended
-            if each.outcome == Outcome.DEPLOYED and each.model_name != champion and each.model_name in by_name
+            each.model_name for each in ended if each.model_name != champion and each.model_name in by_name
         ]
         if not before:
             raise NothingToGoBackTo(
@@ -147,12 +149,11 @@ def model_to_go_back_to(
         for name, each in by_name.items()
         if name.startswith(text) or (each.version and text == f"v{each.version}")
     ]
-    exact = [each for each in found if each.model_name == text]
-    [*chosen] = exact or found
+    chosen = [each for each in found if each.model_name == text] or found
     if len(chosen) != 1:
         names = ", ".join(sorted(each.model_name for each in chosen))
         raise NothingToGoBackTo(
-            f"{text!r} names {len(chosen) or 'no'} models that were ever deployed",
+            f"{text!r} names {len(chosen) or 'no'} models that have served",
             where="--to",
             why=names or f"those are {', '.join(sorted(by_name)) or 'none'}",
             fix="`sluice releases` lists them; give more of the name",

@@ -107,6 +107,7 @@ def test_the_settings_are_those_of_project_environment_and_stacks(prod: Stacks) 
         "missing_features": "error",
         "environment": "prod",
         "endpoint_name": "sluice-bank-prod",
+        "deployment_alarms": "sluice-bank-prod-bank-prod-",
         "job_prefix": "bank-prod-",
         "artifacts_bucket": "<ArtifactsBucket>",
         "releases_table": "<ReleasesTable>",

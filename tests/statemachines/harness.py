@@ -41,6 +41,7 @@ SETTINGS: dict[str, Any] = {
     "online_store": "bank_dev",
     "environment": "dev",
     "endpoint_name": "sluice-bank-dev",
+    "deployment_alarms": "sluice-bank-dev-bank-dev-",
     "job_prefix": "bank-dev-",
     "artifacts_bucket": "artifacts",
     "releases_table": "releases",
