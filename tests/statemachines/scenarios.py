@@ -739,6 +739,7 @@ SCENARIOS = [
         "Finished",
     ),
     _guarded("canary", DescribeEndpoint=[shifting(0.5), described("InService")]),
+    _guarded("alarmed-between-two-looks", DescribeEndpoint=[described("InService", "bank-dev-0")]),
     _guarded(
         "alarmed",
         DescribeEndpoint=[
@@ -748,7 +749,6 @@ SCENARIOS = [
         ],
         FindAlarm=[{"MetricAlarms": [FIRED], "CompositeAlarms": []}],
     ),
-    _guarded("alarmed-between-two-looks", DescribeEndpoint=[described("InService", "bank-dev-0")]),
     Scenario("deployment", "reconciled", {"reconcile": True}, ENDPOINT, "Finished"),
     Scenario(
         "deployment",
