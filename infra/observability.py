@@ -14,6 +14,8 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from infra.functions import SKEW_NAMESPACE
+from infra.machines import DEPLOYMENTS_NAMESPACE
+from sluice.outcomes import Outcome
 
 _FIVE_MINUTES = cdk.Duration.minutes(5)
 # One entity of the largest sample: any skew at all.
@@ -72,6 +74,17 @@ class Observability(Construct):
                 ),
                 description.format(f"the queue {queue.node.id}"),
             )
+        self._alarm(
+            "RolledBack",
+            cloudwatch.Metric(
+                namespace=DEPLOYMENTS_NAMESPACE,
+                metric_name=Outcome.ROLLED_BACK,
+                dimensions_map={"EndpointName": endpoint_name},
+                statistic="Sum",
+                period=_FIVE_MINUTES,
+            ),
+            "A model was deployed and taken back: `sluice releases` says by which alarm.",
+        )
         if online_store:
             self._alarm(
                 "SkewFound",

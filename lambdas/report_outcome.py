@@ -12,8 +12,10 @@ from lambdas.adapters.tracking import tracker
 from lambdas.adapters.wire import on_the_wire
 from sluice import keys
 from sluice.errors import SluiceError, StorageUnavailable, TrackingUnavailable
+from sluice.outcomes import Outcome
 from sluice.payloads.training import ReportedOutcome, ReportOutcomeInput
 from sluice.reporting.outcome import outcome_without_report, report_outcome
+from sluice.tracking.registry import take_back
 from sluice.tracking.runs import end_run, ending_of
 
 # As often as the state tries again. Who then still has no report is told without one.
@@ -62,6 +64,15 @@ def _end_run(told: ReportOutcomeInput) -> str | None:
         body = artifacts.read(page)
         kept = None if body is None else (artifacts.uri(page), body)
         end_run(told.run_id, ending_of(told.outcome), kept, tracker())
+        if (
+            told.outcome is Outcome.ROLLED_BACK
+            and told.registered is not None
+            and told.deployment is not None
+        ):
+            why = told.deployment.alarm.name if told.deployment.alarm else told.deployment.reason
+            take_back(
+                told.registered.name, told.registered.version, why or "SageMaker gave no reason", tracker()
+            )
     except TrackingUnavailable as error:
         if told.retries < _RUN_RETRIES:
             raise

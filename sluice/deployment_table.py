@@ -142,11 +142,12 @@ class Deployment(_Table):
             raise ValueError(
                 f"alarms.also: with the limits that is {len(watching)}; SageMaker takes {MOST_ALARMS}"
             )
-        seconds = self.alarms.of_minutes * ALARM_PERIOD_SECONDS
+        # A wait begins within a minute, and the first whole one ends up to two minutes later.
+        seconds = (self.alarms.of_minutes + 1) * ALARM_PERIOD_SECONDS
         # The local AWS looks at a minute that is not over.
         if watching and self.wait_seconds < seconds and set(self.environments) - {"local"}:
             raise ValueError(
-                f"wait_seconds: {self.wait_seconds} is over before an alarm can see anything: it looks at "
+                f"wait_seconds: {self.wait_seconds} is over before an alarm has seen its minutes, which takes up to "
                 f"{seconds} s (of_minutes = {self.alarms.of_minutes})"
             )
 

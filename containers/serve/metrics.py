@@ -159,9 +159,9 @@ def prometheus(sums: Sequence[float]) -> bytes:
         "# HELP sluice_invocation_seconds Time from an invocation's head to its answer.",
         "# TYPE sluice_invocation_seconds histogram",
     ]
-    below = 0.0
+    below = 0
     for bound, count in zip((*map(str, BUCKETS), "+Inf"), sums[_FIRST_BUCKET:_WIDTH], strict=True):
-        below += count
+        below += int(count)
         lines.append(f'sluice_invocation_seconds_bucket{{le="{bound}"}} {below}')
     lines.append(f"sluice_invocation_seconds_sum {sums[_PLACE['microseconds']] / 1e6}")
     lines.append(f"sluice_invocation_seconds_count {below}")

@@ -78,6 +78,13 @@ def move_alias(name: str, version: str, tracker: Tracker) -> MovedAlias:
     return MovedAlias(version=version, replaced=replaced)
 
 
+def take_back(name: str, version: str, why: str, tracker: Tracker) -> None:
+    """Say of a version that it was deployed and taken back: it is no challenger any more. `why` is kept with it."""
+    if tracker.pointed(name, CHALLENGER) == version:
+        tracker.point(name, CHALLENGER, None)
+    tracker.tag(name, version, {"stage": "experimental", "taken_back": why})
+
+
 def description(asked: RegisterModelInput, evaluation: Evaluation) -> str:
     """Say in Markdown what a version is: the place of its model card."""
     figures = [

@@ -114,6 +114,11 @@ class House:
         row = ",".join(bank_rows(1)[0][1:5]).encode()
         return Client(self.client("sagemaker-runtime"), self.endpoint, row)
 
+    def goes_over(self) -> None:
+        """Wait until the endpoint is on its way to another model."""
+        describe = self.client("sagemaker").describe_endpoint
+        wait_until(lambda: "PendingDeploymentSummary" in describe(EndpointName=self.endpoint), seconds=60)
+
     def alarms(self) -> list[str]:
         prefix = f"{self.endpoint}-faults-local-"
         found = self.client("cloudwatch").describe_alarms(AlarmNamePrefix=prefix)["MetricAlarms"]
@@ -211,11 +216,8 @@ def test_a_deployment_that_is_stopped_blocks_nobody_and_hides_nothing(house: Hou
     champion = house.champion
     stopped = house.made("answers")
     arn = house.start(stopped)
-    sagemaker, states = house.client("sagemaker"), house.client("stepfunctions")
-    wait_until(
-        lambda: "PendingDeploymentSummary" in sagemaker.describe_endpoint(EndpointName=house.endpoint),
-        seconds=60,
-    )
+    states = house.client("stepfunctions")
+    house.goes_over()
     states.stop_execution(executionArn=arn)
     wait_until(lambda: states.describe_execution(executionArn=arn)["status"] == "ABORTED")
     assert house.item("lock") is not None
@@ -320,10 +322,7 @@ def test_an_endpoint_that_is_deleted_under_way_is_told_and_the_next_deployment_m
     asked = house.made("answers")
     arn = house.start(asked)
     sagemaker, states = house.client("sagemaker"), house.client("stepfunctions")
-    wait_until(
-        lambda: "PendingDeploymentSummary" in sagemaker.describe_endpoint(EndpointName=house.endpoint),
-        seconds=60,
-    )
+    house.goes_over()
     sagemaker.delete_endpoint(EndpointName=house.endpoint)
     wait_until(lambda: states.describe_execution(executionArn=arn)["status"] != "RUNNING", seconds=60)
     assert states.describe_execution(executionArn=arn)["status"] == "FAILED"

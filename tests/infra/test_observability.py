@@ -35,6 +35,14 @@ def test_executions_that_end_badly_and_events_that_are_lost_are_alarms(prod: Sta
         assert queue in lost["AlarmDescription"]
 
 
+def test_a_model_that_is_taken_back_is_an_alarm_whoever_asked_for_it(prod: Stacks) -> None:
+    alarm = prod.pipeline.properties("Observability/RolledBack")
+    # As CountOutcome of the machine counts it.
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("Sluice/Deployments", "RolledBack")
+    assert alarm["Dimensions"] == [{"Name": "EndpointName", "Value": "sluice-bank-prod"}]
+    assert (alarm["Statistic"], alarm["Threshold"]) == ("Sum", 1)
+
+
 def test_the_outcome_is_told_apart_from_the_alarms(prod: Stacks) -> None:
     (alarm,) = prod.pipeline.properties("Observability/TrainingFailed")["AlarmActions"]
     assert plain(alarm) == "<Alarms>"

@@ -83,7 +83,7 @@ def test_what_is_no_such_document_is_a_line_like_any_other() -> None:
 
 def test_what_two_fleets_write_raises_the_alarm_of_a_deployment(local_aws: LocalAws) -> None:
     logs, cloudwatch = local_aws.client("logs"), local_aws.client("cloudwatch")
-    table = {"strategy": "canary", "share": 50, "wait_seconds": 60, "environments": ["prod"]}
+    table = {"strategy": "canary", "share": 50, "wait_seconds": 120, "environments": ["prod"]}
     found = guard(Project.model_validate({**BANK, "deployment": table}), "prod")
     assert found is not None
     [asked] = [each for each in found["alarms"] if each["AlarmName"].endswith("-answers")]

@@ -67,27 +67,27 @@ def test_elsewhere_nothing_is_waited_for(environment: str) -> None:
     ("table", "policy"),
     [
         (
-            {"strategy": "canary", "share": 50, "wait_seconds": 60, "keep_old_seconds": 30},
+            {"strategy": "canary", "share": 50, "wait_seconds": 120, "keep_old_seconds": 30},
             {
                 "BlueGreenUpdatePolicy": {
                     "TrafficRoutingConfiguration": {
                         "Type": "CANARY",
                         "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 50},
-                        "WaitIntervalInSeconds": 60,
+                        "WaitIntervalInSeconds": 120,
                     },
                     "TerminationWaitInSeconds": 30,
-                    "MaximumExecutionTimeoutInSeconds": 60 + 60 + 30 + 1800,
+                    "MaximumExecutionTimeoutInSeconds": 120 + 120 + 30 + 1800,
                 }
             },
         ),
         (
-            {"strategy": "linear", "share": 50, "wait_seconds": 60, "max_seconds": 900},
+            {"strategy": "linear", "share": 50, "wait_seconds": 120, "max_seconds": 900},
             {
                 "BlueGreenUpdatePolicy": {
                     "TrafficRoutingConfiguration": {
                         "Type": "LINEAR",
                         "LinearStepSize": {"Type": "CAPACITY_PERCENT", "Value": 50},
-                        "WaitIntervalInSeconds": 60,
+                        "WaitIntervalInSeconds": 120,
                     },
                     "TerminationWaitInSeconds": 0,
                     "MaximumExecutionTimeoutInSeconds": 900,
@@ -95,12 +95,12 @@ def test_elsewhere_nothing_is_waited_for(environment: str) -> None:
             },
         ),
         (
-            {"strategy": "rolling", "share": 50, "wait_seconds": 60},
+            {"strategy": "rolling", "share": 50, "wait_seconds": 120},
             {
                 "RollingUpdatePolicy": {
                     "MaximumBatchSize": {"Type": "CAPACITY_PERCENT", "Value": 50},
-                    "WaitIntervalInSeconds": 60,
-                    "MaximumExecutionTimeoutInSeconds": 1920,
+                    "WaitIntervalInSeconds": 120,
+                    "MaximumExecutionTimeoutInSeconds": 2040,
                 }
             },
         ),
@@ -118,7 +118,7 @@ def test_a_strategy_is_said_in_sagemakers_words(table: dict[str, Any], policy: d
 
 def test_what_is_asked_is_what_the_services_take() -> None:
     found = asked(
-        strategy="canary", share=50, wait_seconds=60, alarms={"max_latency_ms": 20, "also": ["own"]}
+        strategy="canary", share=50, wait_seconds=120, alarms={"max_latency_ms": 20, "also": ["own"]}
     )
     update = {"EndpointName": "e", "EndpointConfigName": "c", "DeploymentConfig": found["config"]}
     calls = [(shape("sagemaker", "UpdateEndpoint"), update)]
@@ -136,7 +136,7 @@ def alarm(name: str, **alarms: Any) -> dict[str, Any]:
     found = asked(
         strategy="canary",
         share=50,
-        wait_seconds=60,
+        wait_seconds=120,
         alarms={"min_requests": 50, "min_latency_requests": 50, **alarms},
     )
     [one] = [each for each in found["alarms"] if each["AlarmName"].endswith("{model}-" + name)]

@@ -430,12 +430,12 @@ TWO = "[serving]\ninstance_count = 2\n"
             "a rolling deployment keeps nothing of the old fleet",
         ),
         (
-            TWO + '[deployment]\nstrategy = "canary"\nshare = 50\nwait_seconds = 59\n',
-            "wait_seconds: 59 is over before an alarm can see anything: it looks at 60 s",
+            TWO + '[deployment]\nstrategy = "canary"\nshare = 50\nwait_seconds = 119\n',
+            "wait_seconds: 119 is over before an alarm has seen its minutes, which takes up to 120 s",
         ),
         (
-            "[deployment]\nwait_seconds = 60\n[deployment.alarms]\nof_minutes = 2\n",
-            "it looks at 120 s (of_minutes = 2)",
+            "[deployment]\nwait_seconds = 179\n[deployment.alarms]\nof_minutes = 2\n",
+            "which takes up to 180 s (of_minutes = 2)",
         ),
         ("[deployment.alarms]\nminutes = 2\n", "minutes: 2 of the last 1 (of_minutes) cannot be"),
         (

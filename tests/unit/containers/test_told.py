@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from containers.model_files import HISTORY, history_in
 from containers.serve.decoding import decode
 from containers.train import told
-from sluice.contract import Feature, ModelContract, TargetContract
+from sluice.contract import Feature, FeatureType, Kind, ModelContract, TargetContract
 
 X = np.random.default_rng(0).normal(size=(200, 2))
 Y = X[:, 0] > 0
@@ -49,12 +49,13 @@ def test_other_boosters_and_models_that_keep_nothing() -> None:
 
 
 def test_the_example_is_a_request_that_is_taken_whatever_a_category_is_to_people() -> None:
-    kinds = [("number", each) for each in ("integer", "number", "boolean")]
-    kinds += [("category", each) for each in ("integer", "number", "boolean", "string")]
+    kinds: list[tuple[Kind, FeatureType]] = [
+        *(("number", type_) for type_ in ("integer", "number", "boolean")),
+        *(("category", type_) for type_ in ("integer", "number", "boolean", "string")),
+    ]
     contract = ModelContract(
         features=tuple(
-            Feature(name=f"{kind} {type_}", kind=kind, type=type_, nullable=False)  # type: ignore[arg-type]
-            for kind, type_ in kinds
+            Feature(name=f"{kind} {type_}", kind=kind, type=type_, nullable=False) for kind, type_ in kinds
         ),
         target=TargetContract(name="y", problem="regression"),
     )

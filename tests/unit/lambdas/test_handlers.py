@@ -317,6 +317,30 @@ def test_a_run_ends_with_its_execution_and_holds_the_report(bucket: Bucket, mlfl
 
 
 @pytest.mark.usefixtures("bucket")
+def test_the_registry_hears_which_alarm_took_a_model_back(mlflow: Mlflow) -> None:
+    tracker = MlflowTracker(mlflow, mlflow.where)
+    run = tracker.begin("bank-dev", "bank-dev-1")
+    version = tracker.register("bank-dev", run, "s3://a/m", "", {"stage": "staging"})
+    tracker.point("bank-dev", "challenger", version)
+    alarm = {"name": "e-bank-dev-1-errors", "at": "2026-01-01T00:00:00Z", "reason": "Threshold Crossed"}
+    registered = {"name": "bank-dev", "version": version, "verdict": "promoted", "stage": "staging"}
+    deployment = {
+        "outcome": "RolledBack",
+        "endpoint_name": "e",
+        "endpoint_config_name": "bank-dev-0",
+        "reason": "an alarm",
+        "alarm": alarm,
+    }
+    told = {**FAILED, "outcome": "RolledBack", "failure": None, "run_id": run}
+
+    report_outcome.handler({**told, "registered": registered, "deployment": deployment}, None)
+
+    assert tracker.pointed("bank-dev", "challenger") is None
+    assert mlflow.version("bank-dev", version)["tags"]["taken_back"] == "e-bank-dev-1-errors"
+    assert mlflow.runs[run]["info"]["status"] == "FINISHED"
+
+
+@pytest.mark.usefixtures("bucket")
 def test_an_execution_without_a_run_asks_the_tracking_server_nothing(mlflow: Mlflow) -> None:
     report_outcome.handler(FAILED, None)
 

@@ -12,7 +12,7 @@ from lambdas.adapters.mlflow import MlflowTracker
 from lambdas.adapters.mlflow_wire import Refused
 from sluice.errors import TrackingRefused, TrackingUnavailable
 from sluice.outcomes import Outcome
-from sluice.tracking.registry import move_alias, register, signature
+from sluice.tracking.registry import move_alias, register, signature, take_back
 from sluice.tracking.runs import end_run, ending_of, open_run
 from sluice.tracking.tracker import Metric, Tracker
 from tests.support.judged import ASKED, CONTRACT, EVALUATION, EXECUTION, asked
@@ -177,6 +177,22 @@ def test_a_run_ends_as_its_execution_does(server: Mlflow, tracker: MlflowTracker
     assert server.runs[run]["info"]["status"] == ("FAILED" if outcome is Outcome.FAILED else "FINISHED")
     assert server.runs[run]["tags"]["sluice.report"] == "s3://artifacts/reports/bank-1/report.html"
     assert server.files == {f"1/{run}/artifacts/report.html": b"<html>"}
+
+
+def test_a_model_that_was_taken_back_is_no_challenger_and_says_why(
+    server: Mlflow, tracker: MlflowTracker
+) -> None:
+    serving, taken = judged(tracker, "bank-dev-1"), judged(tracker, "bank-dev-2")
+    move_alias("bank-dev", serving.version, tracker)
+
+    for _ in range(2):
+        take_back("bank-dev", taken.version, "sluice-bank-dev-errors", tracker)
+
+    assert tracker.pointed("bank-dev", "challenger") is None
+    assert tracker.pointed("bank-dev", "champion") == serving.version
+    tags = server.version("bank-dev", taken.version)["tags"]
+    assert (tags["stage"], tags["taken_back"]) == ("experimental", "sluice-bank-dev-errors")
+    assert "taken_back" not in server.version("bank-dev", serving.version)["tags"]
 
 
 def test_a_run_without_a_report_ends_all_the_same(server: Mlflow, tracker: MlflowTracker) -> None:
