@@ -16,8 +16,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from cli import toolchain
+from cli.progress import say
 
 _START_SECONDS = 60.0
+_STOP_SECONDS = 30.0
 
 
 class LocalAws:
@@ -81,7 +83,15 @@ class LocalAws:
             return
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
-            self._process.wait(30)
+            try:
+                self._process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                # Its guard ends what it has started; what was done with it is not lost for this.
+                say(
+                    f"  the local AWS did not stop within {_STOP_SECONDS:.0f} s and was killed: {self.state_dir}"
+                )
+                self._process.kill()
+                self._process.wait()
         if self._process.stdin:
             self._process.stdin.close()
 

@@ -26,7 +26,7 @@ def run(project: Path, data: Path, folder: Path) -> tuple[subprocess.CompletedPr
         text=True,
         check=False,
     )
-    assert done.stdout, done.stderr
+    assert done.stdout, f"exit status {done.returncode}: {done.stderr}"
     summary: dict[str, Any] = json.loads(done.stdout)
     return done, summary
 
