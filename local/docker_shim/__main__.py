@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local.docker_shim.build import build
 from local.docker_shim.errors import Refused
+from local.docker_shim.layers import FOLDER, Layers
 from local.docker_shim.registry import push
 from local.errors import exit_code
 from local.images import DOCKER_MANIFEST, OCI_MANIFEST, ImageStore
@@ -100,7 +101,7 @@ def _declare_build(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tag", "-t", action="append", required=True)
     parser.add_argument("--target")
     parser.add_argument("--output", "-o", type=_media_type, default="type=docker")
-    parser.add_argument("--no-cache", action="store_true", help="accepted: nothing is cached")
+    parser.add_argument("--no-cache", action="store_true", help="run what an earlier build has run, too")
     parser.add_argument("context", type=Path)
 
 
@@ -118,8 +119,15 @@ def _build(store: ImageStore, options: argparse.Namespace) -> int:
     file = options.file or options.context / "Dockerfile"
     if not file.is_absolute() and not file.exists():
         file = options.context / file
+    layers = None if options.no_cache else Layers(FOLDER)
     image_id = build(
-        store, options.context.resolve(), file, build_args, options.target, media_type=options.output
+        store,
+        options.context.resolve(),
+        file,
+        build_args,
+        options.target,
+        media_type=options.output,
+        layers=layers,
     )
     for reference in options.tag:
         store.tag(image_id, reference)

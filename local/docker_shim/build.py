@@ -19,6 +19,7 @@ from local.docker_shim import dockerfile, run
 from local.docker_shim.dockerfile import Instruction
 from local.docker_shim.errors import Refused
 from local.docker_shim.interpreters import Interpreter, known
+from local.docker_shim.layers import Layers, files
 from local.images import OCI_MANIFEST, ImageStore, Manifest, inside
 
 
@@ -35,6 +36,7 @@ class _Build:
     entrypoint: list[str] = field(default_factory=list)
     command: list[str] = field(default_factory=list)
     workdir: str = "/"
+    layers: Layers | None = None
     base: str = ""
     stage: str = ""
     pythons: list[Interpreter] = field(default_factory=lambda: [*known()])
@@ -71,11 +73,17 @@ def build(
     target: str | None,
     *,
     media_type: str = OCI_MANIFEST,
+    layers: Layers | None = None,
 ) -> str:
-    """Builds the image a Dockerfile describes; returns its id. Raises Refused for what it cannot follow."""
+    """Builds the image a Dockerfile describes; returns its id. Raises Refused for what it cannot follow.
+
+    `layers` is where it looks for what an earlier build made, and keeps what it makes.
+    """
     scratch = store.scratch()
     try:
-        making = _Build(context, scratch / "rootfs", build_args, variables={"PATH": os.environ["PATH"]})
+        making = _Build(
+            context, scratch / "rootfs", build_args, variables={"PATH": os.environ["PATH"]}, layers=layers
+        )
         making.rootfs.mkdir()
         for instruction in dockerfile.read(file.read_text()):
             _follow(making, instruction)
@@ -229,17 +237,27 @@ def _own_module(making: _Build, command: str) -> list[str]:
 def _run_module(making: _Build, arguments: list[str], instruction: Instruction) -> None:
     """Run a module of the image on its interpreter, in the image's own files."""
     expanded = [dockerfile.expand(word, making.variables, instruction.where) for word in arguments]
-    done = subprocess.run(
-        [making.pythons[0].path, *filter(None, expanded)],
-        cwd=making.directory(making.workdir),
-        env={**os.environ, **{name: inside(value, making.rootfs) for name, value in making.env.items()}},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise Refused(f"{instruction.where} ended with {done.returncode}:\n{done.stderr.strip()}")
-    _say(f"{instruction.where}: run on {making.pythons[0].path}: {(done.stdout + done.stderr).strip()}")
+    command = [making.pythons[0].path, *filter(None, expanded)]
+
+    def execute() -> str:
+        done = subprocess.run(
+            command,
+            cwd=making.directory(making.workdir),
+            env={**os.environ, **{name: inside(value, making.rootfs) for name, value in making.env.items()}},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise Refused(f"{instruction.where} ended with {done.returncode}:\n{done.stderr.strip()}")
+        return (done.stdout + done.stderr).strip()
+
+    if making.layers is None:
+        said, kept = execute(), False
+    else:
+        said, kept = making.layers.made(making.rootfs, [*command, making.workdir], making.env, execute)
+    how = "as an earlier build made it" if kept else f"run on {command[0]}"
+    _say(f"{instruction.where}: {how}: {said}")
 
 
 def _entrypoint(making: _Build, instruction: Instruction) -> None:
@@ -282,14 +300,8 @@ def _expanded(making: _Build, instruction: Instruction) -> str:
 
 def _digest(rootfs: Path, manifest: Manifest) -> str:
     """SHA-256 over the metadata and every file's path and content: the same build has the same id."""
-    digest = hashlib.sha256(json.dumps(asdict(manifest), sort_keys=True).encode())
-    for path in sorted(rootfs.rglob("*")):
-        digest.update(b"\0" + path.relative_to(rootfs).as_posix().encode() + b"\0")
-        if path.is_symlink():
-            digest.update(str(path.readlink()).encode())
-        elif path.is_file():
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
+    told = {"manifest": asdict(manifest), "files": files(rootfs)}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def _say(text: str) -> None:

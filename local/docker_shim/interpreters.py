@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from local.docker_shim.errors import Refused
 
@@ -41,15 +42,21 @@ def known() -> tuple[Interpreter, ...]:
     Raises:
         Refused: one that it was started with does not run.
     """
-    own = {each.name: each.version for each in importlib.metadata.distributions()}
+    own = _own_packages()
     others = list(filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)))
     return (_interpreter(sys.executable, own), *(_interpreter(path, _packages(path)) for path in others))
+
+
+@cache
+def _own_packages() -> dict[str, str]:
+    return {each.name: each.version for each in importlib.metadata.distributions()}
 
 
 def _interpreter(path: str, packages: Mapping[str, str]) -> Interpreter:
     return Interpreter(path, {normalised(name): version for name, version in packages.items()})
 
 
+@cache
 def _packages(python: str) -> dict[str, str]:
     # -I: what this process was told of modules, as by PYTHONPATH, is not that environment's.
     try:
