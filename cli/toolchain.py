@@ -39,7 +39,8 @@ def tool_env(aws_env: dict[str, str]) -> dict[str, str]:
     env.update(aws_env)
     env["PATH"] = os.pathsep.join([str(ROOT / ".venv" / "bin"), env.get("PATH", os.defpath)])
     env["CDK_DISABLE_CLI_TELEMETRY"] = "1"
-    # Rules of CloudFormation of which the CDK warns, for 2 s; `make check` hears them, and the local AWS refuses what it does not know.
+    # CloudFormation's rules, of which the CDK warns, cost 2 s: `make check` hears them, and the local AWS refuses
+    # what it does not know.
     env["CDK_VALIDATION"] = "false"
     # What the CDK CLI keeps for good (which account an access key is of) is none of the person's own CLI.
     env["CDK_HOME"] = str(Path(aws_env["SLUICE_LOCAL_STATE"]) / "cdk-home")

@@ -8,8 +8,6 @@ import json
 import re
 from typing import Any
 
-import boto3
-
 from local.docker_shim.errors import Refused
 from local.images import ImageStore, Manifest
 
@@ -26,7 +24,7 @@ def push(store: ImageStore, uri: str, ecr: Any = None) -> None:
     parts = _REPOSITORY.fullmatch(uri)
     if parts is None:
         raise Refused(f"{uri} is not in ECR; the local AWS has no other registry")
-    client = ecr if ecr is not None else boto3.client("ecr", region_name=parts["region"])
+    client = ecr if ecr is not None else _ecr(parts["region"])
     manifest = _manifest(image_id, store.manifest(image_id))
     digest = f"sha256:{hashlib.sha256(manifest.encode()).hexdigest()}"
     # The same image under the same tag: pushing twice is one push.
@@ -36,6 +34,12 @@ def push(store: ImageStore, uri: str, ecr: Any = None) -> None:
         )
     store.publish(image_id, uri)
     store.publish(image_id, f"{parts['registry']}/{parts['name']}@{digest}")
+
+
+def _ecr(region: str) -> Any:
+    import boto3  # only here: most commands speak to no service, and a deployment gives a dozen
+
+    return boto3.client("ecr", region_name=region)
 
 
 def _manifest(image_id: str, manifest: Manifest) -> str:
