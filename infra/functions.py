@@ -13,7 +13,7 @@ from infra import bundle
 from infra.config import DeployConfig
 from infra.data_stack import DataStack
 from infra.features import registry_file
-from infra.grants import Grant, allow, arn, machine_name, service_role
+from infra.grants import Grant, allow, arn, machine_name, searches, service_role
 from infra.logs import log_group
 from infra.tracking import Tracking
 from sluice import keys, naming
@@ -38,6 +38,7 @@ class FunctionSpec:
     looks_at_endpoint: bool = False
     tells_of_endings: bool = False
     asks_for_approval: bool = False
+    lists_trials: bool = False
     plans_materialization: bool = False
     materializes: bool = False
     measures_skew: bool = False
@@ -95,10 +96,12 @@ FUNCTIONS = (
     FunctionSpec(
         "ReportOutcome",
         memory_mb=512,
-        timeout_seconds=60,
+        # The trials of a search are some hundred runs; cut off, the next try goes on.
+        timeout_seconds=120,
         reads=(keys.validation("*"), keys.training_set("*"), keys.evaluation("*"), keys.page("*")),
         writes=(keys.report("*"), keys.page("*"), keys.card("*"), f"{keys.TRACKING}/*"),
         looks_at_endpoint=True,
+        lists_trials=True,
         tracks=True,
     ),
     # Their requests take a tenth of a second; the time is for a server that is slow.
@@ -180,10 +183,12 @@ class Functions(Construct):
         data: DataStack,
         endpoint_name: str,
         asks_for_approval: bool,
+        searches: bool,
         tracking: Tracking,
     ) -> None:
         super().__init__(scope, construct_id)
         self._tracking = tracking
+        self._searches = searches
         self.all: dict[str, lambda_.Function] = {}
         self.versions: dict[str, lambda_.Version] = {}
         for spec in FUNCTIONS:
@@ -222,6 +227,9 @@ class Functions(Construct):
                 role, [Grant(("sagemaker:DescribeEndpoint",), (arn("sagemaker", "endpoint", endpoint_name),))]
             )
         told_where: dict[str, str] = {}
+        if spec.lists_trials and self._searches:
+            trials = searches(data.project, config.environment)
+            allow(role, [Grant(("sagemaker:ListTrainingJobsForHyperParameterTuningJob",), (trials,))])
         if spec.tracks:
             told_where |= self._tracking.told
             allow(role, self._tracking.grants)

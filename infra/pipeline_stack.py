@@ -52,6 +52,7 @@ class PipelineStack(cdk.Stack):
             data=data,
             endpoint_name=endpoint_name,
             asks_for_approval=asks_for_approval,
+            searches=project.search is not None,
             tracking=self.tracking,
         )
         self.images = Images(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from lambdas.adapters import endpoints
+from lambdas.adapters import endpoints, trials
 from lambdas.adapters.artifacts import S3Artifacts
 from lambdas.adapters.log import decided
-from lambdas.adapters.settings import project, settings
+from lambdas.adapters.settings import project, settings, tracking_settings
 from lambdas.adapters.tracking import tracker
 from lambdas.adapters.wire import on_the_wire
 from sluice import keys
@@ -16,7 +16,7 @@ from sluice.outcomes import Outcome
 from sluice.payloads.training import ReportedOutcome, ReportOutcomeInput
 from sluice.reporting.outcome import outcome_without_report, report_outcome
 from sluice.tracking.registry import take_back
-from sluice.tracking.runs import end_run, ending_of
+from sluice.tracking.runs import end_run, ending_of, trials_of
 
 # As often as the state tries again. Who then still has no report is told without one.
 _RETRIES = 6
@@ -63,6 +63,9 @@ def _end_run(told: ReportOutcomeInput) -> str | None:
     try:
         body = artifacts.read(page)
         kept = None if body is None else (artifacts.uri(page), body)
+        if told.search is not None and told.search.trials:
+            below = trials_of(told.search, trials.hyperparameters(told.search.trials[0].tuning_job))
+            tracker().nest(tracking_settings().experiment, told.run_id, below)
         end_run(told.run_id, ending_of(told.outcome), kept, tracker())
         if (
             told.outcome is Outcome.ROLLED_BACK

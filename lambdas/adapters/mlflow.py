@@ -14,7 +14,7 @@ from lambdas.adapters.mlflow_wire import Refused, Wire
 from sluice import naming
 from sluice.errors import TrackingRefused
 from sluice.tracking.login import VARIABLE
-from sluice.tracking.tracker import Ending, Metric
+from sluice.tracking.tracker import Ending, Metric, Nested
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -26,6 +26,9 @@ _LONGEST_TAG = 5_000
 _MISSING = "RESOURCE_DOES_NOT_EXIST"
 _TAKEN = "RESOURCE_ALREADY_EXISTS"
 _NAME = "sluice.run"
+# By which MLflow's page draws runs below a run.
+_PARENT = "mlflow.parentRunId"
+_MOST_RUNS = 1_000
 
 
 class MlflowTracker:
@@ -120,6 +123,25 @@ class MlflowTracker:
                 why=f"its server keeps them in {self._place(run)}, which the pipeline cannot reach",
                 fix="start the server with --serve-artifacts, or with an artifact root in S3",
             )
+
+    def nest(self, experiment: str, run: str, below: Sequence[Nested]) -> None:
+        number = self._experiment(experiment)
+        asked = {
+            "experiment_ids": [number],
+            "filter": f"tags.`{_PARENT}` = '{run}'",
+            "max_results": _MOST_RUNS,
+        }
+        found = self._call("POST", "runs/search", asked).get("runs", [])
+        there = {each["info"]["run_name"]: each["info"] for each in found}
+        for each in below:
+            made = there.get(each.name)
+            if made is None:
+                tags = [{"key": _PARENT, "value": run}]
+                asked = {"experiment_id": number, "run_name": each.name, "start_time": _now(), "tags": tags}
+                made = self._call("POST", "runs/create", asked)["run"]["info"]
+            if made["status"] == "RUNNING":
+                self.log(made["run_id"], params=each.params, metrics=each.metrics)
+                self.end(made["run_id"], each.ending)
 
     def end(self, run: str, ending: Ending) -> None:
         self._call("POST", "runs/update", {"run_id": run, "status": ending, "end_time": _now()})

@@ -31,6 +31,11 @@ class SearchTrial(Payload):
         found = _NUMBER.search(self.name)
         return int(found[1]) if found else None
 
+    @property
+    def tuning_job(self) -> str:
+        """The name of the search that it is of."""
+        return _NUMBER.sub("", self.name)
+
 
 class Search(Payload):
     """All trials in the order in which they began, and the best of them.

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sluice.outcomes import Outcome
+from sluice.payloads.search import Search
 from sluice.payloads.tracking import OpenedRun, OpenRunInput
-from sluice.tracking.tracker import Ending, Tracker
+from sluice.tracking.tracker import Ending, Metric, Nested, Tracker
 
 REPORT = "report.html"
 """What the report's page is kept as."""
+# SageMaker's words for a trial, as a run ends. Stopped is one that early stopping has ended.
+_ENDINGS: dict[str, Ending] = {"Completed": "FINISHED", "Failed": "FAILED", "Stopped": "KILLED"}
 
 
 def open_run(asked: OpenRunInput, experiment: str, tracker: Tracker) -> OpenedRun:
@@ -45,6 +50,28 @@ def end_run(run: str, ending: Ending, page: tuple[str, bytes] | None, tracker: T
         tracker.keep(run, REPORT, body, "text/html; charset=utf-8")
         tracker.log(run, tags={"sluice.report": uri})
     tracker.end(run, ending)
+
+
+def trials_of(search: Search, hyperparameters: Mapping[str, Mapping[str, str]]) -> list[Nested]:
+    """Give the trials of a search as runs.
+
+    Args:
+        search: what came of it.
+        hyperparameters: of each trial, by its name.
+    """
+    return [
+        Nested(
+            name=f"trial-{trial.number or place:03d}",
+            params={
+                f"hyperparameter.{name}": value
+                for name, value in sorted(hyperparameters.get(trial.name, {}).items())
+            },
+            metrics=[] if trial.objective is None else [Metric(search.metric, trial.objective)],
+            ending=_ENDINGS[trial.status],
+        )
+        for place, trial in enumerate(search.trials, start=1)
+        if trial.status in _ENDINGS
+    ]
 
 
 def ending_of(outcome: Outcome) -> Ending:

@@ -16,6 +16,15 @@ class Metric(NamedTuple):
     step: int = 0
 
 
+class Nested(NamedTuple):
+    """A run that has ended, below another one."""
+
+    name: str
+    params: Mapping[str, str]
+    metrics: Sequence[Metric]
+    ending: Ending
+
+
 class Tracker(Protocol):
     """A tracking server and its registry.
 
@@ -45,6 +54,9 @@ class Tracker(Protocol):
 
     def keep(self, run: str, path: str, body: bytes, media_type: str) -> None:
         """Keep a file with the run."""
+
+    def nest(self, experiment: str, run: str, below: Sequence[Nested]) -> None:
+        """Keep runs below a run. What ended there under its name already is left: a call cut off goes on."""
 
     def end(self, run: str, ending: Ending) -> None: ...
 

@@ -111,6 +111,25 @@ class Searched:
     def training_job(self, name: str) -> dict[str, Any]:
         return dict(self.bank.stack.client("sagemaker").describe_training_job(TrainingJobName=name))
 
+    def trials(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Give parameters and metrics of the runs below the execution's run, by their name."""
+        experiment = self.bank.mlflow("experiments/get-by-name?experiment_name=tuned-local")["experiment"]
+        asked = {"experiment_ids": [experiment["experiment_id"]]}
+        runs = self.bank.mlflow("runs/search", asked)["runs"]
+        [parent] = [each["info"]["run_id"] for each in runs if each["info"]["run_name"] == self.job]
+        below = [
+            each
+            for each in runs
+            if {"key": "mlflow.parentRunId", "value": parent} in each["data"].get("tags", [])
+        ]
+        return {
+            each["info"]["run_name"]: {
+                kind: {pair["key"]: pair["value"] for pair in each["data"].get(kind, [])}
+                for kind in ("params", "metrics")
+            }
+            for each in below
+        }
+
     def archive(self) -> dict[str, bytes]:
         with tarfile.open(fileobj=io.BytesIO(self.object(keys.model(self.job)))) as tar:
             files = {member.name: tar.extractfile(member) for member in tar.getmembers() if member.isfile()}
@@ -134,7 +153,7 @@ def first(tuned: Bank, tmp_path_factory: pytest.TempPathFactory) -> Searched:
     file = write_csv(tmp_path_factory.mktemp("upload") / "first.csv", bank_rows(300, seed=21))
     with ThreadPoolExecutor() as pool:
         running = pool.submit(tuned.train, file)
-        [marker] = wait_for(lambda: _hanging(tuned) or (running.done() and [""]), seconds=90)
+        [marker] = wait_for(lambda: _hanging(tuned) or (running.done() and [""]), seconds=300)
         assert marker, running.result()
         job = f"{marker.split('/')[1]}-train"
         url = f"{tuned.stack.aws_env['AWS_ENDPOINT_URL']}/moto-api/sagemaker/training-jobs/{job}/interrupt"
@@ -172,6 +191,13 @@ def test_what_the_best_trial_had_is_what_is_deployed(first: Searched) -> None:
     page = first.object(keys.page(first.execution)).decode()
     assert "The search" in page
     assert "Objective by trial" in page
+    trials = first.trials()
+    assert {name: each["metrics"] for name, each in trials.items()} == {
+        f"trial-{number:03d}": {"log_loss": losses[each["TrainingJobName"]]}
+        for number, each in enumerate(listed, start=1)
+    }
+    [of_best] = [name for name, each in trials.items() if each["metrics"]["log_loss"] == losses[best]]
+    assert trials[of_best]["params"] == {f"hyperparameter.{name}": text for name, text in values.items()}
     [notification] = first.bank.notifications(first.summary["execution_arn"])
     assert "search     4 trials; the best is" in notification["Message"]
 

@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import urllib.request
 from pathlib import Path
-from typing import Any
 
-from cli.stack import MLFLOW
 from tests.support.bank import Bank, bank_rows, write_csv
-
-
-def mlflow(bank: Bank, path: str) -> dict[str, Any]:
-    url = f"{bank.stack.aws_env[MLFLOW]}/api/2.0/mlflow/{path}"
-    with urllib.request.urlopen(url, timeout=60) as answer:
-        found: dict[str, Any] = json.load(answer)
-    return found
 
 
 def test_a_training_is_a_run_and_its_model_a_version(bank: Bank, tmp_path: Path) -> None:
@@ -25,15 +14,15 @@ def test_a_training_is_a_run_and_its_model_a_version(bank: Bank, tmp_path: Path)
     assert summary["outcome"] == "Deployed"
     name, version = summary["model_version"].split()
     assert name == "bank-local"
-    registered = mlflow(bank, f"model-versions/get?name={name}&version={version}")["model_version"]
+    registered = bank.mlflow(f"model-versions/get?name={name}&version={version}")["model_version"]
     tags = {each["key"]: each["value"] for each in registered["tags"]}
     assert (tags["verdict"], tags["stage"]) == ("promoted", "production")
     assert tags["dataset_version"] == summary["dataset_version"]
     assert registered["source"] == summary["model_uri"]
-    champion = mlflow(bank, f"registered-models/alias?name={name}&alias=champion")["model_version"]
+    champion = bank.mlflow(f"registered-models/alias?name={name}&alias=champion")["model_version"]
     assert champion["version"] == version
 
-    run = mlflow(bank, f"runs/get?run_id={registered['run_id']}")["run"]
+    run = bank.mlflow(f"runs/get?run_id={registered['run_id']}")["run"]
     assert run["info"]["status"] == "FINISHED"
     metrics = {each["key"]: each["value"] for each in run["data"]["metrics"]}
     assert metrics["roc_auc"] == summary["metrics"]["roc_auc"]
@@ -43,5 +32,5 @@ def test_a_training_is_a_run_and_its_model_a_version(bank: Bank, tmp_path: Path)
     params = {each["key"]: each["value"] for each in run["data"]["params"]}
     assert params["told_by"] == "train.py"
     assert params["sluice.dataset_version"] == summary["dataset_version"]
-    files = mlflow(bank, f"artifacts/list?run_id={registered['run_id']}")["files"]
+    files = bank.mlflow(f"artifacts/list?run_id={registered['run_id']}")["files"]
     assert {"columns.json", "evaluation.json", "report.html"} <= {each["path"] for each in files}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from infra.searching import condition, search_settings
+from sluice import naming
 from sluice.project import Project
+from tests.infra.synthesized import PROJECT, plain, synthesize, write_project
 
 RANGES = {
     "rate": {"type": "number", "min": 0.01, "max": 1, "scale": "log"},
@@ -87,3 +90,18 @@ def test_spot_may_be_asked_for_in_some_environments_alone() -> None:
     assert search_settings(asked, "prod")["search"]["condition"] == {"MaxRuntimeInSeconds": 3600}
     waiting = project(None, training={"spot": True, "max_wait_seconds": 5000})
     assert condition(waiting, spot=True, seconds=3600)["MaxWaitTimeInSeconds"] == 5000
+
+
+def test_the_report_may_list_the_trials_of_a_project_that_searches_and_of_no_other(tmp_path: Path) -> None:
+    listing = "sagemaker:ListTrainingJobsForHyperParameterTuningJob"
+    ranges = '\n[search.ranges.depth]\ntype = "integer"\nmin = 1\nmax = 9\n'
+    found = {}
+    for name, more in (("plain", ""), ("searching", ranges)):
+        folder = tmp_path / name
+        write_project(folder, PROJECT + more)
+        made = synthesize(tmp_path / f"{name}-out", project=str(folder), environment="prod")
+        statements = made.pipeline.statements("Functions/ReportOutcomeRole")
+        found[name] = [plain(each["Resource"][0]) for each in statements if listing in each["Action"]]
+    name = naming.search_prefix("bank", "prod") + "?" * naming.JOB_DIGITS
+    arn = f"arn:<Partition>:sagemaker:<Region>:<AccountId>:hyper-parameter-tuning-job/{name}"
+    assert found == {"plain": [], "searching": [arn]}

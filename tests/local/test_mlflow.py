@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from lambdas.adapters.mlflow import MlflowTracker
 from lambdas.adapters.mlflow_wire import RestWire
 from sluice.errors import TrackingRefused, TrackingUnavailable
-from sluice.tracking.tracker import Metric
+from sluice.tracking.tracker import Metric, Nested
 from tests.support.local_aws import LocalAws
 from tests.support.stacks import Deploy
 
@@ -135,6 +135,9 @@ def test_the_real_server_answers_our_tracker_as_the_one_in_memory(wire: RestWire
     tracker.point(experiment, "champion", None)
     tracker.point(experiment, "champion", None)
     assert tracker.pointed(experiment, "champion") is None
+    trial = Nested("trial-001", {"hyperparameter.depth": "3"}, [Metric("roc_auc", 0.8)], "KILLED")
+    for _ in range(2):
+        tracker.nest(experiment, run, [trial])
     tracker.end(run, "FINISHED")
 
     told = _version(wire, experiment, version)
@@ -143,6 +146,15 @@ def test_the_real_server_answers_our_tracker_as_the_one_in_memory(wire: RestWire
     found = wire.call("GET", f"runs/get?run_id={run}")["run"]
     assert found["info"]["status"] == "FINISHED"
     assert found["info"]["artifact_uri"].startswith(f"s3://runs/mlflow/{experiment}/")
+    chosen = {
+        "experiment_ids": [found["info"]["experiment_id"]],
+        "filter": "attributes.run_name = 'trial-001'",
+    }
+    [below] = wire.call("POST", "runs/search", chosen)["runs"]
+    assert below["info"]["status"] == "KILLED"
+    assert {each["key"]: each["value"] for each in below["data"]["tags"]}["mlflow.parentRunId"] == run
+    assert below["data"]["params"] == [{"key": "hyperparameter.depth", "value": "3"}]
+    assert [(each["key"], each["value"]) for each in below["data"]["metrics"]] == [("roc_auc", 0.8)]
 
 
 def test_files_of_a_run_lie_in_s3(local_aws: LocalAws, wire: RestWire, app: str) -> None:

@@ -6,12 +6,14 @@ import csv
 import json
 import math
 import random
+import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cli import executions, toolchain
-from cli.stack import Stack
+from cli.stack import MLFLOW, Stack
 from sluice import naming
 from sluice.project import Project
 
@@ -195,6 +197,16 @@ class Bank:
                 self.received.append(json.loads(message["Body"]))
                 sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
         return [body for body in self.received if execution_arn in body["Message"]]
+
+    def mlflow(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Ask MLflow's REST API, by GET or with a body by POST."""
+        url = f"{self.stack.aws_env[MLFLOW]}/api/2.0/mlflow/{path}"
+        asked = urllib.request.Request(url, headers={"Content-Type": "application/json"})
+        if body is not None:
+            asked.data = json.dumps(body).encode()
+        with urllib.request.urlopen(asked, timeout=60) as answer:
+            found: dict[str, Any] = json.load(answer)
+        return found
 
     def keys(self, prefix: str) -> set[str]:
         pages = self.stack.client("s3").get_paginator("list_objects_v2")

@@ -57,6 +57,7 @@ class Mlflow:
         self.runs[run] = {
             "info": {
                 "run_id": run,
+                "run_name": asked["run_name"],
                 "status": "RUNNING",
                 "artifact_uri": f"mlflow-artifacts:/1/{run}/artifacts",
             },
@@ -69,9 +70,10 @@ class Mlflow:
         return {"run": self.runs[run]}
 
     def post_runs_search(self, asked: dict[str, Any]) -> dict[str, Any]:
-        name = asked["filter"].split("'")[1]
-        found = [each for each in self.runs.values() if each["tags"].get("sluice.run") == name]
-        return {"runs": found[:1]} if found else {}
+        _, tag, rest = asked["filter"].split("`")
+        value = rest.split("'")[1]
+        found = [each for each in self.runs.values() if each["tags"].get(tag) == value]
+        return {"runs": found[: asked["max_results"]]} if found else {}
 
     def get_runs_get(self, asked: dict[str, Any]) -> dict[str, Any]:
         return {"run": self._run(asked)}

@@ -10,11 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from botocore.stub import Stubber
 
 from cli import executions
 from lambdas import decide_gate, report_outcome, validate_dataset
-from lambdas.adapters import endpoints, settings
+from lambdas.adapters import endpoints, settings, trials
 from lambdas.adapters.mlflow import MlflowTracker
 from lambdas.adapters.uploads import Upload
 from sluice.errors import PipelineFailed, SluiceError, StorageUnavailable, TrackingUnavailable
@@ -302,6 +304,10 @@ def mlflow(monkeypatch: pytest.MonkeyPatch) -> Mlflow:
     server = Mlflow()
     tracker = MlflowTracker(server, server.where)
     monkeypatch.setattr(report_outcome, "tracker", lambda: tracker)
+    told = settings.TrackingSettings(
+        uri=server.where, experiment="bank-dev", artifacts=None, environment="dev", secret=None
+    )
+    monkeypatch.setattr(report_outcome, "tracking_settings", lambda: told)
     return server
 
 
@@ -314,6 +320,72 @@ def test_a_run_ends_with_its_execution_and_holds_the_report(bucket: Bucket, mlfl
     [kept] = mlflow.files.values()
     assert kept == bucket.objects["reports/run/report.html"]
     assert mlflow.runs[run]["tags"]["sluice.report"] == "s3://artifacts/reports/run/report.html"
+
+
+SEARCH = {
+    "metric": "roc_auc",
+    "trials": [{"name": "bank-1-0123456789abcdef-001-0123abcd", "status": "Completed", "objective": 0.8}],
+}
+
+
+@pytest.mark.usefixtures("bucket")
+def test_the_trials_of_a_search_are_told_as_runs_below_its_run(
+    mlflow: Mlflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = MlflowTracker(mlflow, mlflow.where).begin("bank-dev", "bank-dev-1")
+    given = {"bank-1-0123456789abcdef": {"bank-1-0123456789abcdef-001-0123abcd": {"depth": "3"}}}
+    monkeypatch.setattr(trials, "hyperparameters", given.__getitem__)
+
+    report_outcome.handler({**FAILED, "run_id": run, "search": SEARCH}, None)
+
+    [trial] = [each for each in mlflow.runs.values() if each["tags"].get("mlflow.parentRunId") == run]
+    assert (trial["name"], trial["params"]) == ("trial-001", {"hyperparameter.depth": "3"})
+    assert mlflow.runs[run]["info"]["status"] == "FAILED"
+
+
+@pytest.mark.usefixtures("bucket")
+def test_trials_that_cannot_be_listed_are_told_with_the_report(
+    mlflow: Mlflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = MlflowTracker(mlflow, mlflow.where).begin("bank-dev", "bank-dev-1")
+
+    def refused(_job: str) -> dict[str, dict[str, str]]:
+        raise TrackingUnavailable("the trials of the search cannot be listed", why="AccessDenied")
+
+    monkeypatch.setattr(trials, "hyperparameters", refused)
+    asked = {**FAILED, "run_id": run, "search": SEARCH}
+    with pytest.raises(Exception, match="AccessDenied"):
+        report_outcome.handler({**asked, "retries": 2}, None)
+    told = ReportedOutcome.model_validate(report_outcome.handler({**asked, "retries": 3}, None))
+    assert "the trials of the search cannot be listed" in told.message
+
+
+def test_what_each_trial_was_given_is_read_from_all_pages() -> None:
+    api = boto3.client("sagemaker", region_name="eu-central-1")
+    job = "bank-1-0123456789abcdef"
+    with Stubber(api) as stub, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(boto3, "client", lambda _service: api)
+        for number, token in ((1, {"NextToken": "n"}), (2, {})):
+            summary = {
+                "TrainingJobName": f"{job}-00{number}-0123abcd",
+                "TrainingJobArn": "arn:aws:sagemaker:eu-central-1:123456789012:training-job/t",
+                "CreationTime": datetime(2026, 1, 1, tzinfo=UTC),
+                "TrainingJobStatus": "Completed",
+                "TunedHyperParameters": {"depth": str(number)},
+            }
+            asked = {"HyperParameterTuningJobName": job, **({"NextToken": "n"} if number == 2 else {})}
+            stub.add_response(
+                "list_training_jobs_for_hyper_parameter_tuning_job",
+                {"TrainingJobSummaries": [summary], **token},
+                asked,
+            )
+        assert trials.hyperparameters(job) == {
+            f"{job}-001-0123abcd": {"depth": "1"},
+            f"{job}-002-0123abcd": {"depth": "2"},
+        }
+        stub.add_client_error("list_training_jobs_for_hyper_parameter_tuning_job", "AccessDeniedException")
+        with pytest.raises(TrackingUnavailable, match="cannot be listed"):
+            trials.hyperparameters(job)
 
 
 @pytest.mark.usefixtures("bucket")

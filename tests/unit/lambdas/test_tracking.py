@@ -12,9 +12,10 @@ from lambdas.adapters.mlflow import MlflowTracker
 from lambdas.adapters.mlflow_wire import Refused
 from sluice.errors import TrackingRefused, TrackingUnavailable
 from sluice.outcomes import Outcome
+from sluice.payloads.search import Search, SearchTrial
 from sluice.tracking.registry import move_alias, register, signature, take_back
-from sluice.tracking.runs import end_run, ending_of, open_run
-from sluice.tracking.tracker import Metric, Tracker
+from sluice.tracking.runs import end_run, ending_of, open_run, trials_of
+from sluice.tracking.tracker import Metric, Nested, Tracker
 from tests.support.judged import ASKED, CONTRACT, EVALUATION, EXECUTION, asked
 from tests.support.mlflow import URI, Mlflow
 
@@ -195,6 +196,58 @@ def test_a_model_that_was_taken_back_is_no_challenger_and_says_why(
     assert "taken_back" not in server.version("bank-dev", serving.version)["tags"]
 
 
+def test_the_trials_of_a_search_are_runs_below_the_run(server: Mlflow, tracker: MlflowTracker) -> None:
+    run = tracker.begin("bank-dev", "bank-dev-1")
+    job = "bank-1-0123456789abcdef"
+    trials = [
+        SearchTrial(name=f"{job}-001-0123abcd", status="Completed", objective=0.81),
+        SearchTrial(name=f"{job}-002-1123abcd", status="Failed"),
+        SearchTrial(name=f"{job}-003-2123abcd", status="Stopped", objective=0.5),
+    ]
+    search = Search(metric="roc_auc", trials=tuple(trials), best_trial=trials[0].name)
+    assert trials[2].tuning_job == job
+    below = trials_of(search, {each.name: {"depth": str(number)} for number, each in enumerate(trials)})
+
+    tracker.nest("bank-dev", run, below[:1])
+    calls = len(server.calls)
+    tracker.nest("bank-dev", run, below)
+    tracker.nest("bank-dev", run, below)
+
+    children = [each for each in server.runs.values() if each["tags"].get("mlflow.parentRunId") == run]
+    assert [(each["name"], each["info"]["status"], each["params"]) for each in children] == [
+        ("trial-001", "FINISHED", {"hyperparameter.depth": "0"}),
+        ("trial-002", "FAILED", {"hyperparameter.depth": "1"}),
+        ("trial-003", "KILLED", {"hyperparameter.depth": "2"}),
+    ]
+    assert [[(m["key"], m["value"]) for m in each["metrics"]] for each in children] == [
+        [("roc_auc", 0.81)],
+        [],
+        [("roc_auc", 0.5)],
+    ]
+    assert server.calls[calls:].count("POST runs/create") == 2
+    assert tracker.find("bank-dev", "bank-dev-1") == run
+
+
+def test_a_trial_that_was_cut_off_is_told_to_its_end(
+    server: Mlflow, tracker: MlflowTracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tracker.begin("bank-dev", "bank-dev-1")
+    [trial] = trials_of(
+        Search(metric="f1", trials=(SearchTrial(name="t-001-0123abcd", status="Failed"),)), {}
+    )
+
+    def down(_asked: dict[str, Any]) -> dict[str, Any]:
+        raise Refused(500, "INTERNAL_ERROR", "down")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(server, "post_runs_update", down)
+        with pytest.raises(TrackingRefused, match="down"):
+            tracker.nest("bank-dev", run, [trial])
+    tracker.nest("bank-dev", run, [trial])
+
+    assert [each["info"]["status"] for each in server.runs.values()] == ["RUNNING", "FAILED"]
+
+
 def test_a_run_without_a_report_ends_all_the_same(server: Mlflow, tracker: MlflowTracker) -> None:
     run = tracker.begin("bank-dev", "bank-dev-1")
 
@@ -278,6 +331,7 @@ def test_the_tracker_that_the_docs_show_works(tmp_path: Path) -> None:
     opened = open_run(ASKED, "bank-dev", tracker)
     first = register(asked(opened.run_id), "bank-dev", EVALUATION, CONTRACT, b"{}", tracker)
     move_alias("bank-dev", first.version, tracker)
+    tracker.nest("bank-dev", opened.run_id, [Nested("trial-001", {}, [Metric("f1", 0.5)], "KILLED")])
     end_run(opened.run_id, "FINISHED", ("s3://a/report.html", b"<html>"), tracker)
     again = shown["FileTracker"](tmp_path / "runs.json")
 
@@ -286,4 +340,5 @@ def test_the_tracker_that_the_docs_show_works(tmp_path: Path) -> None:
     assert again.pointed("bank-dev", "challenger") is None
     assert again.told["models"]["bank-dev"]["versions"]["1"]["tags"]["stage"] == "production"
     assert again.told["runs"]["bank-dev-1"]["status"] == "FINISHED"
+    assert again.told["runs"]["bank-dev-1"]["below"] == [["trial-001", {}, [["f1", 0.5, 0]], "KILLED"]]
     assert register(asked(opened.run_id), "bank-dev", EVALUATION, CONTRACT, None, again) == first
