@@ -8,6 +8,8 @@ from pathlib import Path
 
 EXAMPLE = "input_example.json"
 """A request to the model, as `application/json`."""
+GOLDEN = "golden.json"
+"""Not in the folder, but beside the archive in S3: rows with the model's answers (sluice.payloads.golden)."""
 HISTORY = "history.json"
 """What was measured after each iteration: `{"name": [figure, …]}`."""
 

@@ -39,6 +39,7 @@ class FunctionSpec:
     tells_of_endings: bool = False
     asks_for_approval: bool = False
     lists_trials: bool = False
+    asks_endpoint: bool = False
     plans_materialization: bool = False
     materializes: bool = False
     measures_skew: bool = False
@@ -117,6 +118,14 @@ FUNCTIONS = (
         ),
         writes=(f"{keys.TRACKING}/*",),
         tracks=True,
+    ),
+    FunctionSpec(
+        "VerifyModel",
+        memory_mb=512,
+        # The model has 60 s for an answer.
+        timeout_seconds=80,
+        reads=(keys.golden(keys.model("*")),),
+        asks_endpoint=True,
     ),
     FunctionSpec("MoveAlias", memory_mb=512, timeout_seconds=80, reads=(), tracks=True),
     FunctionSpec(
@@ -225,6 +234,10 @@ class Functions(Construct):
         if spec.looks_at_endpoint:
             allow(
                 role, [Grant(("sagemaker:DescribeEndpoint",), (arn("sagemaker", "endpoint", endpoint_name),))]
+            )
+        if spec.asks_endpoint:
+            allow(
+                role, [Grant(("sagemaker:InvokeEndpoint",), (arn("sagemaker", "endpoint", endpoint_name),))]
             )
         told_where: dict[str, str] = {}
         if spec.lists_trials and self._searches:

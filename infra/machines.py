@@ -310,7 +310,7 @@ class Machines(Construct):
         ]
 
     def _deployment(self, data: DataStack, functions: Functions) -> list[Grant]:
-        follower = functions.states.get("MoveAlias")
+        called = [functions.states[each] for each in ("VerifyModel", "MoveAlias") if each in functions.states]
         model = jobs("model", *self._names, suffixed=False)
         endpoint_config = jobs("endpoint-config", *self._names, suffixed=False)
         endpoint = arn("sagemaker", "endpoint", naming.endpoint(*self._names))
@@ -340,7 +340,7 @@ class Machines(Construct):
                 ("*",),
                 {"StringEquals": {"cloudwatch:namespace": DEPLOYMENTS_NAMESPACE}},
             ),
-            *([Grant(("lambda:InvokeFunction",), (f"{follower.function_arn}:*",))] if follower else []),
+            Grant(("lambda:InvokeFunction",), tuple(f"{each.function_arn}:*" for each in called)),
         ]
 
     def _deployment_alarms(self) -> str:

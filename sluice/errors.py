@@ -100,6 +100,10 @@ class TrackingUnavailable(SluiceError):
     """The tracking server is busy or cannot be reached, which passes: every state that meets it is tried again."""
 
 
+class EndpointUnavailable(SluiceError):
+    """The endpoint is overloaded or cannot be asked, which passes: the state that meets it is tried again."""
+
+
 class TrackingRefused(SluiceError):
     """The tracking server refuses what it is asked, or is none that can be talked to."""
 

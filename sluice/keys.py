@@ -202,6 +202,11 @@ def input_example(model: str) -> str:
     return f"{folder(model)}/input_example.json"
 
 
+def golden(model: str) -> str:
+    """Held-out rows with the answers of the archive's model to them, beside it; not of an image of the user's own."""
+    return f"{folder(model)}/golden.json"
+
+
 def training_job(model: str) -> str:
     """The training job that made the archive with the key `model`."""
     return model.split("/")[1]

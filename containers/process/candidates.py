@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from containers.model_files import EXAMPLE, history_in
+from containers.model_files import EXAMPLE, GOLDEN, history_in
 from containers.predictions import Predictions
 from containers.process import refusal, transform
 from containers.process.measured import MEASURED, Important, Measured
@@ -87,6 +87,11 @@ class ArchivedModel:
         return file if file.is_file() else None
 
     @property
+    def golden(self) -> Path:
+        """Some of the rows with its answers, once its predictions are there."""
+        return self._out / GOLDEN
+
+    @property
     def archive_bytes(self) -> int:
         return self._archive.stat().st_size
 
@@ -106,6 +111,7 @@ class OwnImage:
     measured = Measured()
     history: ClassVar[dict[str, tuple[float, ...]]] = {}
     example = None
+    golden = None
 
     def __init__(self, role: str, file: Path) -> None:
         self.role = role

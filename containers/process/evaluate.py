@@ -13,7 +13,7 @@ from pathlib import Path
 
 from containers.failure import run_job
 from containers.hooks import unpack_project
-from containers.model_files import EXAMPLE
+from containers.model_files import EXAMPLE, GOLDEN
 from containers.paths import MlPaths
 from containers.process import refusal
 from containers.process.candidates import ArchivedModel, OwnImage
@@ -93,6 +93,8 @@ def evaluate(
         if challenger.example is not None:
             # Like the contract it lands beside the model's archive in S3.
             shutil.copyfile(challenger.example, paths.processing_output("model") / EXAMPLE)
+        if challenger.golden is not None:
+            shutil.copyfile(challenger.golden, paths.processing_output("model") / GOLDEN)
     return evaluation, contract
 
 

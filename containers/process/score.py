@@ -21,17 +21,22 @@ from containers import metrics
 from containers.answers import Answers, answers_of
 from containers.frames import features_of, read_training_set
 from containers.model import Model
+from containers.model_files import GOLDEN
 from containers.predictions import PredictionFailed
 from containers.process import importance, latency, refusal
 from containers.process.measured import MEASURED, Important, Measured
+from containers.scoring import Scoring
 from sluice.arrow import Table
 from sluice.contract import ModelContract
-from sluice.errors import SluiceError
+from sluice.errors import ProjectError, SluiceError
 from sluice.payloads.evaluation import Importances
+from sluice.payloads.golden import GoldenAnswers
+
+_GOLDEN_ROWS = 20
 
 
 def score(model_folder: Path, held_out_folder: Path, out: Path, important: Important | None = None) -> None:
-    """Write `predictions.npz` (containers.model.Predictions), `measured.json` and the model's contract to `out`.
+    """Write `predictions.npz` (containers.model.Predictions), what was measured, some answers and its contract.
 
     Raises:
         PredictionFailed: the model does not load or predict, or wants other columns than the rows have.
@@ -58,6 +63,32 @@ def score(model_folder: Path, held_out_folder: Path, out: Path, important: Impor
         importance=None if important is None else importance_of(model, table, features, important),
     )
     (out / MEASURED).write_text(measured.model_dump_json(), encoding="utf-8")
+    golden_of(model, table, features, exact=_is_compiled(model_folder)).save(out / GOLDEN)
+
+
+def golden_of(model: Model, table: Table, features: pd.DataFrame, *, exact: bool) -> GoldenAnswers:
+    """Give rows from all over the held-out ones, and what the model answers to them and no others.
+
+    A library may sum up many rows in another order than few.
+    """
+    rows = np.unique(np.linspace(0, len(features) - 1, _GOLDEN_ROWS).astype(np.int64))
+    answered = model.predict(features.iloc[rows].reset_index(drop=True))
+    values = answered.values
+    if (positive := model.contract.target.positive) is not None:
+        values = values[:, model.contract.target.classes.index(positive)]
+    records = model.contract.records(table.select(list(model.contract.names)).take(rows).to_pydict())
+    return GoldenAnswers(
+        instances=tuple(records),
+        answers=tuple(map(tuple, values.reshape(len(rows), -1).tolist())),
+        exact=exact,
+    )
+
+
+def _is_compiled(model_folder: Path) -> bool:
+    try:
+        return Scoring.load(model_folder).path == "compiled"
+    except ProjectError:
+        return False
 
 
 def importance_of(model: Model, table: Table, features: pd.DataFrame, asked: Important) -> Importances | None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from sluice.errors import EndpointUnavailable
 from sluice.payloads.training import EndpointSeen
+
+_OVERLOADED = 503
 
 
 def look(name: str) -> EndpointSeen:
@@ -19,3 +24,34 @@ def look(name: str) -> EndpointSeen:
     except BotoCoreError as error:
         return EndpointSeen(name=name, problem=str(error))
     return EndpointSeen(name=name, status=found["EndpointStatus"], config=found["EndpointConfigName"])
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What an endpoint's model answered; `body` is its error's text where `status` is not 200."""
+
+    status: int
+    body: bytes
+
+
+def ask(name: str, body: bytes, *, accept: str) -> Answered:
+    """Send `body`, JSON, to an endpoint.
+
+    Raises:
+        EndpointUnavailable: it is overloaded, or cannot be asked.
+    """
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        answer = boto3.client("sagemaker-runtime").invoke_endpoint(
+            EndpointName=name, ContentType="application/json", Accept=accept, Body=body
+        )
+        return Answered(200, answer["Body"].read())
+    except ClientError as error:
+        status = int(error.response.get("OriginalStatusCode") or 0)  # type: ignore[call-overload]
+        if error.response["Error"].get("Code") == "ModelError" and status != _OVERLOADED:
+            return Answered(status, str(error.response.get("OriginalMessage") or error).encode())
+        raise EndpointUnavailable("the endpoint does not answer", where=name, why=str(error)) from error
+    except BotoCoreError as error:
+        raise EndpointUnavailable("the endpoint does not answer", where=name, why=str(error)) from error

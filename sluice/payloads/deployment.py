@@ -76,6 +76,10 @@ class DeploymentResult(Payload):
     alias: str | None = Field(
         default=None, description="why the registry does not follow the release, where it does not"
     )
+    unverified: str | None = Field(
+        default=None,
+        description="why the endpoint's answers were not held against those of the evaluation, if so",
+    )
     alarm: FiredAlarm | None = None
     reached: float | None = Field(
         default=None,

@@ -207,5 +207,10 @@ def _untracked(told: ReportOutcomeInput) -> Iterator[str]:
         yield f"The tracking server {lacks}, for {told.untracked.state} failed: {why}."
     if told.unended is not None:
         yield f"The run {told.run_id} could not be ended, and may look as if it were running: {told.unended}."
+    if told.deployment is not None and told.deployment.unverified is not None:
+        yield (
+            "Nobody could look whether the endpoint answers as the model did when it was judged: "
+            f"{told.deployment.unverified}."
+        )
     if told.deployment is not None and told.deployment.alias is not None:
         yield f"The registry does not say yet that this model is the champion: {told.deployment.alias}."

@@ -56,6 +56,7 @@ def test_each_holds_our_code_the_project_and_its_own_wheels(
         "RequestApproval": (False, True),
         "OpenRun": (False, False),
         "RegisterModel": (False, False),
+        "VerifyModel": (False, False),
         "MoveAlias": (False, False),
         "PlanMaterialization": (True, False),
         "MaterializeView": (True, False),

@@ -7,8 +7,16 @@ import pytest
 from infra.functions import FUNCTIONS
 from tests.infra.synthesized import Stacks, plain
 
-STATES = ["ValidateDataset", "DecideGate", "ReportOutcome", "OpenRun", "RegisterModel", "MoveAlias"]
-TRACKING = [*STATES[2:], "ReportEnding"]
+STATES = [
+    "ValidateDataset",
+    "DecideGate",
+    "ReportOutcome",
+    "OpenRun",
+    "RegisterModel",
+    "VerifyModel",
+    "MoveAlias",
+]
+TRACKING = ["ReportOutcome", "OpenRun", "RegisterModel", "MoveAlias", "ReportEnding"]
 NAMES = [*STATES, "ReportEnding"]
 OF_FEATURES = ["PlanMaterialization", "MaterializeView", "MeasureSkew"]
 
@@ -21,6 +29,7 @@ def test_these_are_the_functions() -> None:
         "report-outcome",
         "open-run",
         "register-model",
+        "verify-model",
         "move-alias",
         "request-approval",
         "plan-materialization",

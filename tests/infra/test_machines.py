@@ -93,6 +93,7 @@ def test_the_settings_are_those_of_project_environment_and_stacks(prod: Stacks) 
         "OpenRun",
         "DecideGate",
         "RegisterModel",
+        "VerifyModel",
         "MoveAlias",
         "ReportOutcome",
     }

@@ -88,6 +88,12 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
         f"{ARTIFACTS}/mlflow/*": PUT,
         **TRACKS,
     },
+    "Functions/VerifyModelRole": {
+        "<FunctionsVerifyModelLogs>": LOGS,
+        ARTIFACTS: ["s3:ListBucket"],
+        f"{ARTIFACTS}/models/*-train/output/golden.json": ["s3:GetObject"],
+        sagemaker("endpoint", "sluice-bank-prod"): ["sagemaker:InvokeEndpoint"],
+    },
     "Functions/MoveAliasRole": {
         "<FunctionsMoveAliasLogs>": LOGS,
         ARTIFACTS: ["s3:ListBucket"],
@@ -252,7 +258,7 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
             ]
             for form in ("", ":*")
         },
-        "<FunctionsMoveAlias>:*": ["lambda:InvokeFunction"],
+        **{f"<Functions{name}>:*": ["lambda:InvokeFunction"] for name in ("VerifyModel", "MoveAlias")},
         "<SageMakerRole>": ["iam:PassRole"],
     },
 }

@@ -167,6 +167,10 @@ EXPECTED: dict[str, dict[str, Task]] = {
         "FindRelease": Task(_DYNAMODB, _UNLOCK),
         "CheckArchive": Task(_S3, {MISSING: "IsArchiveIntact", **_UNLOCK}),
         "RecordRelease": Task(_DYNAMODB, _UNLOCK),
+        # No alarm took it back, and nobody found it wrong.
+        "VerifyModel": Task({**_LAMBDA, **_six("EndpointUnavailable")}, {UNFORESEEN: "RecordRelease"}),
+        "GoBack": Task(_SAGEMAKER, _REFUSED),
+        "RemoveEndpoint": Task(_SAGEMAKER, _UNLOCK),
         # What serves is recorded by then, and is never taken back for the registry's sake.
         "MoveAlias": Task(_TRACKED, {UNFORESEEN: "IsDeployed"}),
         "KeepLogs": Task(_LOGS, _UNLOCK),

@@ -105,6 +105,7 @@ SETTINGS: dict[str, Any] = {
             "OpenRun",
             "RegisterModel",
             "MoveAlias",
+            "VerifyModel",
             "ReportOutcome",
             "PlanMaterialization",
             "MaterializeView",

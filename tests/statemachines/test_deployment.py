@@ -92,6 +92,8 @@ def test_a_first_deployment_creates_the_endpoint_and_records_the_release(harness
         "WaitForEndpoint",
         "DescribeEndpoint",
         "IsServing",
+        "VerifyModel",
+        "IsVerified",
         "RecordRelease",
         "IsRegistered",
         "IsDeployed",
@@ -222,7 +224,7 @@ def test_what_becomes_of_an_endpoint_is_decided_by_its_status(
 @pytest.mark.parametrize(
     ("status", "config", "next_state"),
     [
-        ("InService", "bank-dev-1", "RecordRelease"),
+        ("InService", "bank-dev-1", "VerifyModel"),
         ("InService", "bank-dev-0", "IsAlarmKnown"),
         ("Creating", "bank-dev-1", "WaitForEndpoint"),
         ("Updating", "bank-dev-0", "WaitForEndpoint"),
@@ -242,7 +244,7 @@ def test_a_release_is_recorded_for_what_serves_and_for_nothing_else(
     result = deploy(harness, DescribeEndpoint=[described(status, config), described("Failed")])
 
     assert result.path[result.path.index("IsServing") + 1] == next_state
-    assert ("RecordRelease" in result.path) == (next_state == "RecordRelease")
+    assert ("RecordRelease" in result.path) == (next_state == "VerifyModel")
     assert len(result.calls_of("ReleaseLock")) == 1
 
 
@@ -283,6 +285,7 @@ def test_a_rollback_is_an_outcome_that_says_what_serves(harness: Harness) -> Non
         "endpoint_config_name": "bank-dev-0",
         "reason": "the alarm green-5xx fired",
         "alias": None,
+        "unverified": None,
         "alarm": None,
         "reached": None,
         "figures": None,
