@@ -66,6 +66,7 @@ class Batch:
     delimiter: str = ","
     by_id: bool = False
     instance_mb: int = 64
+    max_instances: int = 4
 
     def file(self, content: str | bytes | pa.Table, name: str = "") -> GivenFile:
         path = self.folder / (name or ("rows.parquet" if isinstance(content, pa.Table) else "rows.csv"))
@@ -83,7 +84,7 @@ class Batch:
             self._scratch(),
             execution="run",
             instance_mb=self.instance_mb,
-            max_instances=4,
+            max_instances=self.max_instances,
         )
 
     @property
@@ -279,7 +280,10 @@ def test_rows_are_parted_by_size_and_shared_by_instances(batch: Batch) -> None:
     assert sum(prepared.part_rows) == 3000
     assert prepared.instances == 3
 
-    batch.instance_mb = 2
+    batch.max_instances = 2
+    assert batch.prepare(batch.file(content)).instances == 2
+
+    batch.instance_mb, batch.max_instances = 2, 4
     assert batch.prepare(batch.file(content)).instances == 2
 
 
