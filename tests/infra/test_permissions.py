@@ -455,6 +455,22 @@ def test_what_stands_on_every_resource_is_conditioned_or_knows_none(prod: Stacks
     assert statement["Condition"] == {"StringLike": {"cloudwatch:namespace": "/aws/sagemaker/*"}}
 
 
+@pytest.mark.parametrize(
+    ("name", "namespace"), [("Batch", "Sluice/Batch"), ("Deployment", "Sluice/Deployments")]
+)
+def test_a_machine_puts_metrics_into_its_own_namespace_alone(
+    prod: Stacks, machines: dict[str, dict[str, Any]], name: str, namespace: str
+) -> None:
+    (statement,) = (
+        each
+        for each in prod.pipeline.statements(f"Machines/{name}Role")
+        if each["Action"] == ["cloudwatch:PutMetricData"]
+    )
+    assert statement["Condition"] == {"StringEquals": {"cloudwatch:namespace": namespace}}
+    put = [arguments for resource, arguments in tasks(machines[name]) if resource.endswith(":putMetricData")]
+    assert {arguments["Namespace"] for arguments in put} == {namespace}
+
+
 def test_no_grant_hangs_on_how_a_service_words_its_request(prod: Stacks) -> None:
     """Such as `s3:prefix`, which is another text from one client to the next: then the state fails on AWS alone."""
     keys = {

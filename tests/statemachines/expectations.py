@@ -83,7 +83,9 @@ EXPECTED: dict[str, dict[str, Task]] = {
     "batch": {
         "FindRelease": Task(_DYNAMODB, _REPORT),
         "PrepareBatch": Task(_LAMBDA, _REPORT),
-        "PredictBatch": Task(_SAGEMAKER, _JOB),
+        "PredictBatch": Task(_SAGEMAKER, {**_JOB, "States.Timeout": "StopTransformJob"}),
+        # What is told of the job is told whether it could be stopped or not.
+        "StopTransformJob": Task(_DESCRIBE, _REPORT),
         "DescribeTransformJob": Task(_DESCRIBE, _REPORT),
         "JoinPredictions": Task(_LAMBDA, _REPORT),
         # The result is there by then.

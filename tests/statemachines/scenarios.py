@@ -414,6 +414,7 @@ BATCH: dict[str, list[Any]] = {
     "PrepareBatch": [payload(PREPARED)],
     "PredictBatch": [{"TransformJobStatus": "Completed"}],
     "DescribeTransformJob": [as_asked(TransformJobStatus="Completed")],
+    "StopTransformJob": [{}],
     "JoinPredictions": [payload(PREDICTED)],
     "CountRows": [{}],
     "ReportOutcome": [payload(REPORT)],

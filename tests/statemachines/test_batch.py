@@ -197,9 +197,10 @@ def test_what_stays_is_told_at_once(harness: Harness, cause: str) -> None:
     assert (failure.state, failure.cause) == ("PredictBatch", cause)
 
 
-def test_a_job_that_takes_too_long_is_told_with_the_key_that_says_so(harness: Harness) -> None:
-    _, failure = fail(harness, PredictBatch=[Failure("States.Timeout", "")])
+def test_a_job_that_takes_too_long_is_stopped_and_told_with_the_key_that_says_so(harness: Harness) -> None:
+    result, failure = fail(harness, PredictBatch=[Failure("States.Timeout", "")])
 
+    assert result.calls_of("StopTransformJob") == [{"TransformJobName": JOB}]
     told = explain(failure)
     assert told.name == "BatchFailed"
     assert "86400 seconds, as max_hours under [batch]" in told.why
