@@ -16,6 +16,7 @@ from typing import Any
 
 from cli import (
     answers,
+    batch,
     emptying,
     executions,
     failures,
@@ -162,7 +163,16 @@ def predict(arguments: argparse.Namespace) -> int:
     file whose columns are exactly the join keys and those fields asks by id, too. Any other file holds full rows: the
     columns the model takes are sent, others are left out. What is refused is told, and its prediction is left empty;
     the exit status is 1 then. Predictions are CSV, or what --output names.
+
+    With --batch a transform job predicts the rows of a file of any size. The result lies in S3: the file's rows in
+    their order, with prediction, probability and problem. --wait follows it, --output fetches the result.
     """
+    if arguments.batch is not None:
+        return _predict_batch(arguments)
+    if arguments.wait:
+        raise SluiceError(
+            "--wait goes with --batch", where="--wait", fix="leave it out: --id and --file answer at once"
+        )
     if arguments.file is not None:
         failures.readable_file(arguments.file, "--file", "name a CSV, Parquet, JSON or JSON Lines file")
         if arguments.given:
@@ -192,6 +202,36 @@ def predict(arguments: argparse.Namespace) -> int:
         told = counted(seen(), "rows predicted", quiet=shown)
         answers.write(told, served.contract.target, output, as_json=arguments.json)
     return 1 if refused else 0
+
+
+def _predict_batch(arguments: argparse.Namespace) -> int:
+    output = None if arguments.output == Path("-") else arguments.output
+    if arguments.given:
+        raise SluiceError(
+            "--with goes with --id", where="--with", fix="give the field as a column of the file"
+        )
+    if arguments.output is not None and not arguments.wait:
+        raise SluiceError(
+            "there is no result to write yet",
+            where=f"--output {arguments.output}",
+            fix="add --wait, or leave it out: the result stays in S3",
+        )
+    batch.check(arguments.batch, output)
+    target = stack.current(arguments.stack)
+    done = batch.bring(target, arguments.batch)
+    arn = executions.execution_arn(target, done)
+    say(f"  ↑ {done.uri}\n  → {arn}")
+    if not arguments.wait:
+        name = keys.predictions(
+            arn.rsplit(":", 1)[1], ".parquet" if done.key.endswith(".parquet") else ".csv"
+        )
+        say(f"  the result will be {naming.uri(target.output('ArtifactsBucketName'), name)}")
+        return 0
+    summary = executions.follow(target, arn)
+    _show(summary, as_json=arguments.json)
+    if summary["outcome"] == Outcome.PREDICTED:
+        batch.fetch(target, summary, output)
+    return batch.status_of(summary)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -114,10 +114,16 @@ def caller(stack: Stack) -> dict[str, str]:
 
 def execution_arn(stack: Stack, upload: Upload) -> str:
     """The ARN of the execution that EventBridge starts, or has started, for the upload."""
-    events = upload.key.startswith(keys.INCOMING_EVENTS)
-    machine: str = stack.output("EventsArn" if events else "TrainingArn")
+    machine: str = stack.output(_machine_of(upload.key))
     name = naming.execution_name(upload.bucket, upload.key, upload.version_id)
     return f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
+
+
+def _machine_of(key: str) -> str:
+    """Name the output with the machine that takes an upload of this key, as statemachines/intake.asl.yaml does."""
+    if key.startswith(keys.INCOMING_EVENTS):
+        return "EventsArn"
+    return "BatchArn" if key.startswith(keys.INCOMING_BATCH) else "TrainingArn"
 
 
 def follow(stack: Stack, arn: str) -> dict[str, Any]:
@@ -222,6 +228,8 @@ def _remark(state: str, output: Any) -> str:
         return (
             f"{payload['rows']:,} rows, {payload['rejected_rows']:,} rejected → {payload['dataset_version']}"
         )
+    if state == "PrepareBatch" and isinstance(payload, dict) and "sent" in payload:
+        return f"{payload['sent']:,} rows to predict, {payload['rows'] - payload['sent']:,} set aside"
     if state == "DecideGate" and isinstance(payload, dict):
         return "promoted" if payload["promote"] else "refused"
     return ""

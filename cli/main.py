@@ -34,6 +34,7 @@ examples:
   sluice upload bank.csv --wait                    S3 put → EventBridge → Step Functions, state by state
   sluice predict --file rows.csv                   through InvokeEndpoint, CSV out
   sluice predict --id C00001                       by id, where features.py declares features
+  sluice predict --batch rows.parquet --wait       by a transform job, a file of any size
   sluice dataset diff 3f9a current                 rows, schema and distributions of two dataset versions
   sluice reproduce champion                        built again from what was recorded: the same, bit for bit?
   sluice lineage champion                          from the uploads to the endpoint, and back
@@ -205,6 +206,8 @@ def _parser() -> argparse.ArgumentParser:
         "sluice predict --file rows.csv",
         "sluice predict --file rows.parquet --output predictions.parquet",
         "sluice predict --file rows.jsonl.gz --stack sluice-bank-prod --output predictions.csv",
+        "sluice predict --batch customers.csv --wait --output predictions.csv",
+        "sluice predict --batch s3://warehouse/exports/customers.parquet --wait --stack sluice-bank-prod",
     )
     what = predict.add_mutually_exclusive_group(required=True)
     what.add_argument(
@@ -219,6 +222,12 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         help="CSV with a header, Parquet, JSON or JSON Lines; gzipped, too",
     )
+    what.add_argument(
+        "--batch",
+        metavar="FILE|S3_URI",
+        help="a CSV, TSV or Parquet file of any size, here or in S3: a transform job predicts its rows",
+    )
+    predict.add_argument("--wait", action="store_true", help="with --batch: follow it to its end")
     predict.add_argument(
         "--with",
         dest="given",
@@ -231,9 +240,10 @@ def _parser() -> argparse.ArgumentParser:
         "--output",
         type=Path,
         metavar="FILE",
-        help="CSV, JSON Lines or Parquet, by its name (default: -, which is stdout)",
+        help="CSV, JSON Lines or Parquet, by its name (default: -, which is stdout); with --batch --wait, where "
+        "the result is copied to, CSV or Parquet as the file is (default: it stays in S3)",
     )
-    stack_and_json(predict, "JSON Lines on stdout")
+    stack_and_json(predict, "JSON Lines on stdout; with --batch --wait, the summary as JSON")
 
     run = add(
         subparsers,

@@ -49,8 +49,8 @@ class Answer:
     allowed: int | None
 
 
-def needs(project: Project, context: Mapping[str, str]) -> list[Need]:
-    """List what one execution needs; `context` are the keys of `cdk deploy -c`."""
+def needs(project: Project, context: Mapping[str, str], *, batch: bool = False) -> list[Need]:
+    """List what one execution needs, with `batch` a batch, too; `context` are the keys of `cdk deploy -c`."""
     processing = context.get("processing_instance_type", instances.PROCESSING)
     transform = context.get("transform_instance_type", instances.TRANSFORM)
     serving, fleet = project.serving.instance_type, project.serving.instance_count
@@ -62,8 +62,9 @@ def needs(project: Project, context: Mapping[str, str]) -> list[Need]:
         # An update starts the new fleet beside the old one, and then takes the old one away.
         Need(Use.ENDPOINT, serving, 2 * fleet, fleet),
     ]
-    if project.model.image is not None:
-        found.insert(2, Need(Use.TRANSFORM, transform, 1, 1))
+    transforming = project.batch.max_instances if batch else int(project.model.image is not None)
+    if transforming:
+        found.insert(2, Need(Use.TRANSFORM, transform, transforming, transforming))
     return found
 
 
@@ -172,6 +173,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         default=[],
         help="as for `cdk deploy`: environment, processing_instance_type and transform_instance_type count here",
     )
+    parser.add_argument(
+        "--batch", action="store_true", help="also what the largest `sluice predict --batch` takes"
+    )
     parser.add_argument("--json", action="store_true", help="the table as JSON on stdout")
     parser.set_defaults(command=preflight)
 
@@ -192,7 +196,7 @@ def preflight(arguments: argparse.Namespace) -> int:
 
     project = load_project(arguments.project)
     context = {**_deployed_context(), **dict(arguments.context)}
-    wanted = needs(project, context)
+    wanted = needs(project, context, batch=arguments.batch)
     client = boto3.client("service-quotas")
     account, region = boto3.client("sts").get_caller_identity()["Account"], client.meta.region_name
     answers = ask(client, [need.quota for need in wanted])

@@ -52,7 +52,9 @@ class DataStack(cdk.Stack):
         self.uploads = self._bucket("UploadsBucket", keep_old_versions_days=90)
         self.artifacts = self._bucket("ArtifactsBucket", keep_old_versions_days=30)
         # A job on spot instances may wait and run for 28 days.
-        expiring = {keys.SEARCHES: 7, keys.CHECKPOINTS: 30} | ({keys.OFFLINE: 7} if expires_offline else {})
+        expiring = {keys.SEARCHES: 7, keys.CHECKPOINTS: 30, keys.BATCH_JOBS: 7} | (
+            {keys.OFFLINE: 7} if expires_offline else {}
+        )
         if captures_days:
             expiring[keys.CAPTURES] = captures_days
         for folder, days in expiring.items():

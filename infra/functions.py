@@ -93,6 +93,29 @@ FUNCTIONS = (
         ),
         reads_uploads=True,
     ),
+    # Like ValidateDataset, of a file whose rows are to be predicted: it writes what the model is to be sent of them.
+    FunctionSpec(
+        "PrepareBatch",
+        memory_mb=3008,
+        timeout_seconds=900,
+        scratch_mb=10240,
+        reads=(keys.contract(keys.model("*")),),
+        writes=(keys.batch_rows("*", "*", ".*"), keys.set_aside("*")),
+        reads_uploads=True,
+    ),
+    FunctionSpec(
+        "JoinPredictions",
+        memory_mb=3008,
+        timeout_seconds=900,
+        scratch_mb=10240,
+        reads=(
+            keys.contract(keys.model("*")),
+            keys.batch_answers("*", keys.batch_rows("*", "*", ".*")),
+            keys.set_aside("*"),
+        ),
+        writes=(keys.predictions("*", ".*"),),
+        reads_uploads=True,
+    ),
     FunctionSpec("DecideGate", memory_mb=512, timeout_seconds=30, reads=(keys.evaluation("*"),)),
     FunctionSpec(
         "ReportOutcome",
@@ -250,7 +273,7 @@ class Functions(Construct):
             told_where |= {"TOPIC_ARN": data.outcomes.topic_arn, "ENDPOINT_NAME": endpoint_name}
             histories = tuple(
                 arn("states", "execution", f"{machine_name(self, name)}:*", separator=":")
-                for name in ("Intake", "Events", "Training")
+                for name in ("Intake", "Events", "Batch", "Training")
             )
             allow(
                 role,

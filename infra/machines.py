@@ -44,6 +44,8 @@ _SYNC_RULES = tuple(
 
 DEPLOYMENTS_NAMESPACE = "Sluice/Deployments"
 """Of what became of deployments, counted by endpoint."""
+BATCH_NAMESPACE = "Sluice/Batch"
+"""Of the rows of files, predicted and set aside, by endpoint."""
 
 
 class DefinitionError(SluiceError):
@@ -51,7 +53,10 @@ class DefinitionError(SluiceError):
 
 
 class Machines(Construct):
-    """`intake` → `events` | `training` → `deployment`; where there are features, both start `materialization`."""
+    """`intake` → `batch` | `events` | `training` → `deployment`.
+
+    Where there are features, `events` and `training` start `materialization`.
+    """
 
     def __init__(
         self,
@@ -89,9 +94,11 @@ class Machines(Construct):
             [*self._training(data, functions, images, list(after_it.values())), pass_role],
         )
         self.events = self._machine("Events", {}, self._events(data, functions))
+        self.batch = self._machine("Batch", {}, self._batch(data, functions))
         started = {
             "training": self.training.state_machine_arn,
             "events": self.events.state_machine_arn,
+            "batch": self.batch.state_machine_arn,
         }
         if self.materialization is not None:
             self._keep_store_up(self.materialization, functions, refresh_minutes)
@@ -110,6 +117,7 @@ class Machines(Construct):
         machines = {
             "Intake": self.intake,
             "Events": self.events,
+            "Batch": self.batch,
             "Training": self.training,
             "Deployment": self.deployment,
         }
@@ -146,6 +154,23 @@ class Machines(Construct):
         return [
             # Any version: an execution that began before a redeploy goes on calling the older ones.
             Grant(("lambda:InvokeFunction",), tuple(f"{each.function_arn}:*" for each in called)),
+            Grant(("sns:Publish",), (data.outcomes.topic_arn,)),
+        ]
+
+    def _batch(self, data: DataStack, functions: Functions) -> list[Grant]:
+        called = (functions.states[name] for name in ("PrepareBatch", "JoinPredictions", "ReportOutcome"))
+        return [
+            Grant(("dynamodb:GetItem",), (data.releases.table_arn,)),
+            # Any version: an execution that began before a redeploy goes on calling the older ones.
+            Grant(("lambda:InvokeFunction",), tuple(f"{each.function_arn}:*" for each in called)),
+            # The job runs as the model's own role: none is passed.
+            _job("TransformJob", jobs("transform-job", *self._names, suffixed=True)),
+            _hearing_of_jobs(),
+            Grant(
+                ("cloudwatch:PutMetricData",),
+                ("*",),
+                {"StringEquals": {"cloudwatch:namespace": BATCH_NAMESPACE}},
+            ),
             Grant(("sns:Publish",), (data.outcomes.topic_arn,)),
         ]
 
@@ -269,19 +294,7 @@ class Machines(Construct):
             ("ProcessingJob", "processing-job"),
             ("TransformJob", "transform-job"),
         ):
-            grants.append(
-                Grant(
-                    (
-                        f"sagemaker:Create{kind}",
-                        f"sagemaker:Describe{kind}",
-                        f"sagemaker:Stop{kind}",
-                        # A .sync job gets a tag of the service's own.
-                        "sagemaker:AddTags",
-                        "sagemaker:ListTags",
-                    ),
-                    (jobs(resource, *self._names, suffixed=True),),
-                )
-            )
+            grants.append(_job(kind, jobs(resource, *self._names, suffixed=True)))
         return [
             *grants,
             Grant(
@@ -303,10 +316,7 @@ class Machines(Construct):
             Grant(("states:DescribeExecution",), tuple(executions.values())),
             # A training that is stopped takes its deployment along, and leaves the store to be written.
             Grant(("states:StopExecution",), (executions[self.deployment],)),
-            Grant(
-                ("events:PutTargets", "events:PutRule", "events:DescribeRule"),
-                tuple(arn("events", "rule", rule) for rule in _SYNC_RULES),
-            ),
+            _hearing_of_jobs(),
         ]
 
     def _deployment(self, data: DataStack, functions: Functions) -> list[Grant]:
@@ -415,6 +425,7 @@ class Machines(Construct):
                     "stateMachineArn": [
                         self.intake.state_machine_arn,
                         self.events.state_machine_arn,
+                        self.batch.state_machine_arn,
                         self.training.state_machine_arn,
                     ],
                     # FAILED as well: some errors no Catch takes, such as States.DataLimitExceeded.
@@ -441,6 +452,28 @@ class Machines(Construct):
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             retention_period=cdk.Duration.days(14),
         )
+
+
+def _job(kind: str, resource: str) -> Grant:
+    """Let a machine run jobs of a kind with `.sync`."""
+    return Grant(
+        (
+            f"sagemaker:Create{kind}",
+            f"sagemaker:Describe{kind}",
+            f"sagemaker:Stop{kind}",
+            # A .sync job gets a tag of the service's own.
+            "sagemaker:AddTags",
+            "sagemaker:ListTags",
+        ),
+        (resource,),
+    )
+
+
+def _hearing_of_jobs() -> Grant:
+    return Grant(
+        ("events:PutTargets", "events:PutRule", "events:DescribeRule"),
+        tuple(arn("events", "rule", rule) for rule in _SYNC_RULES),
+    )
 
 
 def _archives(data: DataStack) -> tuple[Grant, Grant]:

@@ -58,8 +58,8 @@ class Observability(Construct):
                 f"{name}: an execution ran into the machine's time limit.",
             )
         for name, function in functions.items():
-            # ValidateDataset raises for each file it refuses. That is its answer; TrainingFailed, EventsFailed tell.
-            if name != "ValidateDataset":
+            # They raise for each file they refuse. That is their answer; the alarms on the machines tell.
+            if name not in ("ValidateDataset", "PrepareBatch"):
                 self._alarm(
                     f"{name}Errors", function.metric_errors(period=_FIVE_MINUTES), f"{name} raised an error"
                 )

@@ -121,6 +121,7 @@ class PipelineStack(cdk.Stack):
             "AlarmTopicArn": data.alarms.topic_arn,
             "IntakeArn": self.machines.intake.state_machine_arn,
             "EventsArn": self.machines.events.state_machine_arn,
+            "BatchArn": self.machines.batch.state_machine_arn,
             **(
                 {
                     "MaterializationArn": self.machines.materialization.state_machine_arn,
@@ -164,6 +165,7 @@ class PipelineStack(cdk.Stack):
                                 # What the project's own calls keep, and look for.
                                 f"{keys.TRACKING}/*",
                                 predictions,
+                                keys.batch_rows("*", "*", ".*"),
                             ),
                         )
                     ),
@@ -183,6 +185,7 @@ class PipelineStack(cdk.Stack):
                                 f"{keys.TRACKING}/*",
                                 keys.evaluation("*"),
                                 predictions,
+                                keys.folder(keys.batch_answers("*", keys.batch_rows("*", "*", ""))) + "/*",
                             ),
                         )
                     ),

@@ -82,6 +82,12 @@ def machine_settings(
         "poll_seconds": config.poll_seconds,
         "metrics_seconds": str(config.profile.metrics_seconds),
         "events_prefix": keys.INCOMING_EVENTS,
+        "batch_prefix": keys.INCOMING_BATCH,
+        "batch": {
+            "instance_mb": project.batch.instance_mb,
+            "max_instances": project.batch.max_instances,
+            "limit_seconds": project.batch.max_hours * 3_600,
+        },
         "log_retention_days": config.profile.log_retention_days,
         "functions": dict(functions),
         # Null where no runs are kept.

@@ -44,7 +44,8 @@ def _found(asked: ValidateDatasetInput, artifacts: Artifacts) -> ValidatedDatase
 
 def _validated(asked: ValidateDatasetInput, artifacts: Artifacts) -> ValidatedDataset:
     append = asked.mode == "append"
-    upload = Upload(str(asked.bucket), str(asked.key), asked.version_id, append=append)
+    place = INCOMING_EVENTS if append else INCOMING_TRAINING
+    upload = Upload(str(asked.bucket), str(asked.key), asked.version_id, place)
     with tempfile.TemporaryDirectory() as folder:
         result = validate(upload, project(), Path(folder), whole=not append)
         decided(

@@ -45,7 +45,7 @@ class DataError(SluiceError):
 
 
 class UploadMisplaced(DataError):
-    """The object is not under incoming/training/ or incoming/events/, or is of no known format."""
+    """The object is not under incoming/training/, incoming/events/ or incoming/batch/, or is of no known format."""
 
 
 class ObjectNotFound(DataError):
@@ -122,6 +122,14 @@ class TrainingTimedOut(SluiceError):
 
 class EvaluationFailed(SluiceError):
     """The model could not be judged: it does not load, does not predict, or predicts NaN."""
+
+
+class NothingReleased(SluiceError):
+    """There is no model to predict with: none was released so far."""
+
+
+class BatchFailed(SluiceError):
+    """The rows of a file could not be predicted: the transform job failed, or did not answer one a row."""
 
 
 class GateFailed(SluiceError):

@@ -1,6 +1,7 @@
 """Where everything lies in the two buckets: said here once, for state machines, grants, handlers, CLI and benchmarks.
 
-`uploads` holds what people bring, below `INCOMING_TRAINING` (the whole table) or `INCOMING_EVENTS` (rows for it).
+`uploads` holds what people bring, below `INCOMING_TRAINING` (the whole table), `INCOMING_EVENTS` (rows for it) or
+`INCOMING_BATCH` (rows to be predicted).
 `artifacts` holds what the pipeline makes of it, below one prefix for each kind of thing; a role is granted prefixes.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 INCOMING_TRAINING = "incoming/training/"
 INCOMING_EVENTS = "incoming/events/"
+INCOMING_BATCH = "incoming/batch/"
 TRAINING_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
 
 SAID = {"by": "sluice-by", "tracked_as": "sluice-tracked-as", "tracked_md5": "sluice-tracked-md5"}
@@ -34,6 +36,11 @@ CHECKPOINTS = "checkpoints"
 CAPTURES = "captures"
 """Requests to the endpoint and its answers, as they came, by endpoint, variant and hour. It expires."""
 
+BATCH = "batch"
+"""Predictions for files, by execution. They are people's own, and stay."""
+BATCH_JOBS = "batch-jobs"
+"""What a batch's transform job is sent and answers, by execution. Once joined it is of no use: it expires."""
+
 FEATURES = "features"
 """What was last written to the online store, by view and share of its entities."""
 FEAST = "feast"
@@ -54,6 +61,8 @@ PREFIXES = (
     SEARCHES,
     CHECKPOINTS,
     CAPTURES,
+    BATCH,
+    BATCH_JOBS,
     FEATURES,
     FEAST,
     TRACKING,
@@ -99,6 +108,27 @@ def materialized(view: str, number: int | str, count: int | str) -> str:
 def shares(materialized: str) -> int:
     """How many shares there were when the ledger of this key was written."""
     return int(materialized.removesuffix(".parquet").rsplit("-of-", 1)[1])
+
+
+def predictions(execution: str, suffix: str) -> str:
+    """The rows of a file with their predictions; `suffix` is .csv or .parquet, as the file was."""
+    return f"{BATCH}/{execution}/predictions{suffix}"
+
+
+def batch_rows(execution: str, part: int | str, suffix: str) -> str:
+    """A part of the rows of a file as the model is sent them, from 0; names are in the order of the rows."""
+    number = part if isinstance(part, str) else f"{part:05d}"
+    return f"{BATCH_JOBS}/{execution}/rows/part-{number}{suffix}"
+
+
+def batch_answers(execution: str, rows: str) -> str:
+    """What the model answered to the part with the key `rows`; SageMaker adds `.out` to its name."""
+    return f"{BATCH_JOBS}/{execution}/answers/{rows.rsplit('/', 1)[1]}.out"
+
+
+def set_aside(execution: str) -> str:
+    """The rows of a file that no model was asked about, by number, and why; a Parquet file."""
+    return f"{BATCH_JOBS}/{execution}/set_aside.parquet"
 
 
 def registry() -> str:

@@ -21,6 +21,8 @@ class Outcome(StrEnum):
     """The new model passed its gates, and nobody said yes or no in time; what was in service still is."""
     APPENDED = "Appended"
     """The rows are part of the table now; nothing was trained."""
+    PREDICTED = "Predicted"
+    """Each row of a file has its prediction, or the reason why it has none."""
     FAILED = "Failed"
     """Something broke; error and cause say what."""
 
@@ -40,6 +42,7 @@ AWAITING_APPROVAL: Final = "AwaitingApproval"
 _EXIT_STATUS = {
     Outcome.DEPLOYED: 0,
     Outcome.APPENDED: 0,
+    Outcome.PREDICTED: 0,
     Outcome.FAILED: 1,
     Outcome.GATE_REJECTED: 3,
     Outcome.ROLLED_BACK: 4,

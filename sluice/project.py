@@ -196,6 +196,20 @@ class Capture(_Table):
     days: Annotated[int, Field(ge=1, le=3650)] = 30
 
 
+class Batch(_Table):
+    """[batch]: what predicts the rows of a file.
+
+    Attributes:
+        instance_mb: so much of what the model is sent an instance gets before another one joins; in 10^6 bytes.
+        max_instances: and no more than so many join.
+        max_hours: a transform job may take so long.
+    """
+
+    instance_mb: Annotated[int, Field(ge=1, le=100_000)] = 64
+    max_instances: Annotated[int, Field(ge=1, le=100)] = 4
+    max_hours: Annotated[int, Field(ge=1, le=120)] = 24
+
+
 class Online(_Table):
     """[online]: how the online store is kept up.
 
@@ -296,6 +310,7 @@ class Project(_Table):
     search: Search | None = None
     serving: Serving = Serving()
     capture: Capture = Capture()
+    batch: Batch = Batch()
     online: Online = Online()
     offline: Offline = Offline()
     deployment: Deployment = Deployment()

@@ -172,7 +172,13 @@ _CONFIG = "EndpointConfigName"
 
 
 def dimensions_of(environment: Mapping[str, str]) -> dict[str, str]:
-    """Give whose metrics a process writes, by the names of SageMaker's own: what the model's environment says."""
+    """Give whose metrics a process writes, by the names of SageMaker's own: what the model's environment says.
+
+    Nobody's in a batch transform job, which has the environment of its model: what it is asked is no traffic of the
+    endpoint, and no alarm on that is to hear of it.
+    """
+    if environment.get("SAGEMAKER_BATCH") == "true":
+        return {}
     found = {
         "EndpointName": environment.get("SLUICE_ENDPOINT"),
         "VariantName": environment.get("SLUICE_VARIANT"),

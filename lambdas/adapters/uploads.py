@@ -24,17 +24,19 @@ class Upload:
     """An object version as `sluice.datasets.reading.Source`. Every read is of the version that was first looked at.
 
     Nothing is asked of S3 before `open`; then `etag` and `version_id` say which version it is, and `uploaded` who
-    brought it. With `append` it has to lie among the events.
+    brought it. It has to lie at `place`, which is one of `keys.INCOMING_…`.
     """
 
-    def __init__(self, bucket: str, key: str, version_id: str | None, *, append: bool = False) -> None:
+    def __init__(
+        self, bucket: str, key: str, version_id: str | None, place: str = keys.INCOMING_TRAINING
+    ) -> None:
         self.where = naming.uri(bucket, key)
         self.suffix = incoming.suffix(key)
         self.version_id = version_id
         self.etag: str | None = None
         self.uploaded = Uploaded()
         self._object = {"Bucket": bucket, "Key": key}
-        self._append = append
+        self._place = place
         self._size = 0
 
     @cached_property
@@ -49,7 +51,7 @@ class Upload:
             ObjectNotFound: there is no such object, or it was deleted meanwhile.
             StorageUnavailable: S3 does not answer, which passes; reading raises that, too.
         """
-        incoming.check_place(self._object["Bucket"], self._object["Key"], append=self._append)
+        incoming.check_place(self._object["Bucket"], self._object["Key"], self._place)
         if self.etag is None:
             with storage.explained(self.where):
                 self._look()

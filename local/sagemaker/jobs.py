@@ -148,9 +148,9 @@ class Job:
         except (images.ImageNotFound, images.ImageNotRunnable) as error:
             raise JobFailed(f"ClientError: {error}") from error
 
-    def open_log(self) -> LogStream:
+    def open_log(self, instance: int = 1) -> LogStream:
         group = f"/aws/sagemaker/{self.prefix}s"
-        return LogStream(self.context, self.region, group, f"{self.name}/algo-1-{int(time.time())}")
+        return LogStream(self.context, self.region, group, f"{self.name}/algo-{instance}-{int(time.time())}")
 
     def run(self, container: Container, seconds: float | None = None) -> Run:
         """Wait for the container's end; stop it on demand, and when MaxRuntimeInSeconds, or what is left, is over."""

@@ -1,9 +1,10 @@
-"""Batch transform jobs: a model's own serving process answers, batch by batch, for the objects of a prefix."""
+"""Batch transform jobs: a model's own serving processes answer, batch by batch, for the objects of a prefix."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,10 @@ TIMEOUT_SECONDS = 600
 SEE_LOGS = "See job logs for more information"
 
 
+class JobGivenUp(JobFailed):
+    """The job failed on another of its instances."""
+
+
 class TransformJob(Job):
     """A batch transform job, from InProgress to Completed, Failed or Stopped."""
 
@@ -43,7 +48,8 @@ class TransformJob(Job):
         self._model = model
         self._input: dict[str, Any] = request["TransformInput"]
         self._output: dict[str, Any] = request["TransformOutput"]
-        self._instance: Instance | None = None
+        self._instances: list[Instance] = []
+        self._failed = threading.Event()
         self.record["TransformOutput"] = {"KmsKeyId": "", "AssembleWith": "None", **self._output}
 
     def work(self) -> None:
@@ -63,31 +69,53 @@ class TransformJob(Job):
             root=self.root,
             health_check_seconds=HEALTH_CHECK_SECONDS,
         )
-        log = self.open_log()
-        data_log = LogStream(self.context, self.region, log.group, f"{log.stream}/data-log")
-        instance = Instance(self.context, serving, log)
-        with self._lock:  # a stop from here on stops the instance
+        logs = [self.open_log(number) for number in range(1, self.instance_count + 1)]
+        with self._lock:  # a stop from here on stops the instances
             self.check_stopped()
-            self._instance = instance
+            self._instances = [Instance(self.context, serving, log) for log in logs]
             self.update(TransformStartTime=datetime.now(UTC))
-        try:
-            instance.start()
-            for path in sorted(each for each in inputs.rglob("*") if each.is_file()):
-                name = path.relative_to(inputs).as_posix()
-                self._transform(instance, path, outputs / f"{name}.out", data_log)
-        except JobFailed:
-            self.check_stopped()  # then the process was ended by the stop
-            raise
-        finally:
-            instance.stop()
+        files = sorted(each for each in inputs.rglob("*") if each.is_file())
+        with ThreadPoolExecutor(len(logs), thread_name_prefix=f"transform-{self.name}") as at_once:
+            working = [
+                at_once.submit(self._work_off, files[number :: len(logs)], instance, log, inputs, outputs)
+                for number, (instance, log) in enumerate(zip(self._instances, logs, strict=True))
+            ]
+        self.check_stopped()  # then it was the stop that ended the processes
+        for each in sorted(working, key=lambda each: isinstance(each.exception(), JobGivenUp)):
+            each.result()
         storage.upload_folder(s3, outputs, self._output["S3OutputPath"])
         self.finish("Completed")
 
+    @property
+    def instance_count(self) -> int:
+        count: int = self.request["TransformResources"].get("InstanceCount", 1)
+        return count
+
     def stopping(self) -> None:
         super().stopping()
-        if self._instance is not None:
+        for instance in self._instances:
             # In a thread: the process has its grace to end in, and StopTransformJob answers at once.
-            threading.Thread(target=self._instance.stop, daemon=True).start()
+            threading.Thread(target=instance.stop, daemon=True).start()
+
+    def _work_off(
+        self, files: list[Path], instance: Instance, log: LogStream, inputs: Path, outputs: Path
+    ) -> None:
+        """Let an instance answer for its files.
+
+        A file is one instance's: of fewer files than instances the others have nothing to do.
+        https://docs.aws.amazon.com/sagemaker/latest/dg/batch-transform.html
+        """
+        data_log = LogStream(self.context, self.region, log.group, f"{log.stream}/data-log")
+        try:
+            instance.start()
+            for path in files:
+                name = path.relative_to(inputs).as_posix()
+                self._transform(instance, path, outputs / f"{name}.out", data_log)
+        except BaseException:
+            self._failed.set()
+            raise
+        finally:
+            instance.stop()
 
     def finish(self, status: str, **fields: Any) -> None:
         with self._lock:
@@ -113,6 +141,8 @@ class TransformJob(Job):
         with target.open("wb") as sink:
             for body in self._bodies(source, log):
                 self.check_stopped()
+                if self._failed.is_set():
+                    raise JobGivenUp("another instance failed")
                 # As AWS says it: a newline "at the end of every transformed record", whatever it ends in.
                 sink.write(self._invoke(instance, body, source.name, log) + end)
 
@@ -194,10 +224,6 @@ def check_request(request: dict[str, Any]) -> None:
         resources, ("VolumeKmsKeyId", "TransformAmiVersion"), f"{operation}'s TransformResources"
     )
     check_enum(resources.get("InstanceType"), "transformResources.instanceType", "TransformInstanceType")
-    if resources.get("InstanceCount", 1) != 1:
-        raise unsupported(
-            "batch transform on more than one instance", "Set TransformResources.InstanceCount to 1."
-        )
     if request.get("MaxConcurrentTransforms", 1) != 1:
         raise unsupported("MaxConcurrentTransforms other than 1")
     if request.get("MaxPayloadInMB") == 0:

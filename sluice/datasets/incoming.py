@@ -6,7 +6,13 @@ from pathlib import PurePosixPath
 
 from sluice import naming
 from sluice.errors import UploadMisplaced
-from sluice.keys import INCOMING_EVENTS, INCOMING_TRAINING, TRAINING_SUFFIXES
+from sluice.keys import INCOMING_BATCH, INCOMING_EVENTS, INCOMING_TRAINING, TRAINING_SUFFIXES
+
+_EXPECTED = {
+    INCOMING_TRAINING: "training data is",
+    INCOMING_EVENTS: "events are",
+    INCOMING_BATCH: "rows to be predicted are",
+}
 
 
 def suffix(key: str) -> str:
@@ -16,20 +22,21 @@ def suffix(key: str) -> str:
     return PurePosixPath(key).suffix.lower()
 
 
-def check_place(bucket: str, key: str, *, append: bool = False) -> None:
-    """Check that the pipeline takes an object of this key, as the table or to be appended to it.
+def check_place(bucket: str, key: str, place: str = INCOMING_TRAINING) -> None:
+    """Check that the pipeline takes an object of this key for what lies at `place`, one of `keys.INCOMING_…`.
 
     Raises:
         UploadMisplaced: it does not; the text says where it should lie. So nobody makes a day's events the table, or
             appends a table to itself, by starting the one machine with what is meant for the other.
     """
     where = naming.uri(bucket, key)
-    place = INCOMING_EVENTS if append else INCOMING_TRAINING
     expected = f"{place}<name>{{{','.join(TRAINING_SUFFIXES)}}}"
     if not key.startswith(place):
-        other = "" if append else f", or under {INCOMING_EVENTS} to append it to the table"
+        other = (
+            f", or under {INCOMING_EVENTS} to append it to the table" if place == INCOMING_TRAINING else ""
+        )
         raise UploadMisplaced(
-            f"the upload is not where {'events are' if append else 'training data is'} expected",
+            f"the upload is not where {_EXPECTED[place]} expected",
             where=where,
             why=f"its key does not begin with {place}",
             fix=f"upload it as {expected}{other}",

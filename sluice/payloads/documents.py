@@ -12,6 +12,7 @@ from sluice.contract import Feature
 from sluice.outcomes import Outcome
 from sluice.payloads.approval import Answer
 from sluice.payloads.base import Document, Payload
+from sluice.payloads.batch import PredictedBatch
 from sluice.payloads.deployment import Archive
 from sluice.payloads.evaluation import (
     Bounds,
@@ -318,12 +319,14 @@ class Summary(Payload):
     endpoint_name: str | None = Field(description="where a model was deployed, or rolled back")
     serving: str | None = Field(description="the endpoint configuration that a rollback left in service")
     report_uri: str | None
+    batch: PredictedBatch | None = Field(default=None, description="of an execution of `batch`")
     error: str | None = None
     cause: str | None = None
 
     def told(self) -> dict[str, Any]:
-        """JSON-ready; of an execution that did not fail without `error` and `cause`."""
-        return self.model_dump(mode="json", exclude={"error", "cause"} if self.error is None else None)
+        """JSON-ready; of an execution that did not fail without `error` and `cause`, and `batch` of one that is."""
+        left_out = {"error", "cause"} if self.error is None else set()
+        return self.model_dump(mode="json", exclude=left_out | ({"batch"} if self.batch is None else set()))
 
 
 class Report(Summary, Document):

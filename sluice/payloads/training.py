@@ -9,6 +9,7 @@ from pydantic import Field, JsonValue, model_validator
 from sluice.outcomes import Outcome
 from sluice.payloads.approval import Answer
 from sluice.payloads.base import Payload
+from sluice.payloads.batch import PredictedBatch
 from sluice.payloads.deployment import Archive, DeploymentResult
 from sluice.payloads.materialization import MeasuredSkew
 from sluice.payloads.registry import RegisteredModel
@@ -165,6 +166,7 @@ class ReportOutcomeInput(Payload):
     archive: Archive | None = None
     judgement: int = Field(default=1, description="how often the model was judged")
     approval: Answer | None = None
+    batch: PredictedBatch | None = Field(default=None, description="what became of a file's rows")
     endpoint_name: str | None = None
     released: str | None = Field(
         default=None, description="the configuration in service when it was last judged"

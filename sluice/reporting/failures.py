@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from sluice import errors, instances
 from sluice.errors import (
+    BatchFailed,
     DeploymentFailed,
     EvaluationFailed,
     PipelineFailed,
@@ -29,6 +30,7 @@ _JOBS: dict[str, tuple[type[SluiceError], type[SluiceError]]] = {
     "TrainModel": (TrainingFailed, TrainingTimedOut),
     "PredictChallenger": (EvaluationFailed, EvaluationFailed),
     "EvaluateModel": (EvaluationFailed, EvaluationFailed),
+    "PredictBatch": (BatchFailed, BatchFailed),
 }
 _KINDS = ("Training", "Processing", "Transform", "HyperParameterTuning")
 _CALLED = {"HyperParameterTuning": "tuning"}
@@ -39,6 +41,7 @@ _USES = {
     "TrainModel": Use.TRAINING,
     "PredictChallenger": Use.TRANSFORM,
     "PredictChampion": Use.TRANSFORM,
+    "PredictBatch": Use.TRANSFORM,
     "EvaluateModel": Use.PROCESSING,
     "DeployModel": Use.ENDPOINT,
 }

@@ -49,7 +49,7 @@ class Findings:
 
     @property
     def heading(self) -> str:
-        """The outcome in one word or two: Deployed, GateRejected, RolledBack, Appended, or the error's name."""
+        """The outcome in one word or two (Deployed, GateRejected, Appended, Predicted), or the error's name."""
         return self.failure.name if self.failure else self.summary.outcome or AWAITING_APPROVAL
 
 
@@ -151,13 +151,14 @@ def _summary(
         reasons=reasons,
         notes=[*([] if validation is None else _notes(validation)), *_untracked(told)],
         scoring=None if challenger is None else challenger.scoring,
-        model_uri=told.model_uri,
+        model_uri=told.model_uri if told.batch is None else told.batch.model_uri,
         model_version=None
         if told.registered is None
         else f"{told.registered.name} {told.registered.version}",
         endpoint_name=told.endpoint_name if told.outcome in (Outcome.DEPLOYED, Outcome.ROLLED_BACK) else None,
         serving=deployment.endpoint_config_name if deployment is not None and rolled_back else None,
         report_uri=None,
+        batch=told.batch,
         error=None if failure is None else failure.name,
         cause=None if failure is None else str(failure),
     )

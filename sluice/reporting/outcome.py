@@ -112,6 +112,9 @@ def _subject(findings: Findings) -> str:
     compared, metrics = findings.project.gates.compare, findings.summary.metrics
     if findings.failure is None and metrics and compared in metrics:
         subject += f", {compared} {metrics[compared]:.4f}"
+    batch = findings.summary.batch
+    if findings.failure is None and batch is not None:
+        subject += f", {batch.predicted:,} of {batch.rows:,} rows"
     return subject.encode("ascii", "replace").decode()[:_SUBJECT_MAX]
 
 

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from markupsafe import Markup, escape
 
 from sluice.outcomes import Outcome
+from sluice.payloads.batch import PredictedBatch
 from sluice.payloads.evaluation import Importances
 from sluice.reporting import figures, searched
 from sluice.reporting.findings import Findings
@@ -94,6 +95,8 @@ def _verdict(findings: Findings) -> tuple[str, str, str]:
         return "held", "rolled back", _rollback(findings)
     if outcome is Outcome.APPENDED:
         return "good", "appended", _appended(findings)
+    if outcome is Outcome.PREDICTED and findings.summary.batch is not None:
+        return _predicted(findings.summary.batch)
     if outcome is Outcome.APPROVAL_REJECTED and findings.told.approval is not None:
         said = findings.told.approval.sentence
         return "held", "not approved", f"The model passed its gates. {said} {_serving(findings)}"
@@ -111,6 +114,13 @@ def _appended(findings: Findings) -> str:
     if validation is not None and validation.appended is not None and validation.appended.unchanged:
         return "The rows are part of the table already. Nothing was changed, and nothing was trained."
     return "The rows are part of the table. Nothing was trained."
+
+
+def _predicted(batch: PredictedBatch) -> tuple[str, str, str]:
+    if not batch.set_aside:
+        return "good", "predicted", f"Each of the {batch.rows:,} rows has its prediction."
+    line = f"{batch.predicted:,} of {batch.rows:,} rows have their prediction, the others the reason for having none."
+    return "held", "predicted" if batch.predicted else "nothing predicted", line
 
 
 def _serving(findings: Findings) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cli import prediction
@@ -37,6 +39,38 @@ def test_by_id_is_the_answer_to_the_full_offline_row_for_everybody(
     file.write_text("\n".join(["customer_id", *ids]) + "\n")
     status, out, _ = sluice("predict", "--file", str(file), "--json")
     assert (status, [json.loads(line) for line in out.splitlines()]) == (0, expected)
+
+
+def test_a_batch_takes_full_rows_and_tells_who_gives_ids(
+    shop: Shop, sluice: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    rows = shop.offline()
+    served = Served.by(shop.stack)
+    full = [
+        {name: None if row[name] != row[name] else row[name] for name in served.contract.names}
+        for row in rows
+    ]
+    file = tmp_path / "full.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), file)
+
+    status, _, told = sluice(
+        "predict", "--batch", str(file), "--wait", "--output", str(tmp_path / "out.parquet")
+    )
+
+    assert status == 0, told
+    result = pq.read_table(tmp_path / "out.parquet")
+    assert result["customer_id"].to_pylist() == [row["customer_id"] for row in rows]
+    assert result["probability"].to_pylist() == [
+        each["probability"] for each in prediction.Asked(served).predictions(full)
+    ]
+
+    ids = tmp_path / "ids.csv"
+    ids.write_text("customer_id\n" + "\n".join(row["customer_id"] for row in rows) + "\n")
+    status, _, told = sluice("predict", "--batch", str(ids), "--wait")
+    assert status == 1
+    assert "SchemaMismatch" in told
+    assert "a batch reads nothing from the online store: give full rows" in told
+    assert "`sluice predict --file FILE`" in told
 
 
 def test_an_id_that_nobody_has_is_404_and_the_others_keep_their_answers(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import io
 import json
@@ -99,6 +100,22 @@ def test_predict_asks_it_in_its_own_csv(own: Own, first: dict[str, Any]) -> None
     # What it was judged by, though it is sent a parquet file, and floats for whole numbers.
     judged = own.object(f"reports/{execution(first)}/predictions/challenger/held_out.csv.out").split()
     assert [each and each["probability"] for each in predictions] == list(map(float, judged))
+
+
+def test_a_file_is_predicted_by_its_container_as_by_the_endpoint(own: Own, first: dict[str, Any]) -> None:
+    rows = bank_rows(30, seed=18)
+    rows[5][1] = "old"
+    file = write_csv(own.work / "rows.csv", rows)
+    ended = own.bank.train(file, f"{keys.INCOMING_BATCH}rows.csv")
+
+    assert (ended["outcome"], ended["batch"]["predicted"]) == ("Predicted", 29), ended
+    text = own.object(naming.split_uri(ended["batch"]["predictions_uri"])[1]).decode()
+    result = list(csv.DictReader(io.StringIO(text, newline="")))
+    asked = [each.prediction for each in prediction.predict_file(Served.by(own.bank.stack), file)]
+    assert [float(row["probability"]) if row["probability"] else None for row in result] == [
+        each and each["probability"] for each in asked
+    ]
+    assert [row["id"] for row in result if row["problem"]] == [rows[5][0]]
 
 
 def test_the_archive_is_the_users_own_affair(own: Own, first: dict[str, Any]) -> None:

@@ -94,7 +94,7 @@ def test_alarms_may_publish_to_their_topic(prod: Stacks) -> None:
     assert allowed["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
 
 
-@pytest.mark.parametrize(("folder", "days"), [("searches/", 7), ("checkpoints/", 30)])
+@pytest.mark.parametrize(("folder", "days"), [("searches/", 7), ("checkpoints/", 30), ("batch-jobs/", 7)])
 def test_what_trials_and_interrupted_jobs_leave_expires(prod: Stacks, folder: str, days: int) -> None:
     rules = prod.data.properties("ArtifactsBucket")["LifecycleConfiguration"]["Rules"]
     (rule,) = (each for each in rules if each.get("Prefix") == folder)

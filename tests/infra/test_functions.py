@@ -9,6 +9,8 @@ from tests.infra.synthesized import Stacks, plain
 
 STATES = [
     "ValidateDataset",
+    "PrepareBatch",
+    "JoinPredictions",
     "DecideGate",
     "ReportOutcome",
     "OpenRun",
@@ -25,6 +27,8 @@ def test_these_are_the_functions() -> None:
     assert [spec.name for spec in FUNCTIONS] == [*STATES, "RequestApproval", *OF_FEATURES, "ReportEnding"]
     assert [spec.dependency_group for spec in FUNCTIONS] == [
         "validate-dataset",
+        "prepare-batch",
+        "join-predictions",
         "decide-gate",
         "report-outcome",
         "open-run",
@@ -85,7 +89,8 @@ def test_machines_call_a_version_that_is_kept_when_the_next_one_comes(prod: Stac
     assert version["UpdateReplacePolicy"] == "Retain"
 
 
-def test_validation_has_lambdas_limits(prod: Stacks) -> None:
-    properties = prod.pipeline.properties("Functions/ValidateDataset")
+@pytest.mark.parametrize("name", ["ValidateDataset", "PrepareBatch", "JoinPredictions"])
+def test_what_reads_files_of_any_size_has_lambdas_limits(prod: Stacks, name: str) -> None:
+    properties = prod.pipeline.properties(f"Functions/{name}")
     assert properties["Timeout"] == 900
     assert properties["EphemeralStorage"] == {"Size": 10240}

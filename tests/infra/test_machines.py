@@ -16,7 +16,7 @@ from infra.settings import literal
 from sluice import keys
 from tests.infra.synthesized import Stacks, plain, states
 
-MACHINES = ["Intake", "Events", "Training", "Deployment"]
+MACHINES = ["Intake", "Events", "Batch", "Training", "Deployment"]
 
 
 def lambda_states(machine: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -90,6 +90,8 @@ def test_the_settings_are_those_of_project_environment_and_stacks(prod: Stacks) 
     functions = settings.pop("functions")
     assert functions.keys() == {
         "ValidateDataset",
+        "PrepareBatch",
+        "JoinPredictions",
         "OpenRun",
         "DecideGate",
         "RegisterModel",
@@ -142,6 +144,8 @@ def test_the_settings_are_those_of_project_environment_and_stacks(prod: Stacks) 
         "poll_seconds": 15,
         "metrics_seconds": "10",
         "events_prefix": "incoming/events/",
+        "batch_prefix": "incoming/batch/",
+        "batch": {"instance_mb": 64, "max_instances": 4, "limit_seconds": 86400},
         "log_retention_days": 365,
         "machines": {"deployment": "<MachinesDeployment>"},
         "tracking": {"on_failure": "fail", "feature_plan": None, "commit": None},
@@ -165,8 +169,13 @@ def test_where_approvals_are_asked_for_the_machine_knows_until_when(
 def test_each_machine_knows_the_one_it_starts(prod: Stacks) -> None:
     known = {name: prod.pipeline.settings(name)["machines"] for name in MACHINES}
     assert known == {
-        "Intake": {"training": "<MachinesTraining>", "events": "<MachinesEvents>"},
+        "Intake": {
+            "training": "<MachinesTraining>",
+            "events": "<MachinesEvents>",
+            "batch": "<MachinesBatch>",
+        },
         "Events": {},
+        "Batch": {},
         "Training": {"deployment": "<MachinesDeployment>"},
         "Deployment": {},
     }
@@ -212,6 +221,7 @@ def test_ends_that_a_machine_cannot_tell_of_are_told_by_a_function(prod: Stacks)
     assert [plain(each) for each in pattern["detail"]["stateMachineArn"]] == [
         "<MachinesIntake>",
         "<MachinesEvents>",
+        "<MachinesBatch>",
         "<MachinesTraining>",
     ]
     assert pattern["detail"].keys() == {"stateMachineArn", "status"}
@@ -268,6 +278,7 @@ def test_the_outputs_people_and_tools_read_are_all_on_one_stack(prod: Stacks) ->
         "AlarmTopicArn": "<Alarms>",
         "IntakeArn": "<MachinesIntake>",
         "EventsArn": "<MachinesEvents>",
+        "BatchArn": "<MachinesBatch>",
         "TrackingUri": "<MlflowAppArn>",
         "TrainingArn": "<MachinesTraining>",
         "DeploymentArn": "<MachinesDeployment>",

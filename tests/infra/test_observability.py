@@ -14,7 +14,7 @@ def test_every_alarm_reaches_somebody_and_silence_is_no_alarm(prod: Stacks) -> N
 
 
 def test_executions_that_end_badly_and_events_that_are_lost_are_alarms(prod: Stacks) -> None:
-    for name in ("Intake", "Events", "Training", "Deployment"):
+    for name in ("Intake", "Events", "Batch", "Training", "Deployment"):
         for end, metric in (
             ("Failed", "ExecutionsFailed"),
             ("Aborted", "ExecutionsAborted"),

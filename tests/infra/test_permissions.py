@@ -11,7 +11,7 @@ import pytest
 
 from tests.infra.synthesized import Stacks, plain, states
 
-MACHINES = ["Intake", "Events", "Training", "Deployment"]
+MACHINES = ["Intake", "Events", "Batch", "Training", "Deployment"]
 ACCOUNT = "<Region>:<AccountId>"
 DIGITS = "?" * 16
 
@@ -52,6 +52,25 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
         f"{ARTIFACTS}/datasets/current.json": ["s3:GetObject", *PUT],
         f"{ARTIFACTS}/quarantine/*/rejected.csv": PUT,
         f"{ARTIFACTS}/reports/*/validation.json": PUT,
+        UPLOADS: ["s3:ListBucket", "s3:ListBucketVersions"],
+        f"{UPLOADS}/*": ["s3:GetObject", "s3:GetObjectVersion"],
+    },
+    "Functions/PrepareBatchRole": {
+        "<FunctionsPrepareBatchLogs>": LOGS,
+        ARTIFACTS: ["s3:ListBucket"],
+        f"{ARTIFACTS}/models/*-train/output/contract.json": ["s3:GetObject"],
+        f"{ARTIFACTS}/batch-jobs/*/rows/part-*.*": PUT,
+        f"{ARTIFACTS}/batch-jobs/*/set_aside.parquet": PUT,
+        UPLOADS: ["s3:ListBucket", "s3:ListBucketVersions"],
+        f"{UPLOADS}/*": ["s3:GetObject", "s3:GetObjectVersion"],
+    },
+    "Functions/JoinPredictionsRole": {
+        "<FunctionsJoinPredictionsLogs>": LOGS,
+        ARTIFACTS: ["s3:ListBucket"],
+        f"{ARTIFACTS}/models/*-train/output/contract.json": ["s3:GetObject"],
+        f"{ARTIFACTS}/batch-jobs/*/answers/part-*.*.out": ["s3:GetObject"],
+        f"{ARTIFACTS}/batch-jobs/*/set_aside.parquet": ["s3:GetObject"],
+        f"{ARTIFACTS}/batch/*/predictions.*": PUT,
         UPLOADS: ["s3:ListBucket", "s3:ListBucketVersions"],
         f"{UPLOADS}/*": ["s3:GetObject", "s3:GetObjectVersion"],
     },
@@ -115,7 +134,7 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
             f"arn:<Partition>:states:{ACCOUNT}:execution:sluice-bank-prod-{name}:*": [
                 "states:GetExecutionHistory"
             ]
-            for name in ("intake", "events", "training")
+            for name in ("intake", "events", "batch", "training")
         },
         "<Outcomes>": ["sns:Publish"],
     },
@@ -129,6 +148,9 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
         f"{ARTIFACTS}/searches/*": PUT,
         f"{ARTIFACTS}/checkpoints/*": ["s3:GetObject", *PUT],
         f"{ARTIFACTS}/reports/*/predictions/*": ["s3:GetObject", *PUT],
+        # A file's rows to be predicted, and what is answered to them.
+        f"{ARTIFACTS}/batch-jobs/*/rows/part-*.*": ["s3:GetObject"],
+        f"{ARTIFACTS}/batch-jobs/*/answers/*": PUT,
         # The project's own calls while it trains.
         f"{ARTIFACTS}/mlflow/*": ["s3:GetObject", *PUT],
         **TRACKS,
@@ -154,6 +176,37 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
         **MACHINE_LOGS,
         "<MachinesTraining>": ["states:StartExecution"],
         "<MachinesEvents>": ["states:StartExecution"],
+        "<MachinesBatch>": ["states:StartExecution"],
+    },
+    "Machines/BatchRole": {
+        "*": [*MACHINE_LOGS["*"], "cloudwatch:PutMetricData"],
+        **{
+            f"<Functions{name}>:*": ["lambda:InvokeFunction"]
+            for name in ("PrepareBatch", "JoinPredictions", "ReportOutcome")
+        },
+        "<ReleasesTable>": ["dynamodb:GetItem"],
+        sagemaker("transform-job", f"bank-prod-{DIGITS}-*"): [
+            "sagemaker:CreateTransformJob",
+            "sagemaker:DescribeTransformJob",
+            "sagemaker:StopTransformJob",
+            "sagemaker:AddTags",
+            "sagemaker:ListTags",
+        ],
+        "<Outcomes>": ["sns:Publish"],
+        **{
+            f"arn:<Partition>:events:{ACCOUNT}:rule/StepFunctionsGetEventsFor{each}Rule": [
+                "events:PutTargets",
+                "events:PutRule",
+                "events:DescribeRule",
+            ]
+            for each in (
+                "SageMakerTrainingJobs",
+                "SageMakerTuningJobs",
+                "SageMakerProcessingJobs",
+                "SageMakerTransformJobs",
+                "StepFunctionsExecution",
+            )
+        },
     },
     "Machines/EventsRole": {
         **MACHINE_LOGS,
@@ -406,6 +459,22 @@ def test_what_stands_on_every_resource_is_conditioned_or_knows_none(prod: Stacks
         if each["Action"] == ["cloudwatch:PutMetricData"]
     )
     assert statement["Condition"] == {"StringLike": {"cloudwatch:namespace": "/aws/sagemaker/*"}}
+
+
+@pytest.mark.parametrize(
+    ("name", "namespace"), [("Batch", "Sluice/Batch"), ("Deployment", "Sluice/Deployments")]
+)
+def test_a_machine_puts_metrics_into_its_own_namespace_alone(
+    prod: Stacks, machines: dict[str, dict[str, Any]], name: str, namespace: str
+) -> None:
+    (statement,) = (
+        each
+        for each in prod.pipeline.statements(f"Machines/{name}Role")
+        if each["Action"] == ["cloudwatch:PutMetricData"]
+    )
+    assert statement["Condition"] == {"StringEquals": {"cloudwatch:namespace": namespace}}
+    put = [arguments for resource, arguments in tasks(machines[name]) if resource.endswith(":putMetricData")]
+    assert {arguments["Namespace"] for arguments in put} == {namespace}
 
 
 def test_no_grant_hangs_on_how_a_service_words_its_request(prod: Stacks) -> None:

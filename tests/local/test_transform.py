@@ -98,6 +98,45 @@ def output(name: str) -> dict[str, Any]:
     return {"S3OutputPath": f"s3://data/answers/{name}"}
 
 
+def test_several_instances_share_the_objects_of_a_prefix(aws: InProcessContext, model: str) -> None:
+    for number in range(5):
+        aws.client("s3").put_object(Bucket="data", Key=f"parts/{number}.csv", Body=b"row %d" % number)
+    before = len(aws.processes)
+    transforming(
+        aws,
+        "t-shared",
+        TransformInput=source("s3://data/parts/"),
+        TransformOutput=output("t-shared"),
+        TransformResources={"InstanceType": "ml.m5.large", "InstanceCount": 2},
+    )
+    assert transformed(aws, "t-shared")["TransformJobStatus"] == "Completed"
+    for number in range(5):
+        assert answers(aws, "t-shared", f"{number}.csv.out").startswith(b"ROW %d" % number)
+    assert len(aws.processes) == before + 2
+    wait_for(lambda: all(process.poll() is not None for process in aws.processes))
+    asked = [log_lines(aws, GROUP, f"t-shared/algo-{each}-").count("request /invocations") for each in (1, 2)]
+    assert asked == [3, 2]
+
+
+def test_a_job_fails_with_the_reason_of_the_instance_that_failed(aws: InProcessContext, model: str) -> None:
+    for name, body in (("a", b"status 400"), ("b", ROW * 40)):
+        aws.client("s3").put_object(Bucket="data", Key=f"mixed/{name}.csv", Body=body)
+    transforming(
+        aws,
+        "t-mixed",
+        TransformInput={"SplitType": "Line", **source("s3://data/mixed/")},
+        TransformOutput=output("t-mixed"),
+        TransformResources={"InstanceType": "ml.m5.large", "InstanceCount": 2},
+    )
+    job = transformed(aws, "t-mixed")
+    assert (job["TransformJobStatus"], job["FailureReason"]) == (
+        "Failed",
+        "ClientError: See job logs for more information",
+    )
+    assert aws.client("s3").list_objects_v2(Bucket="data", Prefix="answers/t-mixed")["KeyCount"] == 0
+    wait_for(lambda: all(process.poll() is not None for process in aws.processes))
+
+
 @pytest.mark.parametrize(
     ("rows", "blamed", "logged"),
     [
@@ -177,7 +216,6 @@ def test_a_job_without_its_input_fails(aws: InProcessContext, model: str) -> Non
         ({"TransformOutput": {"S3OutputPath": "s3://d/x", "AssembleWith": "Comma"}}, "enum value set"),
         ({"BatchStrategy": "AllAtOnce"}, "enum value set"),
         ({"TransformResources": {"InstanceType": "ml.t2.medium", "InstanceCount": 1}}, "enum value set"),
-        ({"TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": 2}}, "more than one instance"),
     ],
 )  # fmt: skip
 def test_what_create_transform_job_refuses(

@@ -29,7 +29,7 @@ transaction_count_7d,transaction_count_30d,transaction_count_90d,avg_transaction
 days_between_purchases,lifetime_value,lifetime_days,app_share,last_channel,last_category
 1,2,3,10.0,5,3,100,50,0.5,app,books
 """
-MACHINES = ("IntakeArn", "EventsArn", "TrainingArn", "DeploymentArn")
+MACHINES = ("IntakeArn", "EventsArn", "BatchArn", "TrainingArn", "DeploymentArn")
 CONFIRMATION = "SMOKE_ACCOUNT"
 
 

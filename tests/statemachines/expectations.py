@@ -78,6 +78,20 @@ EXPECTED: dict[str, dict[str, Task]] = {
     "intake": {
         "StartTraining": Task({STARTED: 0, UNFORESEEN: 6}, {STARTED: "AlreadyStarted"}),
         "AppendEvents": Task({STARTED: 0, UNFORESEEN: 6}, {STARTED: "AlreadyStarted"}),
+        "StartBatch": Task({STARTED: 0, UNFORESEEN: 6}, {STARTED: "AlreadyStarted"}),
+    },
+    "batch": {
+        "FindRelease": Task(_DYNAMODB, _REPORT),
+        "PrepareBatch": Task(_LAMBDA, _REPORT),
+        "PredictBatch": Task(_SAGEMAKER, {**_JOB, "States.Timeout": "StopTransformJob"}),
+        # What is told of the job is told whether it could be stopped or not.
+        "StopTransformJob": Task(_DESCRIBE, _REPORT),
+        "DescribeTransformJob": Task(_DESCRIBE, _REPORT),
+        "JoinPredictions": Task(_LAMBDA, _REPORT),
+        # The result is there by then.
+        "CountRows": Task(_CLOUDWATCH, _REPORT),
+        "ReportOutcome": Task(_LAMBDA, {UNFORESEEN: "NotifyOutcome"}),
+        "NotifyOutcome": Task(_SNS, {UNFORESEEN: "Failed"}),
     },
     "events": {
         "ValidateDataset": Task(_LAMBDA, _REPORT),

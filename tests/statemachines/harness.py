@@ -94,6 +94,8 @@ SETTINGS: dict[str, Any] = {
     "poll_seconds": 15,
     "metrics_seconds": "10",
     "events_prefix": "incoming/events/",
+    "batch_prefix": "incoming/batch/",
+    "batch": {"instance_mb": 64, "max_instances": 4, "limit_seconds": 86400},
     "log_retention_days": 30,
     "tracking": {"on_failure": "fail", "feature_plan": "0123456789abcdef", "commit": None},
     "functions": {
@@ -110,11 +112,13 @@ SETTINGS: dict[str, Any] = {
             "PlanMaterialization",
             "MaterializeView",
             "MeasureSkew",
+            "PrepareBatch",
+            "JoinPredictions",
         )
     },
     "machines": {
         name: f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{name}"
-        for name in ("training", "events", "deployment")
+        for name in ("training", "events", "batch", "deployment")
     },
 }
 

@@ -12,6 +12,20 @@ from tests.statemachines.harness import REGION, AsAsked, Failure, Script, payloa
 ENDPOINT_NAME = "sluice-bank-dev"
 SOURCE = {"bucket": "uploads", "key": "incoming/training/bank.csv", "version_id": "v1"}
 EVENTS_SOURCE = {"bucket": "uploads", "key": "incoming/events/today.csv", "version_id": "v2"}
+BATCH_SOURCE = {"bucket": "uploads", "key": "incoming/batch/rows.csv", "version_id": "v3"}
+# What PrepareBatch answers of a file of a hundred rows, two of which broke the contract.
+PREPARED = {
+    "version_id": "v3",
+    "rows": 100,
+    "sent": 98,
+    "part_rows": [50, 48],
+    "rows_uri": "s3://artifacts/batch-jobs/x/rows/",
+    "answers_uri": "s3://artifacts/batch-jobs/x/answers",
+    "content_type": "application/jsonlines",
+    "accept": "application/jsonlines",
+    "instances": 2,
+    "reasons": [{"reason": "column 'age': not an integer", "rows": 2, "first": [7, 9]}],
+}
 DATASET = {
     "dataset_version": "0123456789abcdef",
     "manifest_uri": "s3://artifacts/datasets/0123456789abcdef/manifest.json",
@@ -395,6 +409,29 @@ def shifting(share: float) -> dict[str, Any]:
     return described("Updating", "bank-dev-0", PendingDeploymentSummary=summary)
 
 
+PREDICTED = {
+    "predictions_uri": "s3://artifacts/batch/x/predictions.csv",
+    "rows": 100,
+    "predicted": 98,
+    "set_aside": 2,
+    "reasons": PREPARED["reasons"],
+    "model_name": "bank-dev-0",
+    "model_uri": CHAMPION_URI,
+    "instances": 2,
+}
+BATCH: dict[str, list[Any]] = {
+    "FindRelease": [CHAMPION],
+    "PrepareBatch": [payload(PREPARED)],
+    "PredictBatch": [{"TransformJobStatus": "Completed"}],
+    "DescribeTransformJob": [as_asked(TransformJobStatus="Completed")],
+    "StopTransformJob": [{}],
+    "JoinPredictions": [payload(PREDICTED)],
+    "CountRows": [{}],
+    "ReportOutcome": [payload(REPORT)],
+    "NotifyOutcome": [{"MessageId": "1"}],
+}
+
+
 def _training(name: str, ends_in: str, /, *, own_image: bool = False, **outcomes: Any) -> Scenario:
     return Scenario("training", name, SOURCE, {**TRAINING, **outcomes}, ends_in, own_image)
 
@@ -415,6 +452,10 @@ def _with_features(name: str, ends_in: str, /, **outcomes: Any) -> Scenario:
 
 def _deployment(name: str, ends_in: str, **outcomes: list[Any]) -> Scenario:
     return Scenario("deployment", name, DEPLOYMENT, {**ENDPOINT, **outcomes}, ends_in)
+
+
+def _batch(name: str, ends_in: str, /, **outcomes: Any) -> Scenario:
+    return Scenario("batch", name, BATCH_SOURCE, {**BATCH, **outcomes}, ends_in)
 
 
 SCENARIOS = [
@@ -441,6 +482,67 @@ SCENARIOS = [
         EVENTS_SOURCE,
         {**EVENTS, "ValidateDataset": [Failure("DataRejected")], "ReportOutcome": [payload(FAILED_REPORT)]},
         "Failed",
+    ),
+    Scenario("intake", "batch", BATCH_SOURCE, {"StartBatch": [{"ExecutionArn": "arn"}]}, "Started"),
+    Scenario(
+        "intake",
+        "batch-again",
+        BATCH_SOURCE,
+        {"StartBatch": [Failure("StepFunctions.ExecutionAlreadyExistsException")]},
+        "AlreadyStarted",
+    ),
+    _batch("predicted", "Finished"),
+    _batch("nothing-released", "Failed", FindRelease=[{}], ReportOutcome=[payload(FAILED_REPORT)]),
+    _batch(
+        "none-good",
+        "Finished",
+        PrepareBatch=[payload({**PREPARED, "sent": 0, "part_rows": [], "instances": 0})],
+    ),
+    _batch(
+        "refused",
+        "Failed",
+        PrepareBatch=[Failure("SchemaMismatch")],
+        ReportOutcome=[payload(FAILED_REPORT)],
+    ),
+    _batch(
+        "answer-lost",
+        "Finished",
+        PredictBatch=[ANSWER_LOST, taken("PredictBatch")],
+        DescribeTransformJob=[
+            as_asked(TransformJobStatus="InProgress"),
+            as_asked(TransformJobStatus="Completed"),
+        ],
+    ),
+    _batch(
+        "its-job-has-failed",
+        "Failed",
+        PredictBatch=[ANSWER_LOST, taken("PredictBatch")],
+        DescribeTransformJob=[as_asked(TransformJobStatus="Failed", FailureReason="AlgorithmError: x")],
+        ReportOutcome=[payload(FAILED_REPORT)],
+    ),
+    _batch(
+        "anothers-job",
+        "Failed",
+        PredictBatch=[ANSWER_LOST, taken("PredictBatch")],
+        DescribeTransformJob=[as_asked(ModelName="another", TransformJobStatus="Completed")],
+        ReportOutcome=[payload(FAILED_REPORT)],
+    ),
+    _batch(
+        "throttled",
+        "Finished",
+        PredictBatch=[
+            Failure(REFUSED_AS["training"], TRANSIENT["training"][0]),
+            {"TransformJobStatus": "Completed"},
+        ],
+    ),
+    _batch(
+        "not-allowed",
+        "Failed",
+        PredictBatch=[Failure(REFUSED_AS["training"], FOR_GOOD["training"][1])],
+        ReportOutcome=[payload(FAILED_REPORT)],
+    ),
+    _batch(
+        "too-slow", "Failed", PredictBatch=[Failure("States.Timeout")], ReportOutcome=[payload(FAILED_REPORT)]
     ),
     Scenario("materialization", "one-share", {}, MATERIALIZATION, "Finished"),
     Scenario(

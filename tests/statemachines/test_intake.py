@@ -31,7 +31,8 @@ ODD_KEYS = st.sampled_from(
 @given(bucket=TEXT, key=st.one_of(TEXT, ODD_KEYS), version_id=TEXT)
 def test_the_name_is_the_one_that_clients_compute(bucket: str, key: str, version_id: str) -> None:
     expression = states("intake")["StartTraining"]["Arguments"]["Name"][2:-2]
-    assert states("intake")["AppendEvents"]["Arguments"]["Name"][2:-2] == expression
+    for other in ("AppendEvents", "StartBatch"):
+        assert states("intake")[other]["Arguments"]["Name"][2:-2] == expression
     uploaded = {"bucket": bucket, "key": key, "version_id": version_id}
 
     name = evaluate(expression, {"states": {"input": uploaded}})
@@ -71,6 +72,10 @@ def test_a_second_event_for_the_same_version_is_no_failure_and_no_retry(harness:
         ("incoming/events/today.csv", "AppendEvents"),
         ("incoming/events/2026/03/today.csv", "AppendEvents"),
         ("incoming/events/", "AppendEvents"),
+        ("incoming/batch/today.csv", "StartBatch"),
+        ("incoming/batch/2026/03/today.csv", "StartBatch"),
+        ("incoming/batch", "StartTraining"),
+        ("incoming/events/incoming/batch/a.csv", "AppendEvents"),
         ("incoming/training/events.csv", "StartTraining"),
         ("incoming/training/incoming/events/a.csv", "StartTraining"),
         ("incoming/events", "StartTraining"),
@@ -78,17 +83,17 @@ def test_a_second_event_for_the_same_version_is_no_failure_and_no_retry(harness:
         ("x", "StartTraining"),
     ],
 )
-def test_what_lies_among_events_is_appended_and_all_else_is_trainings(
+def test_what_lies_among_events_is_appended_rows_are_predicted_and_all_else_is_trainings(
     harness: Harness, key: str, state: str
 ) -> None:
-    answers = {"StartTraining": [{"ExecutionArn": "arn"}], "AppendEvents": [{"ExecutionArn": "arn"}]}
+    answers = {each: [{"ExecutionArn": "arn"}] for each in ("StartTraining", "AppendEvents", "StartBatch")}
     uploaded = {"bucket": "uploads", "key": key, "version_id": "v1"}
 
     result = harness.run("intake", uploaded, answers)
 
     assert result.path == ["Begin", "WhichUpload", state, "Started"]
     [asked] = result.calls_of(state)
-    machine = "events" if state == "AppendEvents" else "training"
+    machine = {"AppendEvents": "events", "StartBatch": "batch"}.get(state, "training")
     assert asked == {
         "StateMachineArn": SETTINGS["machines"][machine],
         "Name": execution_name("uploads", key, "v1"),
@@ -96,8 +101,9 @@ def test_what_lies_among_events_is_appended_and_all_else_is_trainings(
     }
 
 
-def test_the_prefix_is_the_domains() -> None:
+def test_the_prefixes_are_the_domains() -> None:
     assert SETTINGS["events_prefix"] == keys.INCOMING_EVENTS
+    assert SETTINGS["batch_prefix"] == keys.INCOMING_BATCH
 
 
 def test_a_start_that_keeps_failing_fails_the_execution(harness: Harness) -> None:

@@ -95,6 +95,7 @@ class Deployed(Stack):
             "ArtifactsBucketName": ARTIFACTS,
             "TrainingArn": f"{region}training",
             "EventsArn": f"{region}events",
+            "BatchArn": f"{region}batch",
         }
         made = cls(outputs, {}, name="sluice-shop-dev")
         object.__setattr__(made, "s3", s3)

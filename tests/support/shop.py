@@ -63,7 +63,7 @@ class Shop:
         """Each customer's full row as of the moment of the materialization, joined by Feast."""
         self.dataset()
         code = self.folder / "everybody"
-        shutil.copytree(CHURN, code)
+        shutil.copytree(CHURN, code, dirs_exist_ok=True)
         with (code / "features.py").open("a") as file:
             file.write(_EVERYBODY.replace("MOMENT", self.materialized["moment"]))
         command = [str(FEATURES_PYTHON), "-m", "tests.support.examples_of", str(code)]

@@ -90,6 +90,21 @@ ROLLED_BACK = {
     },
 }
 APPENDED = {"outcome": "Appended", "gate": None, "evaluation_uri": None, "model_uri": None}
+PREDICTED = {
+    **APPENDED,
+    "outcome": "Predicted",
+    "dataset": None,
+    "batch": {
+        "predictions_uri": "s3://artifacts/batch/run/predictions.csv",
+        "rows": 1200,
+        "predicted": 1193,
+        "set_aside": 7,
+        "reasons": [{"reason": "column '<age>': not an integer", "rows": 7, "first": [3, 9, 10, 11, 12]}],
+        "model_name": "bank-dev-0",
+        "model_uri": "s3://artifacts/models/bank-dev-0-train/output/model.tar.gz",
+        "instances": 1,
+    },
+}
 CURVES = {
     "roc": [[0, 0], [0.2, 0.9], [1, 1]],
     "precision_recall": [[0, 1], [1, 0.4]],
@@ -370,6 +385,7 @@ def test_every_outcome_has_a_report_a_page_and_a_message() -> None:
         Outcome.GATE_REJECTED: {"outcome": "GateRejected"},
         Outcome.ROLLED_BACK: ROLLED_BACK,
         Outcome.APPENDED: APPENDED,
+        Outcome.PREDICTED: PREDICTED,
         Outcome.APPROVAL_REJECTED: {"outcome": "ApprovalRejected", "approval": ANSWER},
         Outcome.APPROVAL_EXPIRED: {"outcome": "ApprovalExpired"},
         Outcome.FAILED: FAILED,
@@ -428,6 +444,47 @@ def test_what_became_of_a_part_is_told(appended: dict[str, Any], notes: list[str
     for note in notes:
         assert f"- {note}\n" in reported.message
         assert note in page
+
+
+def test_what_became_of_a_files_rows_is_told_without_what_stands_in_them() -> None:
+    store = Bucket()
+    reported = report_outcome(told(**PREDICTED), PROJECT, store, SEEN)
+
+    assert reported.subject == "Sluice bank: Predicted, 1,193 of 1,200 rows"
+    assert "\nrows       1,193 predicted, 7 set aside\n" in reported.message
+    assert "\nresult     s3://artifacts/batch/run/predictions.csv\n" in reported.message
+    assert "\nby         bank-dev-0\n" in reported.message
+    assert "- set aside: column '<age>': not an integer (7 ×, row 3, 9, 10, 11, 12, …)\n" in reported.message
+    assert reported.summary["batch"] == PREDICTED["batch"]
+    assert Report.model_validate_json(store.objects["reports/run/report.json"]).batch is not None
+    page = page_of(store).text
+    assert "bank:  predicted" in page
+    assert "1,193 of 1,200 rows have their prediction, the others the reason for having none." in page
+    for text in (
+        "column '<age>': not an integer",
+        "3, 9, 10, 11, 12",
+        "s3://artifacts/batch/run/predictions.csv",
+    ):
+        assert text in page
+
+
+@pytest.mark.parametrize(
+    ("predicted", "verdict", "line"),
+    [
+        (1200, "bank:  predicted", "Each of the 1,200 rows has its prediction."),
+        (0, "bank:  nothing predicted", "0 of 1,200 rows have their prediction"),
+    ],
+)
+def test_a_page_says_at_once_whether_each_row_was_predicted(predicted: int, verdict: str, line: str) -> None:
+    batch = {**PREDICTED["batch"], "predicted": predicted, "set_aside": 1200 - predicted}
+    store = Bucket()
+    report_outcome(told(**{**PREDICTED, "batch": batch}), PROJECT, store, SEEN)
+    assert verdict in page_of(store).text
+    assert line in page_of(store).text
+
+
+def test_an_execution_of_another_machine_says_nothing_of_a_batch() -> None:
+    assert "batch" not in report_outcome(told(), PROJECT, bucket(), SEEN).summary
 
 
 def test_rows_of_the_future_are_noted_and_stop_nothing() -> None:

@@ -27,6 +27,7 @@ def test_these_are_the_ends_and_their_exit_statuses() -> None:
     assert {str(outcome): outcome.exit_status for outcome in Outcome} == {
         "Deployed": 0,
         "Appended": 0,
+        "Predicted": 0,
         "GateRejected": 3,
         "RolledBack": 4,
         "ApprovalRejected": 5,
@@ -40,6 +41,7 @@ def test_these_are_the_ends_and_their_exit_statuses() -> None:
     [
         ("Deployed", 0),
         ("Appended", 0),
+        ("Predicted", 0),
         ("GateRejected", 3),
         ("RolledBack", 4),
         ("ApprovalRejected", 5),

@@ -92,6 +92,7 @@ def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
                 "also": (),
             },
         },
+        "batch": {"instance_mb": 64, "max_instances": 4, "max_hours": 24},
         "tracking": {"uri": None, "secret": None, "on_failure": "fail", "enabled": True},
     }
     assert project.name == "bank"

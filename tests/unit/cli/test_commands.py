@@ -17,6 +17,7 @@ from cli.stack import Stack
 ENDS = [
     ("Deployed", 0),
     ("Appended", 0),
+    ("Predicted", 0),
     ("GateRejected", 3),
     ("RolledBack", 4),
     ("ApprovalRejected", 5),
@@ -123,6 +124,7 @@ class Client:
         (["--events"], "incoming/events/today.csv", "events"),
         (["--key", "incoming/events/2026/a.csv"], "incoming/events/2026/a.csv", "events"),
         (["--key", "incoming/training/a.csv"], "incoming/training/a.csv", "training"),
+        (["--key", "incoming/batch/a.csv"], "incoming/batch/a.csv", "batch"),
     ],
 )
 def test_events_go_to_a_place_and_a_machine_of_their_own(
@@ -135,7 +137,8 @@ def test_events_go_to_a_place_and_a_machine_of_their_own(
 ) -> None:
     s3 = Client()
     arns = {
-        f"{name}Arn": f"arn:aws:states:x:1:stateMachine:{name.lower()}" for name in ("Training", "Events")
+        f"{name}Arn": f"arn:aws:states:x:1:stateMachine:{name.lower()}"
+        for name in ("Training", "Events", "Batch")
     }
     monkeypatch.setattr(stacks, "current", lambda _name: Stack({"UploadsBucketName": "uploads", **arns}, {}))
     monkeypatch.setattr(Stack, "client", lambda _self, _service: s3)

@@ -127,6 +127,22 @@ def test_a_fresh_account_lacks_training_alone(
     }
 
 
+def test_a_batch_takes_as_many_instances_as_the_project_says(
+    account: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account.applied(TRAINING, 1.0)
+    account.applied(TRANSFORM, 2.0)
+    account.applied(ENDPOINT, 2.0)
+    account.listed({PROCESSING: 4.0})
+    folder = project(tmp_path)
+    (folder / "project.toml").write_text(
+        (folder / "project.toml").read_text() + "[batch]\nmax_instances = 3\n"
+    )
+    status, rows = run(capsys, folder, "--batch")
+    assert status == 1
+    assert rows[TRANSFORM] == {"needed": 3, "allowed": 2, "code": "L-236AE59F", "verdict": "short"}
+
+
 def test_the_table_says_how_to_ask_and_where_to_choose_another_type(
     account: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -84,6 +84,8 @@ def test_a_minute_becomes_one_line_of_embedded_metrics() -> None:
             {"EndpointName": "churn-prod", "VariantName": "AllTraffic"},
         ),
         ({"SLUICE_ENDPOINT": "churn-prod", "SLUICE_VARIANT": ""}, {"EndpointName": "churn-prod"}),
+        # In a transform job of the endpoint's own model.
+        ({"SLUICE_ENDPOINT": "churn-prod", "SLUICE_MODEL": "m", "SAGEMAKER_BATCH": "true"}, {}),
     ],
 )
 def test_metrics_are_those_of_an_endpoint(

@@ -12,6 +12,7 @@ from lambdas.adapters import uploads
 from lambdas.adapters.artifacts import S3Artifacts
 from lambdas.adapters.uploads import Upload
 from sluice.errors import ObjectNotFound, StorageUnavailable, UploadMisplaced
+from sluice.keys import INCOMING_EVENTS
 from tests.support.s3 import FakeS3
 
 KEY = "incoming/training/a.csv"
@@ -111,7 +112,7 @@ def test_a_misplaced_upload_is_told_where_it_belongs(key: str, text: str) -> Non
 @pytest.mark.usefixtures("s3")
 def test_what_is_to_be_appended_lies_among_the_events(key: str, text: str) -> None:
     with pytest.raises(UploadMisplaced) as caught:
-        Upload("uploads", key, "v1", append=True).open()
+        Upload("uploads", key, "v1", INCOMING_EVENTS).open()
     assert text in str(caught.value)
     assert "incoming/events/<name>{.csv" in caught.value.fix
 
