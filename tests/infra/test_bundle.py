@@ -60,6 +60,8 @@ def test_each_holds_our_code_the_project_and_its_own_wheels(
         "MoveAlias": (False, False),
         "PlanMaterialization": (True, False),
         "MaterializeView": (True, False),
+        "PrepareBatch": (True, False),
+        "JoinPredictions": (True, False),
         "MeasureSkew": (True, False),
         "ReportEnding": (False, True),
     }

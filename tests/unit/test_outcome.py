@@ -90,7 +90,7 @@ ROLLED_BACK = {
     },
 }
 APPENDED = {"outcome": "Appended", "gate": None, "evaluation_uri": None, "model_uri": None}
-PREDICTED = {
+PREDICTED: dict[str, Any] = {
     **APPENDED,
     "outcome": "Predicted",
     "dataset": None,

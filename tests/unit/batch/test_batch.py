@@ -441,3 +441,17 @@ def test_answers_are_never_given_to_the_rows_of_another_file(batch: Batch, other
     batch.transform()
     with pytest.raises(BatchFailed, match="the file is not what it was"):
         batch.join(batch.file(other), prepared)
+
+
+@pytest.mark.parametrize(
+    "aside", ["id,age,balance,job\nc1,30,1,a\nc2,x,1,a\n", "id,age,balance,job\nc1,x,1,a\n" * 2]
+)
+def test_what_was_set_aside_of_another_file_shifts_no_answers(batch: Batch, aside: str) -> None:
+    batch.prepare(batch.file(aside))
+    others = batch.bucket.objects["batch-jobs/run/set_aside.parquet"]
+    file = batch.file(GOOD)
+    prepared = batch.prepare(file)
+    batch.transform()
+    batch.bucket.objects["batch-jobs/run/set_aside.parquet"] = others
+    with pytest.raises(BatchFailed, match="the file is not what it was"):
+        batch.join(file, prepared)
