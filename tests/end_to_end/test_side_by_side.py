@@ -10,7 +10,7 @@ import json
 import subprocess
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -143,7 +143,9 @@ def body(house: House, tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def sides(bank: Bank, body: bytes, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Side]:
+def sides(
+    bank: Bank, body: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[tuple[str, str], Side]]:
     """All four, each with a model that serves."""
     root = tmp_path_factory.mktemp("sides")
     found = {}
@@ -156,7 +158,12 @@ def sides(bank: Bank, body: bytes, tmp_path_factory: pytest.TempPathFactory) -> 
         deployed = bank.beside(folder, work, environment)
         found[project, environment] = Side(project, environment, deployed, folder, work)
         found[project, environment].deploy(body)
-    return found
+    yield found
+    # Other tests want the machine; what else there is goes with the local AWS.
+    sagemaker = bank.stack.client("sagemaker")
+    there = {each["EndpointName"] for each in sagemaker.list_endpoints(MaxResults=100)["Endpoints"]}
+    for name in there & {side.endpoint for side in found.values()}:
+        sagemaker.delete_endpoint(EndpointName=name)
 
 
 def test_no_name_is_anothers(sides: dict[tuple[str, str], Side]) -> None:
