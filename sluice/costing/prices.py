@@ -105,7 +105,7 @@ INSTANCES: Mapping[tuple[Use, str], Price] = {
 
 NOT_COUNTED: Mapping[str, str] = {
     "the MLflow app": "its price could not be verified",
-    "spot training": "its discount moves; counted as on demand, which is the most it costs",
+    "the discount of spot training": "it moves; counted as on demand, which is the most it costs",
     "volumes of endpoints and jobs": "cents; the size of an endpoint's volume is not published for each type",
     "container images in ECR": "by their size, $0.10 for a GB and month",
     "SNS, SQS, EventBridge": "a few thousand messages a month: below a cent",
