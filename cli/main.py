@@ -13,6 +13,7 @@ from pathlib import Path
 from cli import (
     approvals,
     commands,
+    cost,
     dataset,
     failures,
     feature_store,
@@ -31,6 +32,7 @@ examples:
   sluice init mybank --from bank.csv --target y    write a project from a data file
   sluice up mybank --detach                        local AWS + cdk deploy
   sluice preflight mybank                          may this AWS account start the instances?
+  sluice cost mybank --predictions 20M/month       what it costs on AWS, on paper
   sluice upload bank.csv --wait                    S3 put → EventBridge → Step Functions, state by state
   sluice predict --file rows.csv                   through InvokeEndpoint, CSV out
   sluice predict --id C00001                       by id, where features.py declares features
@@ -114,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     init.add_parser(subparsers)
     preflight.add_parser(subparsers)
+    cost.add_parser(subparsers)
     skew.add_parser(subparsers)
     dataset.add_parser(subparsers)
     feature_store.add_parser(subparsers)

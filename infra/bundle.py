@@ -40,6 +40,7 @@ _STRIPPED_PATHS = {
 }
 _OWN_PACKAGES = ("sluice", "lambdas")
 _NOT_SHIPPED = {
+    Path("sluice/costing"): "adds up bills, for the command line alone",
     Path("sluice/drafting"): "writes projects, for the command line alone",
     Path("sluice/reproducing"): "compares builds, for the command line alone",
 }

@@ -40,7 +40,7 @@ _WITH_COMPILER = ("train", "serve")
 # Those that make a training set.
 _WITH_EXAMPLES = ("process", "features")
 # What no container imports, which import-linter holds: a new word on the page is no new image, and no new model.
-_IN_NO_IMAGE = tuple(ROOT / "sluice" / name for name in ("drafting", "reporting", "reproducing"))
+_IN_NO_IMAGE = tuple(ROOT / "sluice" / name for name in ("costing", "drafting", "reporting", "reproducing"))
 _ECR_IMAGE = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/"
     r"(?P<repository>[a-z0-9._/-]+)(?::[\w.-]+|@sha256:[0-9a-f]{64})?"

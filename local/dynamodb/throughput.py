@@ -35,6 +35,8 @@ class Throughput:
 
     def _bucket(self, table: Any, kind: Kind) -> _Bucket | None:
         if table.billing_mode != "PROVISIONED":
+            # What it owed or had saved is not there when it is provisioned again.
+            self._buckets.pop(table, None)
             return None
         rate = float(table.throughput.get(f"{kind}CapacityUnits", 0))
         if rate <= 0:

@@ -10,6 +10,7 @@ import pytest
 from cli import main, stack
 from cli.local_aws import LocalAws
 from tests.support.bank import Bank, write_project
+from tests.support.house import House
 from tests.support.shop import Shop
 
 
@@ -28,6 +29,11 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bank]:
 @pytest.fixture(scope="session")
 def shop(bank: Bank, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     return Shop(bank, tmp_path_factory.mktemp("shop"))
+
+
+@pytest.fixture(scope="session")
+def house(bank: Bank, tmp_path_factory: pytest.TempPathFactory) -> House:
+    return House.beside(bank, tmp_path_factory.mktemp("faults"))
 
 
 @pytest.fixture

@@ -19,56 +19,10 @@ from cli import executions, toolchain
 from cli.stack import Stack
 from sluice import naming
 from tests.support.bank import Bank, bank_rows, write_csv, write_project
+from tests.support.resources import LOOK_UP, PART_OF_ANOTHER, exists
 
 STACK, DATA = "sluice-shop-local", "sluice-shop-local-data"
 CHANGED = ("-c", "outcome_email=somebody@example.com", "-c", "poll_seconds=2")
-
-# How each resource is asked for through its own service; a type that is missing here fails the test.
-LOOK_UP: dict[str, Callable[[Any, str], Any]] = {
-    "AWS::S3::Bucket": lambda client, name: client("s3").head_bucket(Bucket=name),
-    "AWS::S3::BucketPolicy": lambda client, name: client("s3").get_bucket_policy(Bucket=name),
-    "AWS::DynamoDB::Table": lambda client, name: client("dynamodb").describe_table(TableName=name),
-    "AWS::Lambda::Function": lambda client, name: client("lambda").get_function(FunctionName=name),
-    "AWS::StepFunctions::StateMachine": lambda client, arn: client("stepfunctions").describe_state_machine(
-        stateMachineArn=arn
-    ),
-    "AWS::IAM::Role": lambda client, name: client("iam").get_role(RoleName=name),
-    "AWS::Logs::LogGroup": lambda client, name: _one(
-        client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
-    ),
-    "AWS::SNS::Topic": lambda client, arn: client("sns").get_topic_attributes(TopicArn=arn),
-    "AWS::SNS::Subscription": lambda client, arn: client("sns").get_subscription_attributes(
-        SubscriptionArn=arn
-    ),
-    "AWS::SQS::Queue": lambda client, url: client("sqs").get_queue_attributes(
-        QueueUrl=url, AttributeNames=["All"]
-    ),
-    "AWS::Events::Rule": lambda client, name: client("events").describe_rule(Name=name.rsplit("/", 1)[-1]),
-    "AWS::CloudWatch::Alarm": lambda client, name: _one(
-        client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
-    ),
-    "AWS::Lambda::Version": lambda client, arn: client("lambda").get_function(FunctionName=arn),
-    "AWS::SageMaker::MlflowApp": lambda client, arn: client("sagemaker").describe_mlflow_app(Arn=arn),
-    "AWS::CloudWatch::Dashboard": lambda client, name: client("cloudwatch").get_dashboard(DashboardName=name),
-}
-# They have no identity of their own: what they belong to shows them.
-PART_OF_ANOTHER = {
-    "AWS::IAM::Policy",
-    "AWS::Lambda::Permission",
-    "AWS::SNS::TopicPolicy",
-    "AWS::SQS::QueuePolicy",
-    "AWS::CDK::Metadata",
-}
-
-
-class Absent(Exception):
-    """A listing does not have it."""
-
-
-def _one(found: list[Any]) -> Any:
-    if len(found) != 1:
-        raise Absent
-    return found[0]
 
 
 @dataclass(frozen=True)
@@ -307,13 +261,8 @@ def test_a_full_bucket_stands_in_the_way_until_it_is_emptied(shop: Shop) -> None
             shop.client("cloudformation").describe_stacks(StackName=name)
     left = []
     for type_, physical in resources.values():
-        if type_ in PART_OF_ANOTHER:
-            continue
-        try:
-            LOOK_UP[type_](shop.client, physical)
-        except (ClientError, Absent):
-            continue
-        left.append((type_, physical))
+        if type_ not in PART_OF_ANOTHER and exists(shop.client, type_, physical):
+            left.append((type_, physical))
     assert left == []
     sagemaker = shop.client("sagemaker")
     # The bank's are there still, and are to be.

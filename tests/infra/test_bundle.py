@@ -72,6 +72,7 @@ def test_none_holds_what_only_the_command_line_needs(for_aws: dict[str, Path], s
     packages = {"/".join(name.split("/")[:2]) for name in names(for_aws[spec.name])}
     assert "sluice/payloads" in packages
     assert "sluice/drafting" not in packages
+    assert "sluice/costing" not in packages
 
 
 @pytest.mark.parametrize("spec", FUNCTIONS, ids=lambda spec: spec.name)

@@ -22,7 +22,11 @@ def test_a_context_holds_the_domain_and_one_container(name: str) -> None:
     others = tuple(f"containers/{other}/" for other in requirements.IMAGES if other != name)
     assert not [path for path in found if path.startswith(others)]
     assert {path.split("/")[0] for path in found} == {"sluice", "containers"}
-    assert not [path for path in found if path.startswith(("sluice/drafting/", "sluice/reporting/"))]
+    assert not [
+        path
+        for path in found
+        if path.startswith(("sluice/costing/", "sluice/drafting/", "sluice/reporting/"))
+    ]
     assert not [path for path in found if path.endswith(".pyc")]
 
 

@@ -612,6 +612,23 @@ def test_a_table_on_demand_is_never_throttled(dynamo: Dynamo, clock: Clock) -> N
     assert dynamo.call("GetItem", TableName="p", Key=KEY).status == 200
 
 
+def test_what_a_table_owed_is_forgotten_where_it_was_on_demand_meanwhile(
+    dynamo: Dynamo, clock: Clock
+) -> None:
+    provisioned(dynamo, read=1, write=1)
+    get = {"TableName": "p", "Key": KEY, "ConsistentRead": True}
+    large = {**KEY, "s": {"S": "x" * 300_000}}
+    assert dynamo.call("PutItem", TableName="p", Item=large).status == 200  # 294 units of one a second
+    assert dynamo.call("PutItem", TableName="p", Item=KEY).error == THROTTLED
+    assert dynamo.call("UpdateTable", TableName="p", BillingMode="PAY_PER_REQUEST").status == 200
+    assert dynamo.call("GetItem", **get).status == 200
+
+    again = {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}
+    answer = dynamo.call("UpdateTable", TableName="p", BillingMode="PROVISIONED", ProvisionedThroughput=again)
+    assert answer.status == 200
+    assert [dynamo.call("PutItem", TableName="p", Item=KEY).status for _ in range(2)] == [200, 400]
+
+
 # --- threads
 
 

@@ -332,6 +332,8 @@ ALARM = {
     "StateUpdatedTimestamp": "2026-01-01T00:00:00Z",
 }
 FIRED = {**ALARM, "StateValue": "ALARM"}
+LEFT = {**ALARM, "AlarmName": "sluice-bank-dev-bank-dev-0123456789abcdef-errors"}
+"""As models are called that no test has named."""
 FIGURES = {
     "MetricDataResults": [
         {"Id": "new_requests", "Values": [3, 4]},
@@ -361,7 +363,7 @@ ENDPOINT: dict[str, list[Any]] = {
     "PutAlarm": [{}],
     "ReadFigures": [FIGURES],
     "FindAlarm": [{"MetricAlarms": [ALARM], "CompositeAlarms": []}],
-    "ListAlarms": [{"MetricAlarms": [ALARM]}],
+    "ListAlarms": [{"MetricAlarms": [LEFT]}],
     "RemoveAlarms": [{}],
     "KeepHistory": [{}],
     "CountOutcome": [{}],

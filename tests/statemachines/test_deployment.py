@@ -23,6 +23,7 @@ from tests.statemachines.scenarios import (
     GUARDED,
     HELD,
     HOLDER,
+    LEFT,
     MODEL_URI,
     described,
     endpoint,
@@ -441,13 +442,32 @@ class TestGuarded:
         assert result.path.index("PutAlarms") < result.path.index("UpdateEndpoint")
 
     def test_afterwards_no_alarm_is_left(self, harness: Harness) -> None:
-        left = {"AlarmName": "sluice-bank-dev-bank-dev-9-errors", "StateValue": "OK"}
-        result = self.deploy(harness, ListAlarms=[{"MetricAlarms": [ALARM, left]}])
+        other = {**LEFT, "AlarmName": "sluice-bank-dev-bank-dev-fedcba9876543210-latency-ratio"}
+        result = self.deploy(harness, ListAlarms=[{"MetricAlarms": [LEFT, other]}])
 
         [asked] = result.calls_of("ListAlarms")
         assert asked["AlarmNamePrefix"] == "sluice-bank-dev-bank-dev-"
         [removed] = result.calls_of("RemoveAlarms")
-        assert removed["AlarmNames"] == [ALARM["AlarmName"], left["AlarmName"]]
+        assert removed["AlarmNames"] == [LEFT["AlarmName"], other["AlarmName"]]
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            # The project bank-dev-bank in dev: its endpoint is called as our alarms begin.
+            "sluice-bank-dev-bank-dev-bank-dev-bank-dev-0123456789abcdef-errors",
+            # And what somebody called so.
+            "sluice-bank-dev-bank-dev-watched-by-hand",
+        ],
+    )
+    def test_an_alarm_that_only_begins_like_ours_is_let_be(self, harness: Harness, name: str) -> None:
+        others = {**LEFT, "AlarmName": name}
+        both = self.deploy(harness, ListAlarms=[{"MetricAlarms": [others, LEFT]}])
+        none = self.deploy(harness, ListAlarms=[{"MetricAlarms": [others]}])
+
+        [removed] = both.calls_of("RemoveAlarms")
+        assert removed["AlarmNames"] == [LEFT["AlarmName"]]
+        assert none.succeeded
+        assert none.calls_of("RemoveAlarms") == []
 
     def test_a_rollback_names_its_alarm_and_how_far_it_came(self, harness: Harness) -> None:
         result = self.deploy(
@@ -501,7 +521,7 @@ class TestGuarded:
         assert result.output["alarm"]["name"] == ALARM["AlarmName"]
 
     def test_an_alarm_of_a_deployment_that_went_well_is_not_blamed(self, harness: Harness) -> None:
-        result = self.deploy(harness, ListAlarms=[{"MetricAlarms": [FIRED]}])
+        result = self.deploy(harness, ListAlarms=[{"MetricAlarms": [{**LEFT, "StateValue": "ALARM"}]}])
         assert (result.output["outcome"], result.output["alarm"]) == ("Deployed", None)
 
     def test_without_its_alarms_nothing_is_touched(self, harness: Harness) -> None:

@@ -175,17 +175,17 @@ class Bank:
         upload = executions.upload(self.stack, file, key)
         return executions.follow(self.stack, executions.execution_arn(self.stack, upload))
 
-    def beside(self, project: Path, work: Path) -> Bank:
+    def beside(self, project: Path, work: Path, environment: str = "local") -> Bank:
         """Deploy another project to the same local AWS; `work` is for what the CDK CLI writes."""
         outputs = work / "outputs.json"
         toolchain.start_cdk(
-            *("deploy", "--all", "-c", f"project={project}", "-c", "environment=local"),
+            *("deploy", "--all", "-c", f"project={project}", "-c", f"environment={environment}"),
             *("--output", str(work / "cdk.out"), "--outputs-file", str(outputs)),
             *("--require-approval", "never"),
             env=toolchain.tool_env(self.stack.aws_env),
             log=work / "cdk.log",
         ).wait()
-        name = naming.stack(Project.load(project).name, "local")
+        name = naming.stack(Project.load(project).name, environment)
         values = json.loads(outputs.read_text())[name]
         return Bank.of(Stack(values, self.stack.aws_env, str(project), name=name))
 

@@ -19,6 +19,7 @@ _BADLY = '''\
 """A model that does as it is told."""
 
 import os
+import signal
 import time
 
 import numpy as np
@@ -28,6 +29,7 @@ class Model:
     def __init__(self, how):
         self.how = how
         self.asked = 0
+        self.kept = []
 
     def predict_proba(self, X):
         self.asked += 1
@@ -35,6 +37,12 @@ class Model:
             raise RuntimeError("this row is one too many")
         if self.how == "crashes under load" and self.asked > 15:
             os._exit(3)
+        if self.how == "leaks memory":
+            # 16 MB a request, written to, so that they are there. At 160 MB it goes as from the kernel, which is not
+            # asked to end others of this machine.
+            self.kept.append(np.ones(2_000_000))
+            if len(self.kept) > 10:
+                os.kill(os.getpid(), signal.SIGKILL)
         if self.how == "slows down":
             time.sleep(2.5)
         yes = 0.25

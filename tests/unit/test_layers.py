@@ -62,6 +62,7 @@ def test_the_house_keeps_its_rules(house: Path) -> None:
         ("lambdas/decide_gate.py", "import sluice.drafting.draft", "only the command line drafts"),
         ("containers/paths.py", "import sluice.drafting.toml", "only the command line drafts"),
         ("lambdas/decide_gate.py", "import sluice.reproducing.rows", "only the command line compares"),
+        ("lambdas/decide_gate.py", "import sluice.costing.prices", "only the command line adds up bills"),
         ("sluice/reproducing/rows.py", "import sluice.judging.gates", "inside the domain"),
         ("sluice/keys.py", "import boto3", "knows no AWS"),
         ("containers/train/training.py", "import containers.serve.app", "images are apart"),
