@@ -17,6 +17,7 @@ from infra.grants import Grant, allow, arn, machine_name, service_role
 from infra.logs import log_group
 from infra.tracking import Tracking
 from sluice import keys, naming
+from sluice.api_table import MOST_SECONDS, Api
 from sluice.features.source import PLAN, REGISTRY
 
 
@@ -24,7 +25,8 @@ from sluice.features.source import PLAN, REGISTRY
 class FunctionSpec:
     """One function. `reads` and `writes` are keys of the artifacts bucket, `*` standing for any name in them.
 
-    One that `tells_of_endings` is no state: a rule calls it where an execution has ended.
+    One that `tells_of_endings` is no state: a rule calls it where an execution has ended. Nor is one that
+    `answers_requests`, which API Gateway calls: it knows the endpoint alone, and waits as long as [api] says.
 
     Memory buys processor time (1,769 MB is one core), so the small handlers get more than they fill.
     """
@@ -37,6 +39,7 @@ class FunctionSpec:
     reads_uploads: bool = False
     looks_at_endpoint: bool = False
     tells_of_endings: bool = False
+    answers_requests: bool = False
     asks_for_approval: bool = False
     plans_materialization: bool = False
     materializes: bool = False
@@ -46,7 +49,7 @@ class FunctionSpec:
 
     @property
     def is_state(self) -> bool:
-        return not self.tells_of_endings
+        return not (self.tells_of_endings or self.answers_requests)
 
     @property
     def needs_features(self) -> bool:
@@ -162,6 +165,10 @@ FUNCTIONS = (
         tells_of_endings=True,
         tracks=True,
     ),
+    # Somebody waits, also while it starts.
+    FunctionSpec(
+        "AnswerRequest", memory_mb=1024, timeout_seconds=MOST_SECONDS, reads=(), answers_requests=True
+    ),
 )
 
 
@@ -181,9 +188,11 @@ class Functions(Construct):
         endpoint_name: str,
         asks_for_approval: bool,
         tracking: Tracking,
+        api: Api | None,
     ) -> None:
         super().__init__(scope, construct_id)
         self._tracking = tracking
+        self._api = api
         self.all: dict[str, lambda_.Function] = {}
         self.versions: dict[str, lambda_.Version] = {}
         for spec in FUNCTIONS:
@@ -192,6 +201,8 @@ class Functions(Construct):
             if spec.asks_for_approval and not asks_for_approval:
                 continue
             if spec.needs_tracking and tracking.uri is None:
+                continue
+            if spec.answers_requests and api is None:
                 continue
             function = self._function(spec, config, data, endpoint_name)
             self.all[spec.name] = function
@@ -216,12 +227,27 @@ class Functions(Construct):
             self, f"{spec.name}Role", service="lambda", description=f"What the handler {spec.name} may do"
         )
         allow(role, [Grant(("logs:CreateLogStream", "logs:PutLogEvents"), (group.log_group_arn,))])
-        allow(role, _grants(spec, data))
+        told_where = {
+            "ARTIFACTS_BUCKET": data.artifacts.bucket_name,
+            "PROJECT_FILE": "project/project.toml",
+        }
+        timeout_seconds = spec.timeout_seconds
+        if spec.answers_requests and self._api is not None:
+            timeout_seconds = self._api.timeout_seconds
+            told_where = {
+                "ENDPOINT_NAME": endpoint_name,
+                "API_MAX_BODY_BYTES": str(self._api.max_body_bytes),
+                "API_TIMEOUT_SECONDS": str(timeout_seconds),
+            }
+            allow(
+                role, [Grant(("sagemaker:InvokeEndpoint",), (arn("sagemaker", "endpoint", endpoint_name),))]
+            )
+        else:
+            allow(role, _grants(spec, data))
         if spec.looks_at_endpoint:
             allow(
                 role, [Grant(("sagemaker:DescribeEndpoint",), (arn("sagemaker", "endpoint", endpoint_name),))]
             )
-        told_where: dict[str, str] = {}
         if spec.tracks:
             told_where |= self._tracking.told
             allow(role, self._tracking.grants)
@@ -239,7 +265,7 @@ class Functions(Construct):
                 ],
             )
         if spec.asks_for_approval:
-            told_where = {"TOPIC_ARN": data.outcomes.topic_arn, "RELEASES_TABLE": data.releases.table_name}
+            told_where |= {"TOPIC_ARN": data.outcomes.topic_arn, "RELEASES_TABLE": data.releases.table_name}
             allow(
                 role,
                 [
@@ -291,13 +317,9 @@ class Functions(Construct):
             log_group=group,
             logging_format=lambda_.LoggingFormat.JSON,
             memory_size=spec.memory_mb,
-            timeout=cdk.Duration.seconds(spec.timeout_seconds),
+            timeout=cdk.Duration.seconds(timeout_seconds),
             ephemeral_storage_size=cdk.Size.mebibytes(spec.scratch_mb),
-            environment={
-                "ARTIFACTS_BUCKET": data.artifacts.bucket_name,
-                "PROJECT_FILE": "project/project.toml",
-                **told_where,
-            },
+            environment=told_where,
             current_version_options=lambda_.VersionOptions(removal_policy=cdk.RemovalPolicy.RETAIN),
         )
 

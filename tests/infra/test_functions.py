@@ -14,7 +14,13 @@ OF_FEATURES = ["PlanMaterialization", "MaterializeView", "MeasureSkew"]
 
 
 def test_these_are_the_functions() -> None:
-    assert [spec.name for spec in FUNCTIONS] == [*STATES, "RequestApproval", *OF_FEATURES, "ReportEnding"]
+    assert [spec.name for spec in FUNCTIONS] == [
+        *STATES,
+        "RequestApproval",
+        *OF_FEATURES,
+        "ReportEnding",
+        "AnswerRequest",
+    ]
     assert [spec.dependency_group for spec in FUNCTIONS] == [
         "validate-dataset",
         "decide-gate",
@@ -27,6 +33,7 @@ def test_these_are_the_functions() -> None:
         "materialize-view",
         "measure-skew",
         "report-ending",
+        "answer-request",
     ]
 
 
