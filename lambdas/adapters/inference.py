@@ -7,6 +7,17 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+# Here, not at the first request: while a function starts it has the whole processor, and nobody pays for it.
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    ClientError,
+    ConnectionError,  # noqa: A004 - botocore's own
+    HTTPClientError,
+    IncompleteReadError,
+    ReadTimeoutError,
+)
+
 from sluice.api.proxied import JSON, Asked, Refused, by_the_model, by_the_runtime
 
 _CONNECT_SECONDS = 1
@@ -36,9 +47,6 @@ def runtime() -> Any:
 
     It asks once. Who asks again after a time-out asks a model that is busy already, and the caller is gone by then.
     """
-    import boto3
-    from botocore.config import Config
-
     # A second is left to say that it took too long.
     seconds = inference_settings().timeout_seconds - 1
     return boto3.client(
@@ -59,14 +67,6 @@ def ask(asked: Asked) -> str:
         Refused: there is none; it says what the caller is told.
         ClientError: the function may not ask, or asks what cannot be.
     """
-    from botocore.exceptions import (
-        ClientError,
-        ConnectionError,  # noqa: A004 - botocore's own
-        HTTPClientError,
-        IncompleteReadError,
-        ReadTimeoutError,
-    )
-
     client = runtime()
     try:
         answer = client.invoke_endpoint(
