@@ -16,6 +16,7 @@ from cli import (
     dataset,
     failures,
     feature_store,
+    http_api,
     init,
     lineage,
     preflight,
@@ -34,6 +35,7 @@ examples:
   sluice upload bank.csv --wait                    S3 put → EventBridge → Step Functions, state by state
   sluice predict --file rows.csv                   through InvokeEndpoint, CSV out
   sluice predict --id C00001                       by id, where features.py declares features
+  sluice api                                       where the HTTP API is, and a curl line
   sluice dataset diff 3f9a current                 rows, schema and distributions of two dataset versions
   sluice reproduce champion                        built again from what was recorded: the same, bit for bit?
   sluice lineage champion                          from the uploads to the endpoint, and back
@@ -116,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     skew.add_parser(subparsers)
     dataset.add_parser(subparsers)
     feature_store.add_parser(subparsers)
+    http_api.add_parser(subparsers)
     approvals.add_parsers(subparsers)
     releases.add_parsers(subparsers)
     reproduction.add_parser(subparsers)
