@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from moto.apigateway.models import apigateway_backends
 
@@ -139,7 +139,7 @@ class Gateway:
         from jsonschema import Draft4Validator  # a tenth of a second, for who has an API
 
         try:
-            document = json.loads(request.body)
+            document = json.loads(request.body, parse_constant=_refuse_constant)
         except ValueError as error:
             raise Refusal("BAD_REQUEST_BODY", "Invalid request body", detail=str(error)) from None
         wrong = next(Draft4Validator(snapshot.schemas[name]).iter_errors(document), None)
@@ -185,3 +185,8 @@ class Gateway:
         }
         dimensions = ({"ApiName": api}, {"ApiName": api, "Stage": stage})
         metrics.put(self._context.account_id, self._context.region, "AWS/ApiGateway", values, *dimensions)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    """Python reads NaN and Infinity, which are no JSON."""
+    raise ValueError(f"{name} is no JSON")

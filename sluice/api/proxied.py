@@ -20,6 +20,7 @@ RETRY_SECONDS = "1"
 
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
 _AN_INFERENCE_ID = re.compile(r"[\x21-\x7e]{1,64}")
+_LABELLED = re.compile(r"  (where|why|to do) +(.*)")
 # What the model may say of a request itself; any other status of 400 and above is a failure of this service.
 _OF_THE_REQUEST = (400, 404, 409, 413, 415, 422)
 _CODES = {413: "BodyTooLarge", 415: "UnsupportedMediaType"}
@@ -135,8 +136,15 @@ def _words(text: str) -> tuple[str, str]:
     except ValueError:
         document = None
     if isinstance(document, dict) and isinstance(document.get("message"), str):
-        return str(document.get("error", "")), document["message"]
+        return str(document.get("error", "")), _in_one_line(document["message"])
     return "", text.strip()[:500] or "The model refused this request, and did not say why."
+
+
+def _in_one_line(message: str) -> str:
+    """Write an error of ours, which has its reasons in lines of their own, as a sentence."""
+    what, *more = message.splitlines() or [""]
+    labelled = (_LABELLED.fullmatch(line) for line in more)
+    return "; ".join([what, *(f"{found[1]}: {found[2]}" for found in labelled if found)])
 
 
 def _answer(status: int, content_type: str, body: str, headers: Mapping[str, str]) -> dict[str, Any]:

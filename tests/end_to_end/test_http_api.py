@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 import jsonschema
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from cli import main, stack
 from cli.serving import Served
@@ -216,6 +218,58 @@ def test_the_openapi_document_is_that_of_the_model(
     for body in ({**RECORD, "age": 1.5}, {**RECORD, "more": 1}, [[1, 2]], {**RECORD, "job": None}):
         assert not request.is_valid(body)
         assert desk.ask(body).status == 400
+
+
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+RECORDS = st.fixed_dictionaries(
+    {
+        "age": st.integers(0, 100) | ANY,
+        "balance": st.none() | st.floats(-1e6, 1e6) | ANY,
+        "job": st.sampled_from(["clerk", "nurse", ""]) | ANY,
+        "mode": st.just("ok") | ANY,
+    }
+)
+BODIES = st.one_of(
+    ANY,
+    RECORDS,
+    st.lists(RECORDS, max_size=4),
+    st.fixed_dictionaries({"instances": st.lists(RECORDS | st.lists(ANY, max_size=5), max_size=3)}),
+    st.fixed_dictionaries({"dataframe_split": st.fixed_dictionaries({"data": st.lists(ANY, max_size=3)})}),
+)
+
+
+def test_whatever_is_sent_the_answer_is_one_of_the_document(
+    desk: Desk, sluice: Callable[..., tuple[int, str, str]]
+) -> None:
+    _, out, _ = sluice("api", "--openapi", "-")
+    made = json.loads(out)
+    parts = made["components"]["schemas"]
+    request, answer = (
+        jsonschema.Draft202012Validator(parts[name]) for name in ("PredictionRequest", "Predictions")
+    )
+    seen: set[int] = set()
+
+    @settings(max_examples=150, deadline=None, database=None)
+    @given(BODIES)
+    @example(RECORD)
+    def hold(body: Any) -> None:
+        told = desk.ask(body)
+        seen.add(told.status)
+        assert str(told.status) in made["paths"]["/invocations"]["post"]["responses"], told.document
+        if told.status == 200:
+            # A text of blanks is null to the model; that no schema says. All that it takes has the form.
+            assert request.is_valid(body)
+            answer.validate(told.document)
+        else:
+            assert told.status == 400, told.document
+            jsonschema.validate(told.document, parts["Problem"])
+
+    hold()
+    assert seen == {200, 400}
 
 
 def test_the_command_says_how_it_is_asked(desk: Desk, sluice: Callable[..., tuple[int, str, str]]) -> None:

@@ -93,6 +93,7 @@ def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
             },
         },
         "tracking": {"uri": None, "secret": None, "on_failure": "fail", "enabled": True},
+        "api": None,
     }
     assert project.name == "bank"
     assert project.features.names == ("age", "job")

@@ -22,6 +22,7 @@ from botocore.stub import Stubber
 from lambdas import answer_request
 from lambdas.adapters import inference
 from sluice.api import problem_details
+from sluice.errors import RequestError
 
 URL = "https://runtime.sagemaker.eu-central-1.amazonaws.com"
 BODY = '{"age": 41, "job": "Pfleger\\u00e4"}'
@@ -139,6 +140,9 @@ def test_a_body_beyond_the_limit_never_reaches_the_endpoint(endpoint: Stubber) -
     assert document["detail"] == "The body is 2,050 bytes long; 2,048 are taken at most."
 
 
+ADVICE = json.dumps(
+    {"error": "RequestError", "message": str(RequestError("no rows", fix="send at least one"))}
+)
 REFUSAL = json.dumps({"error": "RequestError", "message": "row 1, column 'age': found null"})
 
 
@@ -147,6 +151,7 @@ REFUSAL = json.dumps({"error": "RequestError", "message": "row 1, column 'age': 
     [
         (400, REFUSAL, 400, "RequestError", "row 1, column 'age': found null"),
         (404, '{"error": "UnknownEntity", "message": "no C1"}', 404, "UnknownEntity", "no C1"),
+        (400, ADVICE, 400, "RequestError", "no rows; to do: send at least one"),
         (413, "too large", 413, "BodyTooLarge", "too large"),
         (415, '{"error": "X", "message": "m"}', 415, "UnsupportedMediaType", "m"),
         (400, "", 400, "RequestError", "The model refused this request, and did not say why."),
