@@ -47,7 +47,8 @@ class Request:
             if name.startswith("HTTP_") or (name in ("CONTENT_TYPE", "CONTENT_LENGTH") and value)
         }
         query = environ.get("QUERY_STRING", "")
-        raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ["PATH_INFO"]
+        # As it came: what was signed is not unquoted.
+        raw = environ["REQUEST_URI"]
         return cls(
             verb=environ["REQUEST_METHOD"],
             path=path,

@@ -228,7 +228,13 @@ def test_lambda_gets_the_request_and_its_answer_goes_out(client: Client) -> None
 
 @pytest.mark.parametrize(
     ("body", "why"),
-    [(b'{"raise": true', "malformed"), (b"{}", "too few"), (b'{"raise": "x"}', "type"), (b"", "nothing"), (b'{"a": NaN}', "no JSON")],
+    [
+        (b'{"raise": true', "malformed"),
+        (b"{}", "too few"),
+        (b'{"raise": "x"}', "type"),
+        (b"", "nothing"),
+        (b'{"a": NaN}', "no JSON"),
+    ],
 )
 def test_a_body_that_the_model_refuses_is_400_and_lambda_never_sees_it(
     client: Client, body: bytes, why: str

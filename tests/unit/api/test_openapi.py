@@ -92,7 +92,7 @@ FORMS = [
     {"dataframe_split": {"columns": list(CONTRACT.names), "data": [ROW]}},
     {"dataframe_split": {"data": [ROW]}},
 ]
-NO_REQUESTS = [
+NO_REQUESTS: list[Any] = [
     *(None, 1, "text", True, [], {}, [[]], [1, 2], {"instances": []}, {"instances": [[]]}),
     *({"features": []}, {"instances": [RECORD], "more": 1}, {"dataframe_split": [ROW]}, {"age": {"of": 1}}),
 ]
