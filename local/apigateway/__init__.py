@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from local.apigateway import snapshots
 from local.apigateway.listener import Listener
-from local.apigateway.stages import Gateway
 
 if TYPE_CHECKING:
     from local.context import Context
@@ -15,6 +13,5 @@ __all__ = ["Listener", "install"]
 
 
 def install(context: Context) -> None:
-    """Have deployments keep what they deploy, and the listener answer for them."""
-    snapshots.install()
-    Listener.gateway = Gateway(context)
+    """Have the listener answer for REST APIs, with the first that is made or asked."""
+    Listener.context = context
