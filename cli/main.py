@@ -17,6 +17,7 @@ from cli import (
     dataset,
     failures,
     feature_store,
+    http_api,
     init,
     lineage,
     preflight,
@@ -37,6 +38,7 @@ examples:
   sluice predict --file rows.csv                   through InvokeEndpoint, CSV out
   sluice predict --id C00001                       by id, where features.py declares features
   sluice predict --batch rows.parquet --wait       by a transform job, a file of any size
+  sluice api                                       where the HTTP API is, and a curl line
   sluice dataset diff 3f9a current                 rows, schema and distributions of two dataset versions
   sluice reproduce champion                        built again from what was recorded: the same, bit for bit?
   sluice lineage champion                          from the uploads to the endpoint, and back
@@ -120,6 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     skew.add_parser(subparsers)
     dataset.add_parser(subparsers)
     feature_store.add_parser(subparsers)
+    http_api.add_parser(subparsers)
     approvals.add_parsers(subparsers)
     releases.add_parsers(subparsers)
     reproduction.add_parser(subparsers)

@@ -41,6 +41,8 @@ class Served:
     """The columns that this project's uploads have."""
     entities: Entities | None = None
     """What it is asked by id with; None for a model whose features are in no online store."""
+    uri: str = ""
+    """Of the model's archive; what is kept of the model lies beside it."""
 
     @classmethod
     def by(cls, stack: Stack) -> Served:
@@ -50,11 +52,12 @@ class Served:
             NotServed: there is no endpoint yet, or the model has no contract.
         """
         endpoint = stack.output("EndpointName")
-        bucket, model = naming.split_uri(_model_uri(stack, endpoint))
+        uri = _model_uri(stack, endpoint)
+        bucket, model = naming.split_uri(uri)
         contract = ModelContract.model_validate_json(_contract(stack, bucket, model))
         derives, described, plan = _project(stack, bucket, model)
         runtime = stack.client("sagemaker-runtime")
-        return cls(endpoint, runtime, contract, derives, described, Entities.of(plan, contract))
+        return cls(endpoint, runtime, contract, derives, described, Entities.of(plan, contract), uri)
 
     def by_id(self) -> Entities:
         """Give what the endpoint is asked by id with.

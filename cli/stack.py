@@ -26,6 +26,8 @@ class NoStack(SluiceError):
     """There is no stack to talk to."""
 
 
+API_URL = "ApiUrl"
+"""The output that says where the HTTP API is."""
 MLFLOW = "SAGEMAKER_MLFLOW_CUSTOM_ENDPOINT"
 """The variable by which MLflow's clients find the local AWS's server for an ARN."""
 
@@ -232,13 +234,29 @@ def deploy(project_folder: Path, local: LocalAws, *, wake: bool = False) -> Stac
 
 def describe(stack: Stack) -> list[str]:
     """Say where to look: lines for a person."""
-    lines = [f"  {name:<22} {value}" for name, value in sorted(stack.outputs.items())]
+    outputs = dict(stack.outputs)
+    url = api_url(stack)
+    if url is not None:
+        outputs[API_URL] = url
+    lines = [f"  {name:<22} {value}" for name, value in sorted(outputs.items())]
     page = runs_page(stack)
     if page is not None:
         lines.append(f"  {'MLflow':<22} {page}")
     if stack.aws_env:
         lines += ["", "  the aws CLI and boto3 work on it:", f"    export {settings(stack)}"]
     return lines
+
+
+def api_url(stack: Stack) -> str | None:
+    """Give the address of the HTTP API's stage; None where there is no API.
+
+    On AWS an API has a host of its own. The local AWS has one host for all, and the API in the path.
+    """
+    url = stack.outputs.get(API_URL)
+    if url is None or not stack.aws_env:
+        return url
+    host, _, stage = url.removeprefix("https://").partition("/")
+    return f"{stack.aws_env['AWS_ENDPOINT_URL']}/_aws/execute-api/{host.partition('.')[0]}/{stage}"
 
 
 def runs_page(stack: Stack) -> str | None:

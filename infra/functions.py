@@ -17,6 +17,7 @@ from infra.grants import Grant, allow, arn, machine_name, searches, service_role
 from infra.logs import log_group
 from infra.tracking import Tracking
 from sluice import keys, naming
+from sluice.api_table import MOST_SECONDS, Api
 from sluice.features.source import PLAN, REGISTRY
 
 
@@ -24,7 +25,8 @@ from sluice.features.source import PLAN, REGISTRY
 class FunctionSpec:
     """One function. `reads` and `writes` are keys of the artifacts bucket, `*` standing for any name in them.
 
-    One that `tells_of_endings` is no state: a rule calls it where an execution has ended.
+    One that `tells_of_endings` is no state: a rule calls it where an execution has ended. Nor is one that
+    `answers_requests`, which API Gateway calls: it knows the endpoint alone, and waits as long as [api] says.
 
     Memory buys processor time (1,769 MB is one core), so the small handlers get more than they fill.
     """
@@ -37,6 +39,7 @@ class FunctionSpec:
     reads_uploads: bool = False
     looks_at_endpoint: bool = False
     tells_of_endings: bool = False
+    answers_requests: bool = False
     asks_for_approval: bool = False
     lists_trials: bool = False
     asks_endpoint: bool = False
@@ -48,7 +51,7 @@ class FunctionSpec:
 
     @property
     def is_state(self) -> bool:
-        return not self.tells_of_endings
+        return not (self.tells_of_endings or self.answers_requests)
 
     @property
     def needs_features(self) -> bool:
@@ -197,6 +200,10 @@ FUNCTIONS = (
         tells_of_endings=True,
         tracks=True,
     ),
+    # Somebody waits, also while it starts.
+    FunctionSpec(
+        "AnswerRequest", memory_mb=1024, timeout_seconds=MOST_SECONDS, reads=(), answers_requests=True
+    ),
 )
 
 
@@ -217,10 +224,12 @@ class Functions(Construct):
         asks_for_approval: bool,
         searches: bool,
         tracking: Tracking,
+        api: Api | None,
     ) -> None:
         super().__init__(scope, construct_id)
         self._tracking = tracking
         self._searches = searches
+        self._api = api
         self.all: dict[str, lambda_.Function] = {}
         self.versions: dict[str, lambda_.Version] = {}
         for spec in FUNCTIONS:
@@ -229,6 +238,8 @@ class Functions(Construct):
             if spec.asks_for_approval and not asks_for_approval:
                 continue
             if spec.needs_tracking and tracking.uri is None:
+                continue
+            if spec.answers_requests and api is None:
                 continue
             function = self._function(spec, config, data, endpoint_name)
             self.all[spec.name] = function
@@ -253,7 +264,23 @@ class Functions(Construct):
             self, f"{spec.name}Role", service="lambda", description=f"What the handler {spec.name} may do"
         )
         allow(role, [Grant(("logs:CreateLogStream", "logs:PutLogEvents"), (group.log_group_arn,))])
-        allow(role, _grants(spec, data))
+        told_where = {
+            "ARTIFACTS_BUCKET": data.artifacts.bucket_name,
+            "PROJECT_FILE": "project/project.toml",
+        }
+        timeout_seconds = spec.timeout_seconds
+        if spec.answers_requests and self._api is not None:
+            timeout_seconds = self._api.timeout_seconds
+            told_where = {
+                "ENDPOINT_NAME": endpoint_name,
+                "API_MAX_BODY_BYTES": str(self._api.max_body_bytes),
+                "API_TIMEOUT_SECONDS": str(timeout_seconds),
+            }
+            allow(
+                role, [Grant(("sagemaker:InvokeEndpoint",), (arn("sagemaker", "endpoint", endpoint_name),))]
+            )
+        else:
+            allow(role, _grants(spec, data))
         if spec.looks_at_endpoint:
             allow(
                 role, [Grant(("sagemaker:DescribeEndpoint",), (arn("sagemaker", "endpoint", endpoint_name),))]
@@ -262,7 +289,6 @@ class Functions(Construct):
             allow(
                 role, [Grant(("sagemaker:InvokeEndpoint",), (arn("sagemaker", "endpoint", endpoint_name),))]
             )
-        told_where: dict[str, str] = {}
         if spec.lists_trials and self._searches:
             trials = searches(data.project, config.environment)
             allow(role, [Grant(("sagemaker:ListTrainingJobsForHyperParameterTuningJob",), (trials,))])
@@ -283,7 +309,7 @@ class Functions(Construct):
                 ],
             )
         if spec.asks_for_approval:
-            told_where = {"TOPIC_ARN": data.outcomes.topic_arn, "RELEASES_TABLE": data.releases.table_name}
+            told_where |= {"TOPIC_ARN": data.outcomes.topic_arn, "RELEASES_TABLE": data.releases.table_name}
             allow(
                 role,
                 [
@@ -335,13 +361,9 @@ class Functions(Construct):
             log_group=group,
             logging_format=lambda_.LoggingFormat.JSON,
             memory_size=spec.memory_mb,
-            timeout=cdk.Duration.seconds(spec.timeout_seconds),
+            timeout=cdk.Duration.seconds(timeout_seconds),
             ephemeral_storage_size=cdk.Size.mebibytes(spec.scratch_mb),
-            environment={
-                "ARTIFACTS_BUCKET": data.artifacts.bucket_name,
-                "PROJECT_FILE": "project/project.toml",
-                **told_where,
-            },
+            environment=told_where,
             current_version_options=lambda_.VersionOptions(removal_policy=cdk.RemovalPolicy.RETAIN),
         )
 

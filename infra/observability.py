@@ -38,6 +38,7 @@ class Observability(Construct):
         untold: sqs.Queue,
         endpoint_name: str,
         online_store: str,
+        api_name: str,
     ) -> None:
         super().__init__(scope, construct_id)
         self._action = actions.SnsAction(alarm_topic)
@@ -97,6 +98,18 @@ class Observability(Construct):
                 ),
                 "The online store holds other features than the dataset says: `sluice skew` prints which.",
                 threshold=_TOLERATED_SKEW,
+            )
+        if api_name:
+            self._alarm(
+                "ApiFailed",
+                cloudwatch.Metric(
+                    namespace="AWS/ApiGateway",
+                    metric_name="5XXError",
+                    dimensions_map={"ApiName": api_name},
+                    statistic="Sum",
+                    period=_FIVE_MINUTES,
+                ),
+                "The HTTP API answered with a status of 500 or above; its log says which requests those were.",
             )
         self._dashboard(machines, functions, endpoint_name, training_log_group)
 

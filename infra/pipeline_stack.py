@@ -6,6 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from infra.api import Api
 from infra.approvers import APPROVERS_OUTPUT, Approvers
 from infra.config import DeployConfig
 from infra.data_stack import DataStack
@@ -54,6 +55,7 @@ class PipelineStack(cdk.Stack):
             asks_for_approval=asks_for_approval,
             searches=project.search is not None,
             tracking=self.tracking,
+            api=project.api,
         )
         self.images = Images(
             self,
@@ -98,6 +100,18 @@ class PipelineStack(cdk.Stack):
         self.approvers = (
             Approvers(self, "Approvers", data=data, machines=self.machines) if asks_for_approval else None
         )
+        self.api = (
+            Api(
+                self,
+                "Api",
+                config=config,
+                project=project,
+                table=project.api,
+                function=self.functions.all["AnswerRequest"],
+            )
+            if project.api is not None
+            else None
+        )
         self.observability = Observability(
             self,
             "Observability",
@@ -109,6 +123,7 @@ class PipelineStack(cdk.Stack):
             untold=self.machines.untold,
             endpoint_name=endpoint_name,
             online_store=naming.online_store(project.name, config.environment) if data.features else "",
+            api_name=self.api.name if self.api else "",
         )
         for name, value in {
             "Project": project.name,
@@ -131,6 +146,13 @@ class PipelineStack(cdk.Stack):
                 else {}
             ),
             **({APPROVERS_OUTPUT: self.approvers.policy.managed_policy_arn} if self.approvers else {}),
+            **({"ApiUrl": self.api.url} if self.api else {}),
+            **({"ApiKeyId": self.api.key.ref} if self.api and self.api.key else {}),
+            **(
+                {"ApiCallersPolicyArn": self.api.callers.managed_policy_arn}
+                if self.api and self.api.callers
+                else {}
+            ),
             **({"TrackingUri": self.tracking.uri} if self.tracking.uri else {}),
             "TrainingArn": self.machines.training.state_machine_arn,
             "DeploymentArn": self.machines.deployment.state_machine_arn,

@@ -31,6 +31,7 @@ EXTENSIONS = [
     "local.iam",
     "local.conditional_writes",
     "local.dynamodb",
+    "local.apigateway",
     "local.sagemaker",
 ]
 
@@ -121,10 +122,11 @@ def _bind(port: int) -> Any:
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
+    from local.apigateway import Listener
     from local.dynamodb import Front
     from local.http_server import RequestHandler
 
-    app = Front(DomainDispatcherApplication(create_backend_app))
+    app = Listener(Front(DomainDispatcherApplication(create_backend_app)))
     return make_server("127.0.0.1", port, app, threaded=True, request_handler=RequestHandler)
 
 

@@ -29,6 +29,11 @@ def endpoint(project: str, environment: str) -> str:
     return stack(project, environment)
 
 
+def api(project: str, environment: str) -> str:
+    """The HTTP API, its usage plan and its key; its stage is called like the environment."""
+    return stack(project, environment)
+
+
 def deployment_alarms(project: str, environment: str) -> str:
     """What the names of the alarms begin with that stand while a model is deployed; the model's own digits follow."""
     return f"{endpoint(project, environment)}-{job_prefix(project, environment)}"

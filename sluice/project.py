@@ -25,6 +25,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from sluice.api_table import Api
 from sluice.cells import ColumnType
 from sluice.column_names import normal
 from sluice.deployment_table import Alarms, Deployment
@@ -314,6 +315,7 @@ class Project(_Table):
     online: Online = Online()
     offline: Offline = Offline()
     deployment: Deployment = Deployment()
+    api: Api | None = None
     approval: Approval = Approval()
     tracking: Tracking = Tracking()
 
@@ -380,6 +382,11 @@ class Project(_Table):
         self._check_parts()
         self._check_training()
         self.deployment.check_fleet(self.serving.instance_count)
+        if self.api is not None and self.model.image is not None:
+            raise ValueError(
+                "api: it sends JSON and answers JSON, and with model.image your own image need not know any: ask the "
+                "endpoint itself"
+            )
         return self
 
     def _check_positive(self) -> None:
@@ -534,6 +541,8 @@ def _fields_at(path: list[str]) -> list[str]:
         return list((Spelling if len(path) > 2 else Column).model_fields)
     if path[0] == "search":
         return list((Range if len(path) > 1 else Search).model_fields)
+    if path[0] == "api":
+        return list(Api.model_fields)
     if path[0] == "deployment" and len(path) > 1:
         return list(Alarms.model_fields)
     if path[0] == "gates" and len(path) > 1:

@@ -9,6 +9,7 @@ from local.cloudformation.errors import TemplateError
 from local.cloudformation.intrinsics import Scope
 from local.cloudformation.resource_type import ResourceType
 from local.cloudformation.types import (
+    apigateway,
     cdk,
     dynamodb,
     ecr,
@@ -25,6 +26,7 @@ from local.cloudformation.types import (
 )
 
 _MODULES = (
+    apigateway,
     cdk,
     dynamodb,
     ecr,

@@ -64,6 +64,7 @@ def test_each_holds_our_code_the_project_and_its_own_wheels(
         "JoinPredictions": (True, False),
         "MeasureSkew": (True, False),
         "ReportEnding": (False, True),
+        "AnswerRequest": (False, False),
     }
 
 

@@ -24,7 +24,13 @@ OF_FEATURES = ["PlanMaterialization", "MaterializeView", "MeasureSkew"]
 
 
 def test_these_are_the_functions() -> None:
-    assert [spec.name for spec in FUNCTIONS] == [*STATES, "RequestApproval", *OF_FEATURES, "ReportEnding"]
+    assert [spec.name for spec in FUNCTIONS] == [
+        *STATES,
+        "RequestApproval",
+        *OF_FEATURES,
+        "ReportEnding",
+        "AnswerRequest",
+    ]
     assert [spec.dependency_group for spec in FUNCTIONS] == [
         "validate-dataset",
         "prepare-batch",
@@ -40,6 +46,7 @@ def test_these_are_the_functions() -> None:
         "materialize-view",
         "measure-skew",
         "report-ending",
+        "answer-request",
     ]
 
 

@@ -12,6 +12,7 @@ NOT_OURS = {
     *("CONTENT_LENGTH", "CONTENT_TYPE"),
     *("HTTP_AUTHORIZATION", "HTTP_HOST", "HTTP_ORIGIN", "HTTP_SEC_FETCH_SITE"),
     *("HTTP_USER_AGENT", "HTTP_X_AMZ_TARGET", "PATH_INFO", "REQUEST_METHOD"),
+    *("QUERY_STRING", "REMOTE_ADDR", "REQUEST_URI"),
 }
 READ = re.compile(
     r"""(?:environ(?:ment)?(?:\.get|\.setdefault|\.pop)?[\[(]|getenv\(|_number\(environment,\s)"([A-Z][A-Z0-9_]+)\""""

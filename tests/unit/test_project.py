@@ -94,6 +94,7 @@ def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
         },
         "batch": {"instance_mb": 64, "max_instances": 4, "max_hours": 24},
         "tracking": {"uri": None, "secret": None, "on_failure": "fail", "enabled": True},
+        "api": None,
     }
     assert project.name == "bank"
     assert project.features.names == ("age", "job")

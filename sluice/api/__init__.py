@@ -1,0 +1,1 @@
+"""What the HTTP API says: requests, answers and problems, as schemas and as an OpenAPI document."""
