@@ -8,6 +8,8 @@ from pathlib import Path
 
 EXAMPLE = "input_example.json"
 """A request to the model, as `application/json`."""
+REFERENCE = "reference.json"
+"""What its traffic is held against; the evaluation puts it beside the archive, not into it."""
 HISTORY = "history.json"
 """What was measured after each iteration: `{"name": [figure, …]}`."""
 

@@ -202,6 +202,11 @@ def input_example(model: str) -> str:
     return f"{folder(model)}/input_example.json"
 
 
+def reference(model: str) -> str:
+    """What the traffic of the model of the archive with the key `model` is held against, beside it."""
+    return f"{folder(model)}/reference.json"
+
+
 def training_job(model: str) -> str:
     """The training job that made the archive with the key `model`."""
     return model.split("/")[1]

@@ -26,7 +26,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from sluice.cells import ColumnType
-from sluice.column_names import normal
+from sluice.column_names import PREDICTION, normal
 from sluice.deployment_table import Alarms, Deployment
 from sluice.errors import ProjectError
 from sluice.gate_tables import FairnessGate, Gates, SliceGate
@@ -361,6 +361,8 @@ class Project(_Table):
             raise ValueError(
                 f"{KEY_COLUMN!r} is what Sluice calls a row's key: it can be no feature and no target"
             )
+        if PREDICTION in self.features.names:
+            raise ValueError(f"{PREDICTION!r} is what Sluice calls a model's answers: it can be no feature")
         self._check_positive()
         self._check_parts()
         self._check_training()
