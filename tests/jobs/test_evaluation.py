@@ -184,7 +184,10 @@ def test_the_reference_holds_the_held_out_rows_and_what_the_model_said_of_them(
     assert job.evaluate(parted.held_out_set, parted.trained.model_archive()).code == 0
     left = ModelReference.model_validate_json(job.read("processing/output/model/reference.json"))
 
-    rows, contract = pq.read_table(io.BytesIO(parted.held_out_set)), json.loads((parted.model / "contract.json").read_bytes())
+    rows, contract = (
+        pq.read_table(io.BytesIO(parted.held_out_set)),
+        json.loads((parted.model / "contract.json").read_bytes()),
+    )
     names = [each["name"] for each in contract["features"]]
     assert list(left.reference.columns) == [*names, PREDICTION]
     for column in left.reference.columns.values():
