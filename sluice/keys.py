@@ -34,6 +34,9 @@ CHECKPOINTS = "checkpoints"
 CAPTURES = "captures"
 """Requests to the endpoint and its answers, as they came, by endpoint, variant and hour. It expires."""
 
+DRIFT = "drift"
+"""What captured traffic was found to be, by window, and what of it was looked at."""
+
 FEATURES = "features"
 """What was last written to the online store, by view and share of its entities."""
 FEAST = "feast"
@@ -54,6 +57,7 @@ PREFIXES = (
     SEARCHES,
     CHECKPOINTS,
     CAPTURES,
+    DRIFT,
     FEATURES,
     FEAST,
     TRACKING,
@@ -89,6 +93,33 @@ def manifest(version: str) -> str:
 def current() -> str:
     """Which dataset version is the table as it is now: written anew with each upload that is accepted."""
     return f"{DATASETS}/current.json"
+
+
+def captures(endpoint: str) -> str:
+    """The folder of what an endpoint's traffic was; SageMaker adds `<variant>/<year>/<month>/<day>/<hour>/`."""
+    return f"{CAPTURES}/{endpoint}"
+
+
+def drift_ledger() -> str:
+    """Which capture objects were looked at, and by which window others are being: moved by a conditional put."""
+    return f"{DRIFT}/ledger.json"
+
+
+def drift_window(window: str) -> str:
+    """What a window looks at: written before the ledger names it."""
+    return f"{DRIFT}/windows/{window}/window.json"
+
+
+def drift_counts(window: str, part: int | str) -> str:
+    return f"{DRIFT}/windows/{window}/counts/{part}.json"
+
+
+def drift_verdict(window: str) -> str:
+    return f"{DRIFT}/windows/{window}/verdict.json"
+
+
+def drift_page(window: str) -> str:
+    return f"{DRIFT}/windows/{window}/report.html"
 
 
 def materialized(view: str, number: int | str, count: int | str) -> str:

@@ -196,6 +196,27 @@ class Capture(_Table):
     days: Annotated[int, Field(ge=1, le=3650)] = 30
 
 
+class Drift(_Table):
+    """[drift]: how captured traffic is held against what the model was judged on.
+
+    Attributes:
+        every: an hour or a day; "never" looks only when it is asked to.
+        false_alarms_a_month: how many are put up with in the mean, over all columns and windows.
+        least_rows: below which nothing is said; the rows wait for the next window.
+        least_effect: the Jensen-Shannon distance below which a difference does not matter, however sure it is.
+    """
+
+    every: Literal["hour", "day", "never"] = "day"
+    false_alarms_a_month: Annotated[FiniteFloat, Field(gt=0, le=30)] = 0.5
+    least_rows: Annotated[int, Field(ge=30)] = 300
+    least_effect: Annotated[FiniteFloat, Field(ge=0, lt=1)] = 0.05
+
+    @property
+    def windows(self) -> int:
+        """How many verdicts a month has; one that is asked for by hand is one more."""
+        return 720 if self.every == "hour" else 30
+
+
 class Online(_Table):
     """[online]: how the online store is kept up.
 
@@ -296,6 +317,7 @@ class Project(_Table):
     search: Search | None = None
     serving: Serving = Serving()
     capture: Capture = Capture()
+    drift: Drift = Drift()
     online: Online = Online()
     offline: Offline = Offline()
     deployment: Deployment = Deployment()
@@ -363,6 +385,8 @@ class Project(_Table):
             )
         if PREDICTION in self.features.names:
             raise ValueError(f"{PREDICTION!r} is what Sluice calls a model's answers: it can be no feature")
+        if "drift" in self.model_fields_set and not self.capture.percent:
+            raise ValueError("drift: nothing is captured that could be looked at: set capture.percent")
         self._check_positive()
         self._check_parts()
         self._check_training()

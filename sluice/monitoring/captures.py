@@ -11,7 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, BinaryIO, Literal, NamedTuple
 
 import pyarrow as pa
 
@@ -32,7 +32,18 @@ SAID: dict[Reason, str] = {
 MOST_ASIDE = 20
 """Places of unread lines that are named; all are counted."""
 _BATCH_ROWS = 8_192
+_BLOCK_BYTES = 4 * 1024 * 1024
 _TEXTS = frozenset({"CSV", "JSON"})
+
+
+def lines_of(source: BinaryIO) -> Iterator[bytes]:
+    """Read lines block by block, in memory that does not grow with the file."""
+    rest = b""
+    while block := source.read(_BLOCK_BYTES):
+        *whole, rest = (rest + block).split(b"\n")
+        yield from whole
+    if rest:
+        yield rest
 
 
 class Aside(Payload):

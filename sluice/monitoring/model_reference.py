@@ -9,10 +9,13 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import Field
 
+from sluice import keys, naming
 from sluice.arrow import Array, Table
+from sluice.artifacts import Artifacts
 from sluice.column_names import PREDICTION
 from sluice.contract import ModelContract, plain_class
 from sluice.monitoring.reference import Reference, reference_of
+from sluice.monitoring.windows import no_reference
 from sluice.payloads.base import Document
 from sluice.payloads.evaluation import Importances
 
@@ -25,12 +28,14 @@ class ModelReference(Document):
 
     Attributes:
         model_uri: of the archive.
+        contract: by which serving decodes requests, and by which captured ones are decoded.
         reference: a column a feature, and `PREDICTION`: the positive class's probability, a regression's value, or
             of several classes the one that is answered.
         importances: by column, not negative; None where nothing was measured.
     """
 
     model_uri: str
+    contract: ModelContract
     reference: Reference
     importances: dict[str, float] | None = Field(default=None)
 
@@ -55,9 +60,23 @@ class ModelReference(Document):
         rows = held_out.select(list(contract.names)).append_column(PREDICTION, answers)
         return cls(
             model_uri=model_uri,
+            contract=contract,
             reference=reference_of(model_uri, rows.to_batches),
             importances=_weights(importances),
         )
+
+    @classmethod
+    def find(cls, model_uri: str, artifacts: Artifacts) -> Self:
+        """Read the reference of the model of an archive.
+
+        Raises:
+            NoReference: there is none.
+        """
+        key = keys.reference(naming.split_uri(model_uri)[1])
+        body = artifacts.read(key)
+        if body is None:
+            raise no_reference(artifacts.uri(key))
+        return cls.model_validate_json(body)
 
 
 def answers_of(

@@ -11,10 +11,17 @@ STATES = ["ValidateDataset", "DecideGate", "ReportOutcome", "OpenRun", "Register
 TRACKING = [*STATES[2:], "ReportEnding"]
 NAMES = [*STATES, "ReportEnding"]
 OF_FEATURES = ["PlanMaterialization", "MaterializeView", "MeasureSkew"]
+OF_DRIFT = ["PlanDrift", "CountCaptures", "JudgeDrift"]
 
 
 def test_these_are_the_functions() -> None:
-    assert [spec.name for spec in FUNCTIONS] == [*STATES, "RequestApproval", *OF_FEATURES, "ReportEnding"]
+    assert [spec.name for spec in FUNCTIONS] == [
+        *STATES,
+        "RequestApproval",
+        *OF_FEATURES,
+        *OF_DRIFT,
+        "ReportEnding",
+    ]
     assert [spec.dependency_group for spec in FUNCTIONS] == [
         "validate-dataset",
         "decide-gate",
@@ -26,6 +33,9 @@ def test_these_are_the_functions() -> None:
         "plan-materialization",
         "materialize-view",
         "measure-skew",
+        "plan-drift",
+        "count-captures",
+        "judge-drift",
         "report-ending",
     ]
 

@@ -109,6 +109,9 @@ SETTINGS: dict[str, Any] = {
             "PlanMaterialization",
             "MaterializeView",
             "MeasureSkew",
+            "PlanDrift",
+            "CountCaptures",
+            "JudgeDrift",
         )
     },
     "machines": {
