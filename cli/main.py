@@ -14,6 +14,7 @@ from cli import (
     approvals,
     commands,
     dataset,
+    drift,
     failures,
     feature_store,
     init,
@@ -39,6 +40,7 @@ examples:
   sluice lineage champion                          from the uploads to the endpoint, and back
   sluice card champion                             what is to be known of it, as Markdown
   sluice skew                                      does the online store hold what the dataset says?
+  sluice drift                                     has the traffic moved away from what the model knows?
   sluice approvals                                 which models wait for somebody's word
   sluice rollback --reason "it flags everybody"    bring back the model before
   sluice doctor                                    do endpoint, record, lock and alarms agree?
@@ -114,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     init.add_parser(subparsers)
     preflight.add_parser(subparsers)
     skew.add_parser(subparsers)
+    drift.add_parser(subparsers)
     dataset.add_parser(subparsers)
     feature_store.add_parser(subparsers)
     approvals.add_parsers(subparsers)
