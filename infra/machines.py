@@ -174,6 +174,11 @@ class Machines(Construct):
                 # Any version: an execution that began before a redeploy goes on calling the older ones.
                 Grant(("lambda:InvokeFunction",), tuple(f"{each.function_arn}:*" for each in called)),
                 Grant(locked, (data.releases.table_arn,)),
+                # Of the holder of the lock: another run.
+                Grant(
+                    ("states:DescribeExecution",),
+                    (arn("states", "execution", f"{machine_name(self, 'Drift')}:*", separator=":"),),
+                ),
             ],
         )
         if every != "never":

@@ -10,7 +10,7 @@ import pytest
 
 from infra.asl import load
 from tests.infra.synthesized import Stacks, plain, synthesize, write_shop
-from tests.infra.test_permissions import ARTIFACTS, LOGS, MACHINE_LOGS, PUT, actions, granted, tasks
+from tests.infra.test_permissions import ACCOUNT, ARTIFACTS, LOGS, MACHINE_LOGS, PUT, actions, granted, tasks
 
 ENDPOINT = "sluice-corner-shop-prod"
 REFERENCE = f"{ARTIFACTS}/models/*-train/output/reference.json"
@@ -48,6 +48,9 @@ ALLOWED: dict[str, dict[str, list[str]]] = {
         "<FunctionsCountCaptures>:*": ["lambda:InvokeFunction"],
         "<FunctionsJudgeDrift>:*": ["lambda:InvokeFunction"],
         "<ReleasesTable>": ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
+        f"arn:<Partition>:states:{ACCOUNT}:execution:sluice-corner-shop-prod-drift:*": [
+            "states:DescribeExecution"
+        ],
     },
     "Machines/DriftRuleRole": {"<MachinesDrift>": ["states:StartExecution"]},
 }

@@ -91,7 +91,12 @@ EXPECTED: dict[str, dict[str, Task]] = {
         "MeasureSkew": Task(_LAMBDA, {UNFORESEEN: "Failed"}),
     },
     "drift": {
-        "AcquireLock": Task(_DYNAMODB, {HELD: "Finished", UNFORESEEN: "Failed"}),
+        "AcquireLock": Task(_DYNAMODB, {HELD: "ReadLock", UNFORESEEN: "Failed"}),
+        "ReadLock": Task(_DYNAMODB, {UNFORESEEN: "Failed"}),
+        "DescribeHolder": Task(
+            {FORGOTTEN: 0, **_DESCRIBE_EXECUTION}, {FORGOTTEN: "DoesHolderRun", UNFORESEEN: "Failed"}
+        ),
+        "TakeOverLock": Task(_DYNAMODB, {HELD: "Finished", UNFORESEEN: "Failed"}),
         "FindRelease": Task(_DYNAMODB, _GIVE_BACK),
         "PlanDrift": Task(_LAMBDA, _GIVE_BACK),
         "CountCaptures": Task(_LAMBDA, {UNFORESEEN: "PartFailed"}),

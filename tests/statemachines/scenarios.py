@@ -301,8 +301,13 @@ JUDGED: dict[str, Any] = {
     "verdict_uri": "s3://artifacts/drift/windows/x/verdict.json",
     "report_uri": "s3://artifacts/drift/windows/x/report.html",
 }
+DRIFT_HOLDER = "arn:aws:states:us-east-1:123456789012:execution:drift:another"
 DRIFT: dict[str, list[Any]] = {
     "AcquireLock": [{}],
+    # Asked only where it was not to be had.
+    "ReadLock": [{"Item": {"held_by": {"S": DRIFT_HOLDER}}}],
+    "DescribeHolder": [{"Status": "RUNNING"}],
+    "TakeOverLock": [{}],
     "FindRelease": [RELEASED],
     "PlanDrift": [payload(WINDOW)],
     "CountCaptures": [payload({"rows": 800, "records": 801})],
@@ -474,7 +479,17 @@ SCENARIOS = [
         "Finished",
     ),
     Scenario("drift", "judged", {}, DRIFT, "Finished"),
-    Scenario("drift", "already-running", {}, {"AcquireLock": [HELD]}, "Finished"),
+    Scenario("drift", "already-running", {}, {**DRIFT, "AcquireLock": [HELD]}, "Finished"),
+    Scenario(
+        "drift", "given-back-meanwhile", {}, {**DRIFT, "AcquireLock": [HELD], "ReadLock": [{}]}, "Finished"
+    ),
+    Scenario(
+        "drift",
+        "left-by-one-that-was-stopped",
+        {},
+        {**DRIFT, "AcquireLock": [HELD], "DescribeHolder": [{"Status": "ABORTED"}]},
+        "Finished",
+    ),
     Scenario(
         "drift",
         "nothing-released",

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
+from moto import mock_aws
 
 from sluice.payloads.drift import JudgeDriftInput, PartToCount, PlanDriftInput
 from tests.statemachines.harness import EXECUTION_NAME, SETTINGS, Failure, Harness, Run, payload
-from tests.statemachines.scenarios import CHAMPION_URI, DRIFT, HELD, JUDGED, PART, WINDOW
+from tests.statemachines.scenarios import (
+    CHAMPION_URI,
+    DRIFT,
+    DRIFT_HOLDER,
+    HELD,
+    JUDGED,
+    PART,
+    WINDOW,
+)
+from tests.statemachines.test_lock import Table
 
 LOCK = {"endpoint_name": {"S": SETTINGS["endpoint_name"]}, "item": {"S": "drift-lock"}}
 
@@ -68,7 +79,23 @@ def test_a_second_run_leaves_the_first_alone(harness: Harness) -> None:
     result = drift(harness, AcquireLock=[HELD])
 
     assert result.output == {"outcome": "AlreadyRunning"}
-    assert [call.state for call in result.calls] == ["AcquireLock"]
+    assert [call.state for call in result.calls] == ["AcquireLock", "ReadLock", "DescribeHolder"]
+    assert result.calls_of("DescribeHolder") == [{"ExecutionArn": DRIFT_HOLDER}]
+
+
+@pytest.mark.parametrize("end", [{"Status": "ABORTED"}, Failure("Sfn.ExecutionDoesNotExistException")])
+def test_what_a_run_that_was_stopped_has_left_is_taken_over_at_once(harness: Harness, end: Any) -> None:
+    result = drift(harness, AcquireLock=[HELD], DescribeHolder=[end])
+
+    [taken] = result.calls_of("TakeOverLock")
+    assert taken["ConditionExpression"].startswith("held_by = :holder ")
+    assert taken["ExpressionAttributeValues"][":holder"] == {"S": DRIFT_HOLDER}
+    assert (result.output, len(result.calls_of("ReleaseLock"))) == (JUDGED, 1)
+
+
+def test_of_two_that_take_it_over_one_leaves_it(harness: Harness) -> None:
+    stopped = {"AcquireLock": [HELD], "DescribeHolder": [{"Status": "ABORTED"}], "TakeOverLock": [HELD]}
+    assert drift(harness, **stopped).output == {"outcome": "AlreadyRunning"}
 
 
 def test_the_lock_is_the_endpoints_and_expires_with_the_machines_time(harness: Harness) -> None:
@@ -96,3 +123,33 @@ def test_of_two_failures_the_first_is_told(harness: Harness) -> None:
     )
     assert (result.error, result.cause) == ("WindowLost", "why")
     assert drift(harness, ReleaseLock=[Failure("DynamoDB.Broken", "late")]).error == "DynamoDB.Broken"
+
+
+def test_dynamodb_gives_the_lock_to_one_and_takes_it_back_from_that_one(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, stopped = drift(harness), {"AcquireLock": [HELD], "DescribeHolder": [{"Status": "ABORTED"}]}
+    taking_over = drift(harness, **stopped)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    with mock_aws():
+        table = Table()
+
+        def hold(by: str, seconds: int) -> None:
+            expires = {"N": str(int(time.time()) + seconds)}
+            item = {**LOCK, "held_by": {"S": by}, "expires_at": expires}
+            table.client.put_item(TableName="releases", Item=item)
+
+        assert table.acquire(run)
+        assert table.acquire(run), "a call whose answer was lost is repeated"
+        assert table.release(run)
+        assert table.item(LOCK) is None
+        hold(DRIFT_HOLDER, 100)
+        assert not table.acquire(run)
+        assert not table.release(run)
+        hold(DRIFT_HOLDER, -1)
+        assert table.acquire(run)
+        hold("a third one", 100)
+        assert not table._takes("update_item", taking_over, "TakeOverLock")
+        hold(DRIFT_HOLDER, 100)
+        assert table._takes("update_item", taking_over, "TakeOverLock")
