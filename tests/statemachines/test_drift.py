@@ -147,7 +147,7 @@ def test_dynamodb_gives_the_lock_to_one_and_takes_it_back_from_that_one(
         hold(DRIFT_HOLDER, 100)
         assert not table.acquire(run)
         assert not table.release(run)
-        hold(DRIFT_HOLDER, -1)
+        hold(DRIFT_HOLDER, -100)
         assert table.acquire(run)
         hold("a third one", 100)
         assert not table._takes("update_item", taking_over, "TakeOverLock")
