@@ -18,8 +18,8 @@ from sluice.artifacts import Artifacts, Tagged
 from sluice.errors import NoReference, StorageUnavailable, WindowLost
 from sluice.payloads.base import Document
 
-PART_BYTES = 32 * 1024 * 1024
-"""Captured bytes that one call counts: some hundred thousand requests, in a minute or two."""
+PART_BYTES = 64 * 1024 * 1024
+"""Captured bytes that one call counts: some hundred thousand requests, in ten seconds or so of a core."""
 PART_OBJECTS = 500
 MOST_PARTS = 500
 """In a window: what a state machine lists in a payload and keeps in its history. The rest is the next window's."""

@@ -87,6 +87,27 @@ class House:
         output: dict[str, Any] = json.loads(found["output"])
         return output
 
+    def entered(self, arn: str) -> set[str]:
+        events = self.client("stepfunctions").get_execution_history(executionArn=arn)["events"]
+        return {
+            each["stateEnteredEventDetails"]["name"] for each in events if "stateEnteredEventDetails" in each
+        }
+
+    def judged_rows(self) -> int:
+        """The rows of all verdicts that were given."""
+        pages = (
+            self.client("s3")
+            .get_paginator("list_objects_v2")
+            .paginate(Bucket=self.bucket, Prefix="drift/windows/")
+        )
+        found = [
+            DriftVerdict.model_validate_json(self.read(each["Key"]))
+            for page in pages
+            for each in page.get("Contents", [])
+            if each["Key"].endswith("/verdict.json")
+        ]
+        return sum(each.verdict.rows for each in found if each.is_judged)
+
     def verdict(self, window: str) -> DriftVerdict:
         return DriftVerdict.model_validate_json(self.read(keys.drift_verdict(window)))
 
@@ -183,6 +204,24 @@ def test_a_corrupt_line_and_a_late_file_are_seen(house: House) -> None:
     assert (found["outcome"], found["rows"], verdict.unread) == ("Stable", 250, {"corrupt": 1})
     assert [(each.key, each.line) for each in verdict.aside] == [(key, 1)]
     assert "1 lines that are no capture record" in found["sentence"]
+
+
+def test_a_run_that_is_stopped_anywhere_loses_nothing_and_counts_nothing_twice(house: House) -> None:
+    states = house.client("stepfunctions")
+    before = house.judged_rows()
+    for seed, place in ((8, "AcquireLock"), (9, "CountCaptures"), (10, "JudgeDrift")):
+        house.send(250, seed=seed)
+        arn = states.start_execution(stateMachineArn=house.stack.outputs["DriftArn"], input="{}")[
+            "executionArn"
+        ]
+        wait_until(lambda arn=arn, place=place: place in house.entered(arn), seconds=60)  # type: ignore[misc]
+        states.stop_execution(executionArn=arn)
+    # What it has left is gone on with; then comes what was captured since.
+    ended = [house.look()["outcome"] for _ in range(3)]
+
+    assert ended[-1] == "NoTraffic"
+    assert "AlreadyRunning" not in ended
+    assert house.judged_rows() - before == 750
 
 
 def test_traffic_that_moved_is_told_and_raises_the_alarms(

@@ -417,7 +417,7 @@ def test_what_does_not_fit_into_a_window_is_the_next_ones(
     [
         ({}, ()),
         ({"a": 10, "b": 20}, (("a", "b"),)),
-        ({"a": 40_000_000, "b": 10, "c": 30_000_000, "d": 5_000_000}, (("a",), ("b", "c"), ("d",))),
+        ({"a": 80_000_000, "b": 10, "c": 60_000_000, "d": 10_000_000}, (("a",), ("b", "c"), ("d",))),
     ],
 )
 def test_parts_are_of_a_bearable_size(sizes: dict[str, int], expected: Any) -> None:
