@@ -94,7 +94,11 @@ def test_what_a_run_that_was_stopped_has_left_is_taken_over_at_once(harness: Har
 
 
 def test_of_two_that_take_it_over_one_leaves_it(harness: Harness) -> None:
-    stopped = {"AcquireLock": [HELD], "DescribeHolder": [{"Status": "ABORTED"}], "TakeOverLock": [HELD]}
+    stopped: dict[str, list[Any]] = {
+        "AcquireLock": [HELD],
+        "DescribeHolder": [{"Status": "ABORTED"}],
+        "TakeOverLock": [HELD],
+    }
     assert drift(harness, **stopped).output == {"outcome": "AlreadyRunning"}
 
 
@@ -128,8 +132,8 @@ def test_of_two_failures_the_first_is_told(harness: Harness) -> None:
 def test_dynamodb_gives_the_lock_to_one_and_takes_it_back_from_that_one(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, stopped = drift(harness), {"AcquireLock": [HELD], "DescribeHolder": [{"Status": "ABORTED"}]}
-    taking_over = drift(harness, **stopped)
+    run = drift(harness)
+    taking_over = drift(harness, AcquireLock=[HELD], DescribeHolder=[{"Status": "ABORTED"}])
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     with mock_aws():
