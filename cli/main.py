@@ -15,6 +15,7 @@ from cli import (
     commands,
     cost,
     dataset,
+    drift,
     failures,
     feature_store,
     http_api,
@@ -44,6 +45,7 @@ examples:
   sluice lineage champion                          from the uploads to the endpoint, and back
   sluice card champion                             what is to be known of it, as Markdown
   sluice skew                                      does the online store hold what the dataset says?
+  sluice drift                                     has the traffic moved away from what the model knows?
   sluice approvals                                 which models wait for somebody's word
   sluice rollback --reason "it flags everybody"    bring back the model before
   sluice doctor                                    do endpoint, record, lock and alarms agree?
@@ -120,6 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     preflight.add_parser(subparsers)
     cost.add_parser(subparsers)
     skew.add_parser(subparsers)
+    drift.add_parser(subparsers)
     dataset.add_parser(subparsers)
     feature_store.add_parser(subparsers)
     http_api.add_parser(subparsers)

@@ -10,6 +10,8 @@ EXAMPLE = "input_example.json"
 """A request to the model, as `application/json`."""
 GOLDEN = "golden.json"
 """Not in the folder, but beside the archive in S3: rows with the model's answers (sluice.payloads.golden)."""
+REFERENCE = "reference.json"
+"""What its traffic is held against; the evaluation puts it beside the archive, not into it."""
 HISTORY = "history.json"
 """What was measured after each iteration: `{"name": [figure, …]}`."""
 

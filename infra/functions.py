@@ -46,6 +46,8 @@ class FunctionSpec:
     plans_materialization: bool = False
     materializes: bool = False
     measures_skew: bool = False
+    watches_drift: bool = False
+    tells_of_drift: bool = False
     tracks: bool = False
     scratch_mb: int = 512
 
@@ -74,6 +76,8 @@ class FunctionSpec:
 
 
 SKEW_NAMESPACE = "Sluice/Features"
+DRIFT_NAMESPACE = "Sluice/Drift"
+"""What windows of captured traffic show, by endpoint."""
 
 FUNCTIONS = (
     # Streams a file of any size: minutes and scratch space at Lambda's limits, and 3,008 MB because that is
@@ -190,6 +194,38 @@ FUNCTIONS = (
         reads=(keys.manifest("*"), f"{keys.STORED}/*", keys.current()),
         measures_skew=True,
     ),
+    # It lists what is captured, and the ledger names all of that: some seconds for a hundred thousand objects.
+    FunctionSpec(
+        "PlanDrift",
+        memory_mb=1024,
+        timeout_seconds=300,
+        reads=(keys.drift_ledger(), keys.drift_window("*"), keys.reference(keys.model("*"))),
+        writes=(keys.drift_ledger(), keys.drift_window("*")),
+        watches_drift=True,
+    ),
+    # A core, which is what decoding takes; the rows pass through, and are not kept.
+    FunctionSpec(
+        "CountCaptures",
+        memory_mb=1769,
+        timeout_seconds=900,
+        reads=(f"{keys.captures('*')}/*", keys.drift_window("*"), keys.reference(keys.model("*"))),
+        writes=(keys.drift_counts("*", "*"),),
+        watches_drift=True,
+    ),
+    FunctionSpec(
+        "JudgeDrift",
+        memory_mb=1769,
+        timeout_seconds=300,
+        reads=(
+            keys.drift_ledger(),
+            keys.drift_window("*"),
+            keys.drift_counts("*", "*"),
+            keys.reference(keys.model("*")),
+        ),
+        writes=(keys.drift_ledger(), keys.drift_verdict("*"), keys.drift_page("*")),
+        watches_drift=True,
+        tells_of_drift=True,
+    ),
     FunctionSpec(
         "ReportEnding",
         memory_mb=512,
@@ -223,6 +259,7 @@ class Functions(Construct):
         endpoint_name: str,
         asks_for_approval: bool,
         searches: bool,
+        captures: bool,
         tracking: Tracking,
         api: Api | None,
     ) -> None:
@@ -236,6 +273,8 @@ class Functions(Construct):
             if spec.needs_features and not data.features:
                 continue
             if spec.asks_for_approval and not asks_for_approval:
+                continue
+            if spec.watches_drift and not captures:
                 continue
             if spec.needs_tracking and tracking.uri is None:
                 continue
@@ -317,6 +356,12 @@ class Functions(Construct):
                     Grant(("sns:Publish",), (data.outcomes.topic_arn,)),
                 ],
             )
+        if spec.watches_drift:
+            told_where |= {"ENDPOINT_NAME": endpoint_name}
+        if spec.tells_of_drift:
+            # PutMetricData knows no resources, but namespaces.
+            ours = {"StringEquals": {"cloudwatch:namespace": DRIFT_NAMESPACE}}
+            allow(role, [Grant(("cloudwatch:PutMetricData",), ("*",), ours)])
         if spec.needs_features:
             told_where |= {
                 "ONLINE_STORE": naming.online_store(data.project, config.environment),

@@ -56,6 +56,8 @@ class Machines(Construct):
     """`intake` → `batch` | `events` | `training` → `deployment`.
 
     Where there are features, `events` and `training` start `materialization`.
+
+    `drift` stands by itself, where traffic is captured: `drift_every` is an hour or a day, or "never" by a schedule.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Machines(Construct):
         images: Images,
         sagemaker_role: iam.IRole,
         refresh_minutes: int,
+        drift_every: str | None,
         settings: Mapping[str, Any],
     ) -> None:
         super().__init__(scope, construct_id)
@@ -85,6 +88,7 @@ class Machines(Construct):
         self.deployment = self._machine("Deployment", {}, [*self._deployment(data, functions), pass_role])
         self._reconcile_hourly(self.deployment)
         self.materialization = self._materialization(functions) if data.features else None
+        self.drift = None if drift_every is None else self._drift(data, functions, drift_every)
         after_it = {"deployment": self.deployment}
         if self.materialization is not None:
             after_it["materialization"] = self.materialization
@@ -121,7 +125,8 @@ class Machines(Construct):
             "Training": self.training,
             "Deployment": self.deployment,
         }
-        return machines | ({"Materialization": self.materialization} if self.materialization else {})
+        machines |= {"Materialization": self.materialization} if self.materialization else {}
+        return machines | ({"Drift": self.drift} if self.drift else {})
 
     def _machine(self, name: str, machines: Mapping[str, str], grants: Sequence[Grant]) -> sfn.StateMachine:
         role = service_role(
@@ -182,6 +187,42 @@ class Machines(Construct):
             {},
             [Grant(("lambda:InvokeFunction",), tuple(f"{each.function_arn}:*" for each in called))],
         )
+
+    def _drift(self, data: DataStack, functions: Functions, every: str) -> sfn.StateMachine:
+        called = (functions.states[name] for name in ("PlanDrift", "CountCaptures", "JudgeDrift"))
+        locked = tuple(f"dynamodb:{verb}Item" for verb in ("Get", "Update", "Delete"))
+        machine = self._machine(
+            "Drift",
+            {},
+            [
+                # Any version: an execution that began before a redeploy goes on calling the older ones.
+                Grant(("lambda:InvokeFunction",), tuple(f"{each.function_arn}:*" for each in called)),
+                Grant(locked, (data.releases.table_arn,)),
+                # Of the holder of the lock: another run.
+                Grant(
+                    ("states:DescribeExecution",),
+                    (arn("states", "execution", f"{machine_name(self, 'Drift')}:*", separator=":"),),
+                ),
+            ],
+        )
+        if every != "never":
+            role = service_role(
+                self, "DriftRuleRole", service="events", description="Lets the rule look at captured traffic"
+            )
+            allow(role, [Grant(("states:StartExecution",), (machine.state_machine_arn,))])
+            hours = cdk.Duration.hours(1) if every == "hour" else cdk.Duration.days(1)
+            events.Rule(
+                self,
+                "DriftDue",
+                description="Captured traffic is held against what the model was judged on",
+                schedule=events.Schedule.rate(hours),
+                targets=[
+                    targets.SfnStateMachine(
+                        machine, role=role, input=events.RuleTargetInput.from_object({}), retry_attempts=3
+                    )
+                ],
+            )
+        return machine
 
     def _reconcile_hourly(self, machine: sfn.StateMachine) -> None:
         """Hold the release record against what serves: a deployment that ended between the two told nobody."""

@@ -13,7 +13,7 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from infra.functions import SKEW_NAMESPACE
+from infra.functions import DRIFT_NAMESPACE, SKEW_NAMESPACE
 from infra.machines import DEPLOYMENTS_NAMESPACE
 from sluice.outcomes import Outcome
 
@@ -37,6 +37,7 @@ class Observability(Construct):
         undelivered: sqs.Queue,
         untold: sqs.Queue,
         endpoint_name: str,
+        captures: bool,
         online_store: str,
         api_name: str,
     ) -> None:
@@ -86,6 +87,8 @@ class Observability(Construct):
             ),
             "A model was deployed and taken back: `sluice releases` says by which alarm.",
         )
+        if captures:
+            self._drift_alarms(endpoint_name)
         if online_store:
             self._alarm(
                 "SkewFound",
@@ -111,10 +114,49 @@ class Observability(Construct):
                 ),
                 "The HTTP API answered with a status of 500 or above; its log says which requests those were.",
             )
-        self._dashboard(machines, functions, endpoint_name, training_log_group)
+        drift = [_drift_row(endpoint_name)] if captures else []
+        self._dashboard(machines, functions, endpoint_name, training_log_group, drift)
+
+    def _drift_alarms(self, endpoint_name: str) -> None:
+        """Say of the last window that was judged what it showed.
+
+        Data points come once a window, and none of one that was not judged. What is missing is ignored: the alarm
+        stays what the last verdict made it, until another one says otherwise.
+        """
+        for name, metric, description in (
+            (
+                "DataDrifted",
+                "DriftedColumns",
+                "What the model is asked is not what it was judged on: `sluice drift` says which columns moved.",
+            ),
+            (
+                "PredictionsDrifted",
+                "PredictionDrifted",
+                "What the model answers is not what it answered when it was judged: `sluice drift` says by how much.",
+            ),
+        ):
+            self._alarm(
+                name,
+                cloudwatch.Metric(
+                    namespace=DRIFT_NAMESPACE,
+                    metric_name=metric,
+                    dimensions_map={"EndpointName": endpoint_name},
+                    statistic="Maximum",
+                    period=_FIVE_MINUTES,
+                ),
+                description,
+                missing=cloudwatch.TreatMissingData.IGNORE,
+            )
 
     def _alarm(
-        self, name: str, metric: cloudwatch.IMetric, description: str, *, threshold: float = 1
+        self,
+        name: str,
+        metric: cloudwatch.IMetric,
+        description: str,
+        *,
+        threshold: float = 1,
+        # No executions, no data points: that is quiet, not broken.
+        missing: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING,
     ) -> None:
         alarm = cloudwatch.Alarm(
             self,
@@ -124,8 +166,7 @@ class Observability(Construct):
             threshold=threshold,
             evaluation_periods=1,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            # No executions, no data points: that is quiet, not broken.
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            treat_missing_data=missing,
         )
         alarm.add_alarm_action(self._action)
 
@@ -135,8 +176,12 @@ class Observability(Construct):
         functions: Mapping[str, lambda_.Function],
         endpoint_name: str,
         training_log_group: str,
+        drift: list[list[cloudwatch.IWidget]],
     ) -> None:
-        """Top to bottom in the order of the questions: does it serve, does it train, why did it fail."""
+        """Top to bottom in the order of the questions: does it serve, does it train, why did it fail.
+
+        Between the first two, where traffic is captured: is it what the model knows.
+        """
         cloudwatch.Dashboard(
             self,
             "Dashboard",
@@ -145,6 +190,7 @@ class Observability(Construct):
             default_interval=cdk.Duration.days(1),
             widgets=[
                 _endpoint_row(endpoint_name),
+                *drift,
                 _executions_row(machines),
                 _functions_row(functions),
                 [
@@ -189,6 +235,35 @@ def _endpoint_row(endpoint_name: str) -> list[cloudwatch.IWidget]:
         cloudwatch.GraphWidget(
             title="Model latency (µs)",
             left=[metric("ModelLatency", percentile, percentile) for percentile in ("p50", "p95", "p99")],
+            width=12,
+        ),
+    ]
+
+
+def _drift_row(endpoint_name: str) -> list[cloudwatch.IWidget]:
+    def metric(name: str, label: str) -> cloudwatch.Metric:
+        return cloudwatch.Metric(
+            namespace=DRIFT_NAMESPACE,
+            metric_name=name,
+            dimensions_map={"EndpointName": endpoint_name},
+            statistic="Maximum",
+            label=label,
+            period=cdk.Duration.hours(1),
+        )
+
+    return [
+        cloudwatch.GraphWidget(
+            title="Drift of captured traffic",
+            left=[metric("DriftedColumns", "columns that moved")],
+            right=[
+                metric("PredictionDrift", "how far the answers moved"),
+                metric("VisibleShift", "what would have been seen"),
+            ],
+            width=12,
+        ),
+        cloudwatch.GraphWidget(
+            title="Captured requests",
+            left=[metric("Rows", "rows in a window"), metric("UnreadRecords", "requests that were not read")],
             width=12,
         ),
     ]

@@ -45,6 +45,7 @@ class PipelineStack(cdk.Stack):
         )
         endpoint_name = naming.endpoint(project.name, config.environment)
         asks_for_approval = project.approval.expires_seconds(config.environment) is not None
+        captures = project.capture.percent > 0
         self.tracking = Tracking.of(project, config, data)
         self.functions = Functions(
             self,
@@ -54,6 +55,7 @@ class PipelineStack(cdk.Stack):
             endpoint_name=endpoint_name,
             asks_for_approval=asks_for_approval,
             searches=project.search is not None,
+            captures=captures,
             tracking=self.tracking,
             api=project.api,
         )
@@ -67,9 +69,9 @@ class PipelineStack(cdk.Stack):
         )
         self.sagemaker_role = self._sagemaker_role(data)
         allow(self.sagemaker_role, self.tracking.grants)
-        if project.capture.percent:
-            captures = data.artifacts.arn_for_objects(f"{keys.CAPTURES}/{endpoint_name}/*")
-            allow(self.sagemaker_role, [Grant(("s3:PutObject",), (captures,))])
+        if captures:
+            captured = data.artifacts.arn_for_objects(f"{keys.captures(endpoint_name)}/*")
+            allow(self.sagemaker_role, [Grant(("s3:PutObject",), (captured,))])
         self.offline = None
         if by_athena is not None:
             self.offline = Offline(
@@ -86,6 +88,7 @@ class PipelineStack(cdk.Stack):
             images=self.images,
             sagemaker_role=self.sagemaker_role,
             refresh_minutes=project.online.refresh_minutes,
+            drift_every=project.drift.every if captures else None,
             settings=machine_settings(
                 config=config,
                 project=project,
@@ -122,6 +125,7 @@ class PipelineStack(cdk.Stack):
             undelivered=self.machines.undelivered,
             untold=self.machines.untold,
             endpoint_name=endpoint_name,
+            captures=captures,
             online_store=naming.online_store(project.name, config.environment) if data.features else "",
             api_name=self.api.name if self.api else "",
         )
@@ -145,6 +149,7 @@ class PipelineStack(cdk.Stack):
                 if self.machines.materialization
                 else {}
             ),
+            **({"DriftArn": self.machines.drift.state_machine_arn} if self.machines.drift else {}),
             **({APPROVERS_OUTPUT: self.approvers.policy.managed_policy_arn} if self.approvers else {}),
             **({"ApiUrl": self.api.url} if self.api else {}),
             **({"ApiKeyId": self.api.key.ref} if self.api and self.api.key else {}),

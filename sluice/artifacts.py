@@ -31,6 +31,9 @@ class Artifacts(Protocol):
     def listed(self, prefix: str) -> list[tuple[str, datetime]]:
         """Give the keys that begin so, and when each object was last written."""
 
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """Give the keys that begin so, in order, and how many bytes each object has."""
+
     def upload(self, file: Path, key: str) -> None: ...
     def write(self, key: str, body: bytes, media_type: str) -> None: ...
     def create(self, key: str, body: bytes, media_type: str) -> bool:

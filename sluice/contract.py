@@ -332,6 +332,11 @@ def category_text(value: bool | float | str, type_: FeatureType) -> str:
     return str(value)
 
 
+def plain_class(label: ClassLabel) -> str:
+    """Write a class as a category of text: "3", "true"."""
+    return str(label).lower() if isinstance(label, bool) else str(label)
+
+
 def _json_value(value: Value, feature: Feature) -> JsonValue:
     """Write a value of the model as what a client would send for it: 3 for the category "3"."""
     if value is None or value != value:

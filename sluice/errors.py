@@ -92,6 +92,14 @@ class OnlineTableMissing(SluiceError):
     """The table of a view is not there: nothing can be written to it, or read."""
 
 
+class NoReference(SluiceError):
+    """There is nothing that a model's traffic could be held against."""
+
+
+class WindowLost(SluiceError):
+    """A window of captured traffic is not the one that the ledger names, or not all of it was counted."""
+
+
 class StorageUnavailable(SluiceError):
     """S3 is busy or cannot be reached, which passes: every state that meets it is tried again."""
 

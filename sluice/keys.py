@@ -40,6 +40,8 @@ BATCH = "batch"
 """Predictions for files, by execution. They are people's own, and stay."""
 BATCH_JOBS = "batch-jobs"
 """What a batch's transform job is sent and answers, by execution. Once joined it is of no use: it expires."""
+DRIFT = "drift"
+"""What captured traffic was found to be, by window, and what of it was looked at."""
 
 FEATURES = "features"
 """What was last written to the online store, by view and share of its entities."""
@@ -63,6 +65,7 @@ PREFIXES = (
     CAPTURES,
     BATCH,
     BATCH_JOBS,
+    DRIFT,
     FEATURES,
     FEAST,
     TRACKING,
@@ -98,6 +101,33 @@ def manifest(version: str) -> str:
 def current() -> str:
     """Which dataset version is the table as it is now: written anew with each upload that is accepted."""
     return f"{DATASETS}/current.json"
+
+
+def captures(endpoint: str) -> str:
+    """The folder of what an endpoint's traffic was; SageMaker adds `<variant>/<year>/<month>/<day>/<hour>/`."""
+    return f"{CAPTURES}/{endpoint}"
+
+
+def drift_ledger() -> str:
+    """Which capture objects were looked at, and by which window others are being: moved by a conditional put."""
+    return f"{DRIFT}/ledger.json"
+
+
+def drift_window(window: str) -> str:
+    """What a window looks at: written before the ledger names it."""
+    return f"{DRIFT}/windows/{window}/window.json"
+
+
+def drift_counts(window: str, part: int | str) -> str:
+    return f"{DRIFT}/windows/{window}/counts/{part}.json"
+
+
+def drift_verdict(window: str) -> str:
+    return f"{DRIFT}/windows/{window}/verdict.json"
+
+
+def drift_page(window: str) -> str:
+    return f"{DRIFT}/windows/{window}/report.html"
 
 
 def materialized(view: str, number: int | str, count: int | str) -> str:
@@ -235,6 +265,11 @@ def input_example(model: str) -> str:
 def golden(model: str) -> str:
     """Held-out rows with the answers of the archive's model to them, beside it; not of an image of the user's own."""
     return f"{folder(model)}/golden.json"
+
+
+def reference(model: str) -> str:
+    """What the traffic of the model of the archive with the key `model` is held against, beside it."""
+    return f"{folder(model)}/reference.json"
 
 
 def training_job(model: str) -> str:

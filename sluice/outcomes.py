@@ -32,6 +32,21 @@ class Outcome(StrEnum):
         return _EXIT_STATUS[self]
 
 
+class DriftOutcome(StrEnum):
+    """How a run of `drift` can end. Each is expected: the execution succeeds."""
+
+    DRIFTED = "Drifted"
+    """Columns moved."""
+    STABLE = "Stable"
+    """None did, as far as the window could have shown."""
+    TOO_FEW = "TooFew"
+    """Too few rows to judge; they wait for the next window."""
+    NO_TRAFFIC = "NoTraffic"
+    """Nothing was captured since the last window, or nothing is deployed."""
+    ALREADY_RUNNING = "AlreadyRunning"
+    """Another execution looks at the traffic just now."""
+
+
 CHAMPION_CHANGED: Final = "ChampionChanged"
 """How `deployment` ends where another model serves than the one that was judged against: `training` judges again."""
 RECONCILED: Final = "Reconciled"

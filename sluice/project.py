@@ -27,7 +27,7 @@ from pydantic_core import ErrorDetails
 
 from sluice.api_table import Api
 from sluice.cells import ColumnType
-from sluice.column_names import normal
+from sluice.column_names import PREDICTION, normal
 from sluice.deployment_table import Alarms, Deployment
 from sluice.errors import ProjectError
 from sluice.gate_tables import FairnessGate, Gates, SliceGate
@@ -211,6 +211,27 @@ class Batch(_Table):
     max_hours: Annotated[int, Field(ge=1, le=120)] = 24
 
 
+class Drift(_Table):
+    """[drift]: how captured traffic is held against what the model was judged on.
+
+    Attributes:
+        every: an hour or a day; "never" looks only when it is asked to.
+        false_alarms_a_month: how many are put up with in the mean, over all columns and windows.
+        least_rows: below which nothing is said; the rows wait for the next window.
+        least_effect: the Jensen-Shannon distance below which a difference does not matter, however sure it is.
+    """
+
+    every: Literal["hour", "day", "never"] = "day"
+    false_alarms_a_month: Annotated[FiniteFloat, Field(gt=0, le=30)] = 0.5
+    least_rows: Annotated[int, Field(ge=30)] = 300
+    least_effect: Annotated[FiniteFloat, Field(ge=0, lt=1)] = 0.05
+
+    @property
+    def windows(self) -> int:
+        """How many verdicts a month has; one that is asked for by hand is one more."""
+        return 720 if self.every == "hour" else 30
+
+
 class Online(_Table):
     """[online]: how the online store is kept up.
 
@@ -312,6 +333,7 @@ class Project(_Table):
     serving: Serving = Serving()
     capture: Capture = Capture()
     batch: Batch = Batch()
+    drift: Drift = Drift()
     online: Online = Online()
     offline: Offline = Offline()
     deployment: Deployment = Deployment()
@@ -378,6 +400,10 @@ class Project(_Table):
             raise ValueError(
                 f"{KEY_COLUMN!r} is what Sluice calls a row's key: it can be no feature and no target"
             )
+        if PREDICTION in self.features.names:
+            raise ValueError(f"{PREDICTION!r} is what Sluice calls a model's answers: it can be no feature")
+        if "drift" in self.model_fields_set and not self.capture.percent:
+            raise ValueError("drift: nothing is captured that could be looked at: set capture.percent")
         self._check_positive()
         self._check_parts()
         self._check_training()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from containers.failure import run_job
 from containers.hooks import unpack_project
-from containers.model_files import EXAMPLE, GOLDEN
+from containers.model_files import EXAMPLE, GOLDEN, REFERENCE
 from containers.paths import MlPaths
 from containers.process import refusal
 from containers.process.candidates import ArchivedModel, OwnImage
@@ -64,6 +64,8 @@ def evaluate(
         from containers.process.verdict import Contest
 
         table, given = read_training_set(held_out)
+        from sluice.monitoring.model_reference import ModelReference, answers_of
+
         predictions, contract = challenger.predictions(given, table.num_rows)
         contest = Contest(table, given, gates, seed, judge(predictions, contract, table, gates.confidence))
         error = unseen = None
@@ -90,6 +92,11 @@ def evaluate(
         )
         if challenger.history:
             evaluation = evaluation.model_copy(update={"history": challenger.history})
+        # Here, and not later: where rows and answers are at hand, and nothing has to be read again.
+        answers = answers_of(predictions.values, predictions.labels, contract)
+        uri = environment.get("CHALLENGER_MODEL_URI", "")
+        reference = ModelReference.of(uri, table, answers, contract, challenger.measured.importance)
+        reference.save(paths.processing_output("model") / REFERENCE)
         if challenger.example is not None:
             # Like the contract it lands beside the model's archive in S3.
             shutil.copyfile(challenger.example, paths.processing_output("model") / EXAMPLE)

@@ -14,13 +14,13 @@ import numpy as np
 import orjson
 
 from containers.predictions import Predictions, joined
-from containers.serve.decoding import DECODERS, decode, looks_like
 from containers.serve.encoding import DEFAULT, ENCODERS, choose, encode
 from containers.serve.metrics import Counters, prometheus
 from containers.serve.online.failures import FeatureStoreUnavailable
 from containers.serve.scorer import Scorer
 from containers.serve.settings import Settings
 from sluice.contract import Columns
+from sluice.decoding.bodies import DECODERS, decode, looks_like
 from sluice.errors import RequestError, SluiceError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sluice import errors
-from sluice.outcomes import CHAMPION_CHANGED, RECONCILED, Outcome
+from sluice.outcomes import CHAMPION_CHANGED, RECONCILED, DriftOutcome, Outcome
 
 # https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
 _STATES_ERRORS = frozenset(
@@ -127,7 +127,7 @@ def _fail(name: str, state: Mapping[str, Any]) -> Iterator[str]:
 def _outcomes(name: str, state: Mapping[str, Any]) -> Iterator[str]:
     for holder in (state, *state.get("Catch", []), *state.get("Choices", [])):
         outcome = holder.get("Assign", {}).get("outcome")
-        known = {*Outcome, CHAMPION_CHANGED, RECONCILED}
+        known = {*Outcome, *DriftOutcome, CHAMPION_CHANGED, RECONCILED}
         if isinstance(outcome, str) and not outcome.startswith("{%") and outcome not in known:
             yield f"{name}: assigns the outcome {outcome!r}, which sluice.outcomes does not know"
 

@@ -55,6 +55,11 @@ class S3Artifacts:
                 (found["Key"], found["LastModified"]) for page in pages for found in page.get("Contents", [])
             ]
 
+    def sizes(self, prefix: str) -> dict[str, int]:
+        with storage.explained(self.uri(prefix)):
+            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+            return {found["Key"]: found["Size"] for page in pages for found in page.get("Contents", [])}
+
     def upload(self, file: Path, key: str) -> None:
         with storage.explained(self.uri(key)):
             self._s3.upload_file(str(file), self._bucket, key)

@@ -44,6 +44,19 @@ def ending_settings() -> EndingSettings:
     return EndingSettings(topic_arn=os.environ["TOPIC_ARN"], endpoint_name=os.environ["ENDPOINT_NAME"])
 
 
+class DriftSettings(BaseModel):
+    """What only functions are told that read captured traffic."""
+
+    model_config = ConfigDict(frozen=True)
+
+    endpoint_name: str
+
+
+@cache
+def drift_settings() -> DriftSettings:
+    return DriftSettings(endpoint_name=os.environ["ENDPOINT_NAME"])
+
+
 class ApprovalSettings(BaseModel):
     """What only the function is told that asks for approvals."""
 

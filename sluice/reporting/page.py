@@ -26,13 +26,13 @@ def render(findings: Findings, card_uri: str | None = None) -> str:
     """Write the page, from the verdict down to where things lie; `card_uri` is of the model card, if there is one."""
     tone, verdict, line = _verdict(findings)
     return (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             findings=findings,
             summary=findings.summary,
             card_uri=card_uri,
-            css=Markup((_TEMPLATES / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
+            css=css(),
             tone=tone,
             verdict=verdict,
             line=line,
@@ -53,7 +53,7 @@ def render(findings: Findings, card_uri: str | None = None) -> str:
 
 def message(findings: Findings) -> str:
     """Write the message, plain text."""
-    template = _environment().get_template("message.txt.j2")
+    template = environment().get_template("message.txt.j2")
     return template.render(
         findings=findings,
         summary=findings.summary,
@@ -64,9 +64,15 @@ def message(findings: Findings) -> str:
     )
 
 
+def css() -> Markup:
+    """Give the style of every page."""
+    return Markup((_TEMPLATES / "report.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
+
+
 @cache
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """Give what templates are rendered by."""
+    made = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=select_autoescape(disabled_extensions=("txt.j2",), default=True, default_for_string=True),
         undefined=StrictUndefined,
@@ -74,8 +80,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["figure"] = _figure
-    return environment
+    made.filters["figure"] = _figure
+    return made
 
 
 def _figure(value: Any) -> str:

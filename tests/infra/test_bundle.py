@@ -63,6 +63,9 @@ def test_each_holds_our_code_the_project_and_its_own_wheels(
         "PrepareBatch": (True, False),
         "JoinPredictions": (True, False),
         "MeasureSkew": (True, False),
+        "PlanDrift": (False, False),
+        "CountCaptures": (True, False),
+        "JudgeDrift": (True, True),
         "ReportEnding": (False, True),
         "AnswerRequest": (False, False),
     }

@@ -16,6 +16,7 @@ from infra.asl import load
 from sluice import keys, naming
 from sluice.errors import ProjectError
 from tests.infra.synthesized import SHOP_FEATURES, Stacks, Synthesized, plain, synthesize, write_shop
+from tests.infra.test_drift import ALLOWED as OF_DRIFT
 from tests.infra.test_permissions import (
     ACCOUNT,
     ARTIFACTS,
@@ -93,8 +94,8 @@ def test_a_project_without_features_has_none_of_it(prod: Stacks) -> None:
 
 
 def test_these_roles_are_all_that_a_project_with_features_has_more(shop: Stacks, prod: Stacks) -> None:
-    # It also asks for approvals: tests/infra/test_permissions.py.
-    more = {*ALLOWED, "Functions/RequestApprovalRole"}
+    # It also captures traffic, and asks for approvals: tests/infra/test_drift.py, tests/infra/test_permissions.py.
+    more = {*ALLOWED, *OF_DRIFT, "Functions/RequestApprovalRole"}
     assert {shop.pipeline.id(role) for role in more} == roles(shop.pipeline) - roles(prod.pipeline)
 
 

@@ -21,6 +21,7 @@ STATES = [
 TRACKING = ["ReportOutcome", "OpenRun", "RegisterModel", "MoveAlias", "ReportEnding"]
 NAMES = [*STATES, "ReportEnding"]
 OF_FEATURES = ["PlanMaterialization", "MaterializeView", "MeasureSkew"]
+OF_DRIFT = ["PlanDrift", "CountCaptures", "JudgeDrift"]
 
 
 def test_these_are_the_functions() -> None:
@@ -28,6 +29,7 @@ def test_these_are_the_functions() -> None:
         *STATES,
         "RequestApproval",
         *OF_FEATURES,
+        *OF_DRIFT,
         "ReportEnding",
         "AnswerRequest",
     ]
@@ -45,6 +47,9 @@ def test_these_are_the_functions() -> None:
         "plan-materialization",
         "materialize-view",
         "measure-skew",
+        "plan-drift",
+        "count-captures",
+        "judge-drift",
         "report-ending",
         "answer-request",
     ]

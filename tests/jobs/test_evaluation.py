@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from sluice.column_names import PREDICTION
 from sluice.judging.gates import decide
+from sluice.monitoring.model_reference import ModelReference
 from sluice.payloads.documents import Evaluation
 from sluice.project import Project
 from tests.support.jobs import BINARY, Job, Trained, through, toy_table
@@ -172,6 +175,35 @@ def test_calibration_size_latency_and_importance_are_told(judged: Evaluation, pa
     assert set(order) == {"size", "weight", "member", "colour", "grade"}
     assert judged.importance.features[0].loss > 0.05
     assert abs(judged.importance.features[-1].loss) < 0.05
+
+
+def test_the_reference_holds_the_held_out_rows_and_what_the_model_said_of_them(
+    parted: Trained, tmp_path: Path
+) -> None:
+    job = Job(tmp_path / "evaluate", BINARY + GATES)
+    assert job.evaluate(parted.held_out_set, parted.trained.model_archive()).code == 0
+    left = ModelReference.model_validate_json(job.read("processing/output/model/reference.json"))
+
+    rows, contract = (
+        pq.read_table(io.BytesIO(parted.held_out_set)),
+        json.loads((parted.model / "contract.json").read_bytes()),
+    )
+    names = [each["name"] for each in contract["features"]]
+    assert list(left.reference.columns) == [*names, PREDICTION]
+    for column in left.reference.columns.values():
+        assert column.counts.rows == rows.num_rows
+    answers = left.reference.columns[PREDICTION]
+    assert answers.kind == "number"
+    assert answers.low is not None
+    assert answers.high is not None
+    assert 0 <= answers.low < answers.high <= 1
+    # The rows themselves, counted by their reference, are what it holds: features lie in it as they do in traffic.
+    sizes = left.reference.columns["size"]
+    assert sizes.count(rows["size"].combine_chunks()) == sizes.counts
+    weights = left.importances
+    assert weights is not None
+    assert min(weights.values()) >= 0
+    assert weights[PREDICTION] == max(weights.values()) > 0.05
 
 
 def test_the_same_rows_and_models_are_judged_alike(

@@ -62,6 +62,7 @@ _DESCRIBE_EXECUTION = _six("Sfn.SfnException", "Sfn.SdkClientException")
 
 _REPORT = {UNFORESEEN: "ReportOutcome"}
 _UNLOCK = {UNFORESEEN: "KeepHistory"}
+_GIVE_BACK = {UNFORESEEN: "ReleaseLock"}
 # What SageMaker refuses is not repeated blindly: its cause says whether that is of use, see REFUSALS.
 _JOB = {
     "SageMaker.AmazonSageMakerException": "WhyRefused",
@@ -102,6 +103,19 @@ EXPECTED: dict[str, dict[str, Task]] = {
         "PlanMaterialization": Task(_LAMBDA, {UNFORESEEN: "Failed"}),
         "MaterializeView": Task(_LAMBDA, {UNFORESEEN: "ShareFailed"}),
         "MeasureSkew": Task(_LAMBDA, {UNFORESEEN: "Failed"}),
+    },
+    "drift": {
+        "AcquireLock": Task(_DYNAMODB, {HELD: "ReadLock", UNFORESEEN: "Failed"}),
+        "ReadLock": Task(_DYNAMODB, {UNFORESEEN: "Failed"}),
+        "DescribeHolder": Task(
+            {FORGOTTEN: 0, **_DESCRIBE_EXECUTION}, {FORGOTTEN: "DoesHolderRun", UNFORESEEN: "Failed"}
+        ),
+        "TakeOverLock": Task(_DYNAMODB, {HELD: "Finished", UNFORESEEN: "Failed"}),
+        "FindRelease": Task(_DYNAMODB, _GIVE_BACK),
+        "PlanDrift": Task(_LAMBDA, _GIVE_BACK),
+        "CountCaptures": Task(_LAMBDA, {UNFORESEEN: "PartFailed"}),
+        "JudgeDrift": Task(_LAMBDA, _GIVE_BACK),
+        "ReleaseLock": Task(_DYNAMODB, {UNFORESEEN: "Failed"}),
     },
     "training": {
         "KeepCode": Task(_S3, _REPORT),

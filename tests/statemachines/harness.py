@@ -114,6 +114,9 @@ SETTINGS: dict[str, Any] = {
             "MeasureSkew",
             "PrepareBatch",
             "JoinPredictions",
+            "PlanDrift",
+            "CountCaptures",
+            "JudgeDrift",
         )
     },
     "machines": {

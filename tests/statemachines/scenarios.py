@@ -298,6 +298,37 @@ CHAMPION = {
         "archive_etag": {"S": '"e1"'},
     }
 }
+RELEASED = {"Item": {**CHAMPION["Item"], "released_at": {"S": "2026-03-01T11:00:00.250Z"}}}
+PART = {"window": "bank-csv-0123456789abcdef", "part": 0}
+WINDOW: dict[str, Any] = {
+    "window": PART["window"],
+    "resumed": False,
+    "objects": 2,
+    "left": 0,
+    "parts": [PART],
+}
+JUDGED: dict[str, Any] = {
+    "outcome": "Drifted",
+    "window": PART["window"],
+    "rows": 800,
+    "drifted": ["age"],
+    "sentence": "1 of 3 columns moved: age.",
+    "verdict_uri": "s3://artifacts/drift/windows/x/verdict.json",
+    "report_uri": "s3://artifacts/drift/windows/x/report.html",
+}
+DRIFT_HOLDER = "arn:aws:states:us-east-1:123456789012:execution:drift:another"
+DRIFT: dict[str, list[Any]] = {
+    "AcquireLock": [{}],
+    # Asked only where it was not to be had.
+    "ReadLock": [{"Item": {"held_by": {"S": DRIFT_HOLDER}}}],
+    "DescribeHolder": [{"Status": "RUNNING"}],
+    "TakeOverLock": [{}],
+    "FindRelease": [RELEASED],
+    "PlanDrift": [payload(WINDOW)],
+    "CountCaptures": [payload({"rows": 800, "records": 801})],
+    "JudgeDrift": [payload(JUDGED)],
+    "ReleaseLock": [{}],
+}
 OLD_CHAMPION = {
     "Item": {name: value for name, value in CHAMPION["Item"].items() if not name.startswith("archive_")}
 }
@@ -560,6 +591,32 @@ SCENARIOS = [
         {},
         {"PlanMaterialization": [payload({**PLANNED, "dataset_version": None, "shares": []})]},
         "Finished",
+    ),
+    Scenario("drift", "judged", {}, DRIFT, "Finished"),
+    Scenario("drift", "already-running", {}, {**DRIFT, "AcquireLock": [HELD]}, "Finished"),
+    Scenario(
+        "drift", "given-back-meanwhile", {}, {**DRIFT, "AcquireLock": [HELD], "ReadLock": [{}]}, "Finished"
+    ),
+    Scenario(
+        "drift",
+        "left-by-one-that-was-stopped",
+        {},
+        {**DRIFT, "AcquireLock": [HELD], "DescribeHolder": [{"Status": "ABORTED"}]},
+        "Finished",
+    ),
+    Scenario(
+        "drift",
+        "nothing-released",
+        {},
+        {**DRIFT, "FindRelease": [{}], "PlanDrift": [payload({**WINDOW, "window": None, "parts": []})]},
+        "Finished",
+    ),
+    Scenario(
+        "drift",
+        "a-part-fails",
+        {},
+        {**DRIFT, "CountCaptures": [Failure("NoReference", "it was deleted")]},
+        "Failed",
     ),
     _training("first-model", "Finished"),
     Scenario("training", "of-the-current-dataset", {}, TRAINING, "Finished"),

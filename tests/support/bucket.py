@@ -50,6 +50,9 @@ class Bucket:
     def listed(self, prefix: str) -> list[tuple[str, datetime]]:
         return [(key, self.modified[key]) for key in sorted(self.objects) if key.startswith(prefix)]
 
+    def sizes(self, prefix: str) -> dict[str, int]:
+        return {key: len(self.objects[key]) for key in sorted(self.objects) if key.startswith(prefix)}
+
     def now(self) -> datetime:
         return datetime.now(UTC)
 

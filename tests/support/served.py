@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError
 
 from cli.prediction import Answer, predict_file
 from cli.serving import Served
-from containers.serve.decoding import DECODERS, decode
 from sluice.contract import ModelContract
+from sluice.decoding.bodies import DECODERS, decode
 from sluice.errors import RequestError
 
 LIMIT = 6_291_456

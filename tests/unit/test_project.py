@@ -72,6 +72,7 @@ def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
         "search": None,
         "approval": {"environments": (), "expires_hours": 168},
         "capture": {"percent": 0, "days": 30},
+        "drift": {"every": "day", "false_alarms_a_month": 0.5, "least_rows": 300, "least_effect": 0.05},
         "deployment": {
             "strategy": "all_at_once",
             "environments": ("prod",),
@@ -446,6 +447,12 @@ TWO = "[serving]\ninstance_count = 2\n"
         ),
         ("[deployment.alarms]\nmax_error_rates = 0.1\n", "(did you mean 'max_error_rate'?)"),
         ("[capture]\npercent = 101\n", "capture.percent: found 101"),
+        (
+            '[drift]\nevery = "day"\n',
+            "drift: nothing is captured that could be looked at: set capture.percent",
+        ),
+        ('[capture]\npercent = 5\n[drift]\nevery = "week"\n', "drift.every: found 'week'"),
+        ("[capture]\npercent = 5\n[drift]\nleast_rows = 10\n", "drift.least_rows: found 10"),
         ("[deployment]\nstrategi = 1\n", "deployment.strategi: unknown key (did you mean 'strategy'?)"),
     ],
 )

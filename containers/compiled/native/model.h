@@ -139,7 +139,7 @@ typedef union {
 
 enum { DONE = 0, REFUSED = 1, FAILED = -1 }; /* FAILED: a Python error is set */
 
-enum { FEW_CELLS = 256, MOST_ROWS = 1000000 /* as containers/serve/bounds.py has it, which words the refusal */ };
+enum { FEW_CELLS = 256, MOST_ROWS = 1000000 /* as sluice/decoding/bounds.py has it, which words the refusal */ };
 
 /* (rows, columns) cells, a row at a time; few of them lie in `few`. Zero rows, room and cell to begin with. */
 typedef struct {

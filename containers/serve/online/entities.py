@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from containers.serve.decoding import DECODERS
-from containers.serve.json_text import first_names, read_json
 from containers.serve.online.on_demand import Lists
 from containers.serve.online.views import StoredView
-from containers.serve.parquet import names_of
 from sluice.contract import Columns, Feature, Kind, ModelContract, listed
+from sluice.decoding.bodies import DECODERS
+from sluice.decoding.json_text import first_names, read_json
+from sluice.decoding.parquet import names_of
 from sluice.errors import ProjectError, RequestError
 from sluice.features.online_keys import KeyValue
 from sluice.features.plan import FeaturePlan, Key, Value

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from containers.serve.decoding import decode
 from sluice.api import schemas
 from sluice.api.openapi import document
 from sluice.contract import Feature, ModelContract, TargetContract
+from sluice.decoding.bodies import decode
 from sluice.errors import RequestError
 from sluice.project import Project
 from sluice.spelling import Spelling

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from containers.serve.decoding import decode
 from containers.serve.scorer import CompiledScorer
 from sluice.arrow import compute as pc
 from sluice.datasets import schema
+from sluice.decoding.bodies import decode
 from sluice.project import Column
 from tests.support import oracle
 from tests.support.asgi import call, made, npy

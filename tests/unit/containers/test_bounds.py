@@ -18,9 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from containers.predictions import Predictions
-from containers.serve.decoding import decode
-from containers.serve.json_text import read_json
 from sluice.contract import Columns, Feature, ModelContract, TargetContract
+from sluice.decoding.bodies import decode
+from sluice.decoding.json_text import read_json
 from sluice.errors import RequestError
 from tests.support import oracle
 from tests.support.asgi import FakeScorer, call, made

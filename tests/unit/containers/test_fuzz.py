@@ -94,8 +94,8 @@ def expect_refusal(response: Response, *statuses: int) -> None:
 
 def same_as_explained(body: bytes, media_type: str) -> None:
     """The quick path answers as the explaining one, or nothing."""
-    from containers.serve.decoding import decode
     from containers.serve.encoding import encode
+    from sluice.decoding.bodies import decode
 
     scorer = oracle.compiled()
     quick = scorer.answer(body, media_type, JSON)

@@ -17,9 +17,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from containers.compiled.compile import compile_model
-from containers.serve.decoding import decode
 from containers.serve.scorer import CompiledScorer
 from sluice.contract import Feature, ModelContract, TargetContract
+from sluice.decoding.bodies import decode
 from sluice.errors import RequestError
 from tests.support.asgi import call, made
 

@@ -21,11 +21,11 @@ from sklearn.preprocessing import OneHotEncoder
 from containers.compiled import engine
 from containers.compiled.compile import compile_model
 from containers.frames import frame_of
-from containers.serve.decoding import decode
 from containers.serve.scorer import CompiledScorer
 from sluice.contract import Columns, Feature, ModelContract, TargetContract
 from sluice.datasets import schema
 from sluice.datasets.reading import LocalFile, read_batches
+from sluice.decoding.bodies import decode
 from sluice.errors import RequestError
 from sluice.project import Column
 from tests.support.asgi import npy

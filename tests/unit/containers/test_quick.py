@@ -20,11 +20,11 @@ from containers.compiled.compile import compile_model
 from containers.compiled.engine import engine_of
 from containers.frames import frame_of
 from containers.predictions import Predictions
-from containers.serve.decoding import decode
 from containers.serve.encoding import encode
 from containers.serve.quick import QuickAnswers
 from containers.serve.scorer import CompiledScorer
 from sluice.contract import Columns, Feature, ModelContract, TargetContract
+from sluice.decoding.bodies import decode
 from sluice.problems import Problem
 from sluice.spelling import Spelling
 from tests.support.asgi import call, made

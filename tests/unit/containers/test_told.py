@@ -14,9 +14,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from containers.model_files import HISTORY, history_in
-from containers.serve.decoding import decode
 from containers.train import told
 from sluice.contract import Feature, FeatureType, Kind, ModelContract, TargetContract
+from sluice.decoding.bodies import decode
 
 X = np.random.default_rng(0).normal(size=(200, 2))
 Y = X[:, 0] > 0

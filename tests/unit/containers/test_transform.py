@@ -14,9 +14,9 @@ import pytest
 from containers.frames import features_of, frame_of, read_training_set
 from containers.predictions import Predictions
 from containers.process import transform
-from containers.serve.decoding import decode
 from containers.serve.encoding import encode
 from sluice.contract import ModelContract, TargetContract
+from sluice.decoding.bodies import decode
 from sluice.errors import EvaluationFailed, from_wire
 from tests.support.jobs import BINARY, Job, Trained, toy_table
 

@@ -47,6 +47,14 @@ def test_what_begins_so_is_listed_with_when_it_was_last_written(artifacts: S3Art
     assert artifacts.listed("features/b/") == []
 
 
+def test_what_begins_so_is_listed_with_its_size(artifacts: S3Artifacts) -> None:
+    artifacts.write("captures/e/b", b"four", "text/plain")
+    artifacts.write("captures/e/a", b"", "text/plain")
+    artifacts.write("captures/f/a", b"another's", "text/plain")
+    assert list(artifacts.sizes("captures/e/").items()) == [("captures/e/a", 0), ("captures/e/b", 4)]
+    assert artifacts.sizes("captures/nobody/") == {}
+
+
 def test_an_object_is_replaced_by_who_has_seen_it_as_it_is(artifacts: S3Artifacts) -> None:
     artifacts.write(KEY, b"one", "text/plain")
     seen = artifacts.read_tagged(KEY)

@@ -15,8 +15,8 @@ from sklearn.pipeline import make_pipeline
 from xgboost import XGBClassifier
 
 from containers.compiled.engine import Engine, engine_of
-from containers.serve.decoding import decode
 from sluice.contract import ModelContract
+from sluice.decoding.bodies import decode
 
 from .cases import PREPROCESSING, Classes, as_they_are, columns, contract_for, fitted
 from .comparing import compiled

@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from containers.serve.bounds import BLOCK_CELLS, refuse_too_many
 from sluice.contract import Columns, ModelContract, from_array
+from sluice.decoding.bounds import BLOCK_CELLS, refuse_too_many
 from sluice.errors import RequestError
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]

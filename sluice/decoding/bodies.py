@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from containers.serve.bounds import MOST_ROW_CHARACTERS, refuse_long_row, refuse_too_many
-from containers.serve.json_text import read_json
-from containers.serve.npy import from_npy
-from containers.serve.parquet import from_parquet
 from sluice.contract import Columns, ModelContract, listed
+from sluice.decoding.bounds import MOST_ROW_CHARACTERS, refuse_long_row, refuse_too_many
+from sluice.decoding.json_text import read_json
+from sluice.decoding.npy import from_npy
+from sluice.decoding.parquet import from_parquet
 from sluice.errors import RequestError
 
 _SHAPES = 'send {"feature": value, …}, [{…}, …], [[…], …], [value, …], {"instances": […]} or {"dataframe_split": {…}}'

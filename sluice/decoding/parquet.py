@@ -5,9 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from containers.serve.bounds import MOST_BYTES, refuse_too_large, refuse_too_many
-from containers.serve.parquet_pages import Page, pages_of
 from sluice.contract import Columns, ModelContract, listed, repeated
+from sluice.decoding.bounds import MOST_BYTES, refuse_too_large, refuse_too_many
+from sluice.decoding.parquet_pages import Page, pages_of
 from sluice.errors import RequestError
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from json.scanner import make_scanner
 from typing import Any, NoReturn
 
-from containers.serve.bounds import MOST_ROW_CHARACTERS, most_rows
 from sluice.contract import listed, repeated
+from sluice.decoding.bounds import MOST_ROW_CHARACTERS, most_rows
 from sluice.errors import RequestError
 
 _BLANKS = re.compile(r"[ \t\n\r]*+")
