@@ -17,8 +17,8 @@ class GoldenAnswers(Document):
         instances: the rows, by the contract.
         answers: for each the value, or the probability of the positive class, or of every class in the contract's
             order.
-        exact: whether any machine answers with the very same bits: the compiled model does. A fitted pipeline is
-            evaluated by libraries that choose their code by the processor.
+        exact: whether what serves answers with the very same bits: compiled trees do. Sums of products are taken in
+            another order by the compiled form, and by libraries that choose their code by the processor.
     """
 
     instances: tuple[dict[str, JsonValue], ...]
