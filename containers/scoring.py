@@ -22,6 +22,7 @@ class Scoring(BaseModel):
         engine: what evaluates the compiled model, "native" or "numpy"; empty for the pipeline.
         why: why it is not the compiled path, or not the native engine.
         rows: on how many rows the training job found the compiled model equal.
+        exact: whether bit for bit, on any processor: trees are, sums of products are not.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -30,6 +31,7 @@ class Scoring(BaseModel):
     engine: Literal["native", "numpy", ""] = ""
     why: str = ""
     rows: int = 0
+    exact: bool = False
 
     def describe(self) -> str:
         """Say it in a line."""

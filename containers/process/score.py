@@ -19,8 +19,6 @@ import pandas as pd
 
 from containers import metrics
 from containers.answers import Answers, answers_of
-from containers.compiled import store
-from containers.compiled.plan import Trees
 from containers.frames import features_of, read_training_set
 from containers.model import Model
 from containers.model_files import GOLDEN
@@ -65,7 +63,7 @@ def score(model_folder: Path, held_out_folder: Path, out: Path, important: Impor
         importance=None if important is None else importance_of(model, table, features, important),
     )
     (out / MEASURED).write_text(measured.model_dump_json(), encoding="utf-8")
-    golden_of(model, table, features, exact=is_exact(model_folder)).save(out / GOLDEN)
+    golden_of(model, table, features, exact=_is_exact(model_folder)).save(out / GOLDEN)
 
 
 def golden_of(model: Model, table: Table, features: pd.DataFrame, *, exact: bool) -> GoldenAnswers:
@@ -86,14 +84,12 @@ def golden_of(model: Model, table: Table, features: pd.DataFrame, *, exact: bool
     )
 
 
-def is_exact(model_folder: Path) -> bool:
-    """Whether what serves the model answers with the very bits of the pipeline: compiled trees do."""
+def _is_exact(model_folder: Path) -> bool:
+    """Whether what serves the model answers with the very bits of the pipeline."""
     try:
-        if Scoring.load(model_folder).path != "compiled":
-            return False
+        return Scoring.load(model_folder).exact
     except ProjectError:
         return False
-    return isinstance(store.load(model_folder).model, Trees)
 
 
 def importance_of(model: Model, table: Table, features: pd.DataFrame, asked: Important) -> Importances | None:

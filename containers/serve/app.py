@@ -129,7 +129,7 @@ class Application:
                 "features": len(contract.features),
                 "dataset_version": contract.dataset_version,
                 "versions": contract.versions,
-                "scoring": scorer.scoring.model_dump(exclude={"rows"}),
+                "scoring": scorer.scoring.model_dump(exclude={"rows", "exact"}),
             }
         )
 

@@ -13,7 +13,7 @@ from containers.compiled import store
 from containers.compiled.compile import compile_model
 from containers.compiled.engine import engine_of, why_not_native
 from containers.compiled.exactness import check
-from containers.compiled.plan import CompiledModelError
+from containers.compiled.plan import CompiledModelError, Trees
 from containers.compiled.signals import NotCompilable
 from containers.frames import columns_of
 from containers.scoring import Scoring
@@ -58,4 +58,10 @@ def _verdict(model: Any, contract: ModelContract, features: pd.DataFrame, folder
     if found.why:
         return Scoring(path="scikit-learn", why=found.why, rows=found.rows)
     store.save(plan, folder)
-    return Scoring(path="compiled", engine=engine.name, why=why_not_native(), rows=found.rows)
+    return Scoring(
+        path="compiled",
+        engine=engine.name,
+        why=why_not_native(),
+        rows=found.rows,
+        exact=isinstance(plan.model, Trees),
+    )

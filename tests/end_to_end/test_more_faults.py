@@ -52,6 +52,29 @@ def test_an_alarm_that_is_deleted_under_way_takes_the_model_back(house: House) -
     house.goes_on()
 
 
+def test_a_model_that_answers_otherwise_than_when_it_was_judged_goes_back(house: House) -> None:
+    assert house.golden.exact
+    good, wrong = house.made("answers"), house.made("answers")
+    # A quarter to everything is what both answer. Of the second another model's answers were written down.
+    quarters = tuple((0.25,) for _ in house.golden.answers)
+    house.recorded(good, house.golden.model_copy(update={"answers": quarters}))
+    house.recorded(wrong, house.golden)
+    with house.sender() as client:
+        assert house.ended(house.start(good)).outcome is Outcome.DEPLOYED
+        result = house.ended(house.start({**wrong, "judged_champion": good["model_name"]}))
+
+    assert client.failures == []
+    assert (result.outcome, result.alarm, result.unverified) == (Outcome.ROLLED_BACK, None, None)
+    assert result.reason is not None
+    assert "it answers otherwise than when it was judged: row 1 of 20" in result.reason
+    assert house.serves() == house.champion == good["model_name"]
+    [kept] = house.history(wrong["model_name"])
+    assert kept["outcome"] == {"S": "RolledBack"}
+    assert "row 1 of 20" in kept["why"]["S"]
+    house.is_at_rest()
+    house.goes_on()
+
+
 def test_an_archive_that_was_replaced_is_not_deployed(house: House) -> None:
     champion = house.champion
     asked, other = house.made("answers"), house.made("answers nonsense")

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from sluice import keys
 from sluice.outcomes import Outcome
 from sluice.payloads.deployment import DeploymentResult
+from sluice.payloads.golden import GoldenAnswers
 from tests.support.bank import Bank, bank_rows, write_csv, write_project
 from tests.support.faults import Client, archive
 from tests.support.local_aws import wait_until
@@ -46,6 +48,7 @@ class House:
         release = self.item("release")
         assert release is not None
         self.trained = self.read(release["model_uri"]["S"])
+        self.golden = GoldenAnswers.model_validate_json(self.read(keys.golden(release["model_uri"]["S"])))
         self.dataset = release["dataset_version"]["S"]
 
     def client(self, name: str) -> Any:
@@ -91,6 +94,11 @@ class House:
             "judged_champion": self.champion,
             "dataset_version": self.dataset,
         }
+
+    def recorded(self, asked: dict[str, Any], golden: GoldenAnswers) -> None:
+        """Let these be the answers that the evaluation wrote down of a model."""
+        key = keys.golden(asked["model_uri"].split("/", 3)[3])
+        self.client("s3").put_object(Bucket=self.bucket, Key=key, Body=golden.body())
 
     def start(self, asked: dict[str, Any]) -> str:
         arn: str = self.client("stepfunctions").start_execution(

@@ -55,6 +55,7 @@ def test_the_house_keeps_its_rules(house: Path) -> None:
         ("sluice/datasets/header.py", "import sluice.judging.gates", "inside the domain"),
         ("sluice/datasets/header.py", "import sluice.reporting.page", "inside the domain"),
         ("sluice/batch/given.py", "import sluice.reporting.page", "inside the domain"),
+        ("containers/process/score.py", "import containers.compiled.store", "no compiler of models"),
         ("sluice/datasets/header.py", "import sluice.batch.given", "inside the domain"),
         ("sluice/judging/gates.py", "import sluice.drafting.draft", "inside the domain"),
         ("sluice/payloads/base.py", "import sluice.datasets.header", "inside the domain"),

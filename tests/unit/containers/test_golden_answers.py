@@ -15,7 +15,6 @@ from sklearn.pipeline import make_pipeline
 
 from containers.frames import frame_of
 from containers.process.candidates import ArchivedModel
-from containers.process.score import is_exact
 from containers.scoring import Scoring
 from containers.serve.scorer import load_scorer
 from containers.train.compiling import compile_beside
@@ -77,9 +76,5 @@ def test_bits_are_asked_for_of_compiled_trees_alone(
     prepared = make_pipeline(cases.as_they_are(), SimpleImputer(), estimator)
     model, contract = cases.fitted(prepared, "binary", rows=200), cases.contract_for("binary")
     compile_beside(model, contract, frame_of(cases.columns(200), contract), tmp_path)
-    assert Scoring.load(tmp_path).path == path
-    assert is_exact(tmp_path) is exact
-
-
-def test_of_a_model_without_a_verdict_no_bits_are_asked(tmp_path: Path) -> None:
-    assert is_exact(tmp_path) is False
+    verdict = Scoring.load(tmp_path)
+    assert (verdict.path, verdict.exact) == (path, exact)
