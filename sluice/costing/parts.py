@@ -27,7 +27,7 @@ _SKEW_LOOKS = HOURS_A_MONTH / 6
 _MOVES = {"run": math.inf, "hour": HOURS_A_MONTH, "day": HOURS_A_MONTH / 24}
 
 FUNCTIONS = {"small": (512, 512), "streaming": (3008, 10240)}
-"""Memory and scratch space in MB of the functions, of which there are two sizes (infra/functions.py)."""
+"""Memory and scratch space in MB of the functions that a training calls; there are two sizes (infra/functions.py)."""
 _SMALL_SECONDS = 3
 _GB = 1024
 
@@ -55,11 +55,12 @@ class Item:
 
 def alarms(project: Project, environment: Environment, *, features: bool) -> int:
     """Count the alarms that stand all the time, each on one metric (infra/observability.py)."""
-    machines = 5 if features else 4
+    captures, api = project.capture.percent > 0, project.api is not None
+    machines = 5 + features + captures
     asks = environment in project.approval.environments
-    functions = 3 + 3 * project.tracking.enabled + asks + 3 * features
-    # Events that were lost, endings that nobody was told, a rollback; and the online store's skew.
-    return 3 * machines + functions + 3 + features
+    functions = 5 + 3 * project.tracking.enabled + asks + 3 * features + 3 * captures + api
+    # Events that were lost, endings that nobody was told, a rollback; the online store's skew, drift, the API.
+    return 3 * machines + functions + 3 + features + 2 * captures + api
 
 
 def total(items: list[Item]) -> tuple[float, bool]:
@@ -145,7 +146,7 @@ def _refreshes(project: Project) -> float:
 
 
 def _functions(project: Project, given: Assumptions, *, features: bool) -> Item:
-    small, streaming = given.trainings * (2 + 3 * project.tracking.enabled), given.trainings
+    small, streaming = given.trainings * (3 + 3 * project.tracking.enabled), given.trainings
     if features:
         runs = given.trainings + _refreshes(project)
         small += runs

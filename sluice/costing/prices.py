@@ -110,6 +110,9 @@ NOT_COUNTED: Mapping[str, str] = {
     "container images in ECR": "by their size, $0.10 for a GB and month",
     "SNS, SQS, EventBridge": "a few thousand messages a month: below a cent",
     "traffic out of AWS": "by where the callers are",
+    "the HTTP API": "by requests: a call of API Gateway and one of a small function each",
+    "looks at captured traffic": "by requests and columns: seconds of functions of a gigabyte or two",
+    "functions of batches": "seconds; the jobs are in the comparison above",
 }
 """What is in no total, and why."""
 

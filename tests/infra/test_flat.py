@@ -22,7 +22,7 @@ def test_feast_joins_where_there_is_something_to_join(shop: Stacks, tmp_path: Pa
     images = shop.pipeline.settings("Training")["images"]
     assert images["training_set"] != images["process"]
 
-    write_shop(tmp_path / "shop", FLAT_FEATURES)
+    write_shop(tmp_path / "shop", FLAT_FEATURES, settings="\n[capture]\npercent = 20\n")
     toml = tmp_path / "shop" / "project.toml"
     toml.write_text(toml.read_text().replace('timestamp = "at"\n', "").replace("spent_30d", "amount"))
     stacks = synthesize(tmp_path / "out", project=str(tmp_path / "shop"), environment="prod")
