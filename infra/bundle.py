@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Self
 
 from infra import uv
 from infra.build import ROOT, whole_file, whole_folder
@@ -51,6 +54,20 @@ class BundleError(SluiceError):
     """The Lambda asset cannot be built."""
 
 
+@dataclass(frozen=True)
+class _File:
+    """A file that goes into a bundle, and what it holds."""
+
+    path: Path
+    size: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        body = path.read_bytes()
+        return cls(path, len(body), hashlib.sha256(body).hexdigest())
+
+
 def build(
     project_folder: Path,
     *,
@@ -70,12 +87,12 @@ def build(
         BundleError: the content is larger than Lambda allows.
         UvError: uv is missing, or there is no package index.
     """
-    content = dict(_own_files(project_folder))
+    content = {name: _File.of(path) for name, path in _own_files(project_folder)}
     if registry is not None:
-        content[f"project/{REGISTRY}"] = registry
+        content[f"project/{REGISTRY}"] = _File.of(registry)
     if group is not None:
         content |= _wheel_files(group, build_dir / "wheels")
-    size = sum(path.stat().st_size for path in content.values())
+    size = sum(file.size for file in content.values())
     if size > UNZIPPED_LIMIT:
         raise BundleError(
             f"the Lambda bundle is {size / 2**20:.0f} MB unzipped; Lambda allows 250 MB",
@@ -100,16 +117,22 @@ def _own_files(project_folder: Path) -> Iterator[tuple[str, Path]]:
         yield f"project/{PLAN}", plan
 
 
-def _wheel_files(group: str, cache: Path) -> dict[str, Path]:
+def _wheel_files(group: str, folder: Path) -> Mapping[str, _File]:
     requirements = uv.export(group, hashes=True)
     # Keyed by the lock alone: which files of a wheel are left out is decided below, each time.
     key = hashlib.sha256(f"{PLATFORM} {PYTHON_VERSION}\n{requirements}".encode()).hexdigest()[:16]
-    installed = cache / key
+    installed = folder / key
     if not installed.is_dir():
         _install(requirements, installed)
+    return _shipped(installed)
+
+
+# What was installed stays as it is, and functions share it: read once, not once for each of them.
+@cache
+def _shipped(installed: Path) -> Mapping[str, _File]:
     stripped = {path for pattern in _STRIPPED_PATHS for path in installed.glob(pattern)}
     return {
-        path.relative_to(installed).as_posix(): path
+        path.relative_to(installed).as_posix(): _File.of(path)
         for path in installed.rglob("*")
         if path.is_file()
         and path not in stripped
@@ -128,15 +151,14 @@ def _install(requirements: str, target: Path) -> None:
         )
 
 
-def _content_key(content: dict[str, Path]) -> str:
+def _content_key(content: Mapping[str, _File]) -> str:
     digest = hashlib.sha256()
     for name in sorted(content):
-        digest.update(f"{name}\0{content[name].stat().st_size}\0".encode())
-        digest.update(content[name].read_bytes())
+        digest.update(f"{name}\0{content[name].sha256}\n".encode())
     return digest.hexdigest()[:32]
 
 
-def _write_zip(content: dict[str, Path], target: Path) -> None:
+def _write_zip(content: Mapping[str, _File], target: Path) -> None:
     """Writes sorted entries with one date and one mode: nothing of this machine is in the bytes."""
     with whole_file(target) as made, zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(content):
@@ -144,4 +166,5 @@ def _write_zip(content: dict[str, Path], target: Path) -> None:
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.create_system = 3  # Unix, also when built elsewhere
             entry.external_attr = 0o100644 << 16
-            archive.writestr(entry, content[name].read_bytes())
+            # Three times as fast as the usual level, and a tenth larger.
+            archive.writestr(entry, content[name].path.read_bytes(), compresslevel=1)
