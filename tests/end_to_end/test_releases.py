@@ -278,3 +278,31 @@ def test_of_two_that_are_ready_at_once_the_better_one_serves(
     report = better.report()
     assert report.judgement == 2
     assert any("judged 2 times" in reason for reason in report.reasons)
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "said"),
+    [
+        # What the champion of the test before was trained on: the same model, bit for bit.
+        ("again", {"seed": 22}, "do not differ"),
+        ("crippled", {"seed": 23, "noise": 1.0}, "roc_auc"),
+    ],
+)
+def test_neither_the_same_rows_again_nor_a_crippled_model_takes_the_champions_place(
+    house: Bank, tmp_path: Path, name: str, rows: dict[str, Any], said: str
+) -> None:
+    champion = released(house)
+    assert champion is not None
+    trained = Trained(house, tmp_path, name, **rows)
+    summary = trained.ends()
+
+    assert summary["outcome"] == "GateRejected", summary
+    assert any(said in reason for reason in summary["reasons"]), summary["reasons"]
+    assert item(house, f"approval#{trained.model}") is None
+    assert released(house) == house.endpoint_config() == champion
+    registered, version = summary["model_version"].split()
+    kept = house.mlflow(f"model-versions/get?name={registered}&version={version}")["model_version"]
+    tags = {each["key"]: each["value"] for each in kept["tags"]}
+    assert (tags["verdict"], tags["stage"]) == ("rejected", "experimental")
+    alias = house.mlflow(f"registered-models/alias?name={registered}&alias=champion")["model_version"]
+    assert {each["key"]: each["value"] for each in alias["tags"]}["model_name"] == champion
