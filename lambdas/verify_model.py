@@ -11,7 +11,7 @@ from lambdas.adapters.log import decided
 from lambdas.adapters.settings import settings
 from lambdas.adapters.wire import on_the_wire
 from sluice import keys, naming
-from sluice.payloads.golden import GoldenAnswers, Verdict, VerifiedModel, VerifyModelInput
+from sluice.payloads.golden import VERIFICATION, GoldenAnswers, Verdict, VerifiedModel, VerifyModelInput
 from sluice.release import golden
 
 
@@ -29,7 +29,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
 def _verify(endpoint: str, body: bytes) -> VerifiedModel:
     recorded = GoldenAnswers.model_validate_json(body)
     request = json.dumps({"instances": recorded.instances}).encode()
-    answer = endpoints.ask(endpoint, request, accept="text/csv")
+    answer = endpoints.ask(endpoint, request, accept="text/csv", inference_id=VERIFICATION)
     if answer.status != 200:
         return golden.refused(recorded, answer.status, answer.body.decode("utf-8", "replace"))
     return golden.verify(recorded, answer.body)

@@ -34,8 +34,8 @@ class Answered:
     body: bytes
 
 
-def ask(name: str, body: bytes, *, accept: str) -> Answered:
-    """Send `body`, JSON, to an endpoint.
+def ask(name: str, body: bytes, *, accept: str, inference_id: str) -> Answered:
+    """Send `body`, JSON, to an endpoint. `inference_id` stands with what is captured of it.
 
     Raises:
         EndpointUnavailable: it is overloaded, or cannot be asked.
@@ -45,7 +45,11 @@ def ask(name: str, body: bytes, *, accept: str) -> Answered:
 
     try:
         answer = boto3.client("sagemaker-runtime").invoke_endpoint(
-            EndpointName=name, ContentType="application/json", Accept=accept, Body=body
+            EndpointName=name,
+            ContentType="application/json",
+            Accept=accept,
+            Body=body,
+            InferenceId=inference_id,
         )
         return Answered(200, answer["Body"].read())
     except ClientError as error:

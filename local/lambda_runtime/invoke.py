@@ -38,6 +38,9 @@ class Invoker:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._pools = Pools(lambda function, code: Worker(context, function, code))
+        threading.Thread(
+            target=self._pools.rest_until, args=(context.stopping,), name="lambda-rest", daemon=True
+        ).start()
         self._metrics = InvocationMetrics(context.account_id)
 
     def run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -11,6 +12,9 @@ from local.lambda_runtime.worker import Worker
 
 # AWS starts up to a thousand at once; here they share one machine, and the rest waits.
 MAX_WORKERS = 10
+# AWS keeps one that nobody asks for some minutes. Here a hundred of them, of stacks that rest, would fill the memory.
+IDLE_SECONDS = 60.0
+_LOOK_SECONDS = 10.0
 
 StartWorker = Callable[[Function, bytes], Worker]
 
@@ -26,7 +30,8 @@ class Pool:
         self.function = function
         self._start = start
         self._changed = threading.Condition()
-        self._idle: list[Worker] = []
+        # With the moment since which each is idle, the latest last.
+        self._idle: list[tuple[float, Worker]] = []
         self._count = 0
         self._retired = False
 
@@ -45,7 +50,18 @@ class Pool:
             self._retired = True
             idle, self._idle = self._idle, []
             self._count -= len(idle)
-        for worker in idle:
+        for _, worker in idle:
+            _close_aside(worker)
+
+    def rest(self, before: float) -> None:
+        """End the workers that have been idle since before that moment of the monotonic clock."""
+        with self._changed:
+            tired = [worker for since, worker in self._idle if since < before]
+            self._idle = [each for each in self._idle if each[0] >= before]
+            self._count -= len(tired)
+            if tired:
+                self._changed.notify_all()
+        for worker in tired:
             _close_aside(worker)
 
     def _acquire(self, code: bytes, reserved_concurrency: int | None) -> Worker:
@@ -53,7 +69,7 @@ class Pool:
         with self._changed:
             while True:
                 while self._idle:
-                    worker = self._idle.pop()
+                    _, worker = self._idle.pop()
                     if worker.alive:
                         return worker
                     self._count -= 1
@@ -75,7 +91,7 @@ class Pool:
     def _release(self, worker: Worker) -> None:
         with self._changed:
             if worker.alive and not self._retired:
-                self._idle.append(worker)
+                self._idle.append((time.monotonic(), worker))
             else:
                 self._count -= 1
                 _close_aside(worker)
@@ -89,6 +105,14 @@ class Pools:
         self._start = start
         self._lock = threading.Lock()
         self._pools: dict[str, Pool] = {}
+
+    def rest_until(self, stopping: threading.Event, idle_seconds: float = IDLE_SECONDS) -> None:
+        """End workers that nobody has asked anything for so long, until the server stops."""
+        while not stopping.wait(min(_LOOK_SECONDS, idle_seconds)):
+            with self._lock:
+                pools = list(self._pools.values())
+            for pool in pools:
+                pool.rest(time.monotonic() - idle_seconds)
 
     def of(self, function: Function) -> Pool:
         """The pool of the function as it is; workers of what it was before are retired."""

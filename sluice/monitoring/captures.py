@@ -21,6 +21,7 @@ from sluice.decoding.answers import ANSWER_DECODERS, Answers, decode_answers
 from sluice.decoding.bodies import DECODERS, decode, looks_like
 from sluice.errors import RequestError
 from sluice.payloads.base import Payload
+from sluice.payloads.golden import VERIFICATION
 
 Reason = Literal["corrupt", "unknown_type", "no_features", "no_answer"]
 SAID: dict[Reason, str] = {
@@ -61,6 +62,10 @@ class _Side(NamedTuple):
     media_type: str
 
 
+class _Verification(Exception):
+    """Nobody's traffic: VerifyModel asked held-out rows."""
+
+
 class _Unread(Exception):
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason)
@@ -75,7 +80,7 @@ class CaptureReader:
         since: when the model was released; what was answered before is counted, and nothing else.
 
     Attributes:
-        records: lines that hold anything.
+        records: lines that hold anything, but for those by which a deployment looked at its model.
         earlier: records of before `since`.
         unread: lines by the reason they were not read for.
         aside: where the first of those lie.
@@ -107,6 +112,9 @@ class CaptureReader:
             self.records += 1
             try:
                 found = self._read(line)
+            except _Verification:
+                self.records -= 1
+                continue
             except _Unread as unread:
                 self.unread[unread.reason] += 1
                 if len(self.aside) < MOST_ASIDE:
@@ -131,6 +139,8 @@ class CaptureReader:
             said = _side(captured["endpointOutput"]) if "endpointOutput" in captured else None
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
             raise _Unread("corrupt") from error
+        if record["eventMetadata"].get("inferenceId") == VERIFICATION:
+            raise _Verification
         if at < self._since:
             return None
         columns = self._columns(asked)

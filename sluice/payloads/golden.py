@@ -9,6 +9,9 @@ from pydantic import Field
 from sluice.contract import JsonValue
 from sluice.payloads.base import Document, Payload
 
+VERIFICATION = "sluice-verification"
+"""The inference id by which VerifyModel asks: what is captured of it is nobody's traffic."""
+
 
 class GoldenAnswers(Document):
     """Some held-out rows as a request has them, and the numbers that the model answers with.

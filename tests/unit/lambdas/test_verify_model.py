@@ -42,8 +42,8 @@ def recorded(bucket: Bucket) -> None:
 def answering(monkeypatch: pytest.MonkeyPatch, answer: Answered) -> list[tuple[Any, ...]]:
     asked: list[tuple[Any, ...]] = []
 
-    def ask(name: str, body: bytes, *, accept: str) -> Answered:
-        asked.append((name, json.loads(body), accept))
+    def ask(name: str, body: bytes, *, accept: str, inference_id: str) -> Answered:
+        asked.append((name, json.loads(body), accept, inference_id))
         return answer
 
     monkeypatch.setattr(endpoints, "ask", ask)
@@ -55,7 +55,7 @@ def test_the_rows_are_asked_as_they_were_recorded(bucket: Bucket, monkeypatch: p
     asked = answering(monkeypatch, Answered(200, b"0.25\n0.75\n"))
 
     assert verify_model.handler(EVENT, None) == {"verdict": "same", "rows": 2, "difference": None}
-    assert asked == [("e", {"instances": [*ROWS]}, "text/csv")]
+    assert asked == [("e", {"instances": [*ROWS]}, "text/csv", "sluice-verification")]
 
 
 @pytest.mark.parametrize(
@@ -94,9 +94,10 @@ def test_what_the_endpoint_says_is_told_apart_from_that_it_says_nothing(
             "ContentType": "application/json",
             "Accept": "text/csv",
             "Body": b"{}",
+            "InferenceId": "i",
         }
         stub.add_response("invoke_endpoint", {"Body": body}, expected)
-        assert endpoints.ask("e", b"{}", accept="text/csv") == Answered(200, b"0.5\n")
+        assert endpoints.ask("e", b"{}", accept="text/csv", inference_id="i") == Answered(200, b"0.5\n")
 
         for status, message in ((400, "unknown feature"), (500, "the model raised")):
             stub.add_client_error(
@@ -104,11 +105,13 @@ def test_what_the_endpoint_says_is_told_apart_from_that_it_says_nothing(
                 "ModelError",
                 modeled_fields={"OriginalStatusCode": status, "OriginalMessage": message},
             )
-            assert endpoints.ask("e", b"{}", accept="text/csv") == Answered(status, message.encode())
+            assert endpoints.ask("e", b"{}", accept="text/csv", inference_id="i") == Answered(
+                status, message.encode()
+            )
 
         stub.add_client_error("invoke_endpoint", "ModelError", modeled_fields={"OriginalStatusCode": 503})
         with pytest.raises(EndpointUnavailable):
-            endpoints.ask("e", b"{}", accept="text/csv")
+            endpoints.ask("e", b"{}", accept="text/csv", inference_id="i")
         stub.add_client_error("invoke_endpoint", "ValidationError", "Endpoint e of account 1 not found.")
         with pytest.raises(EndpointUnavailable, match="not found"):
-            endpoints.ask("e", b"{}", accept="text/csv")
+            endpoints.ask("e", b"{}", accept="text/csv", inference_id="i")

@@ -188,3 +188,16 @@ def test_memory_does_not_grow_with_what_is_wrong_nor_with_the_rows() -> None:
 
 def json_of(rows: int) -> bytes:
     return json.dumps({"predictions": [{"label": "yes", "probability": 0.5}] * rows}).encode()
+
+
+def test_a_deployments_look_at_its_model_is_nobodys_traffic() -> None:
+    found = reader()
+    line = json.loads(record(b"31,basic\n", b'{"predictions":[{"label":"yes","probability":0.5}]}'))
+    line["eventMetadata"]["inferenceId"] = "sluice-verification"
+
+    assert rows_of(found, json.dumps(line).encode()) == []
+    assert (found.records, found.earlier, found.unread, found.aside) == (0, 0, {}, [])
+    # Another id is a client's own.
+    line["eventMetadata"]["inferenceId"] = "request-1"
+    assert len(rows_of(found, json.dumps(line).encode())) == 1
+    assert found.records == 1
