@@ -169,7 +169,7 @@ def test_that_a_deployment_looked_at_its_model_is_no_traffic(house: House) -> No
     # The rows by which it did so are captured as all requests are.
     wait_until(lambda: house.captured() > 0, seconds=30)
     found = house.look()
-    assert (found["outcome"], found["rows"]) == ("TooFew", 0)
+    assert (found["outcome"], found["rows"]) == ("NoTraffic", 0)
 
 
 def test_traffic_as_it_was_is_stable_whatever_its_type(house: House) -> None:

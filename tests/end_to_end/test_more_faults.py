@@ -10,8 +10,6 @@ from tests.support.local_aws import wait_until
 
 
 def test_a_model_that_leaks_until_it_is_killed_is_taken_back_and_no_request_is_lost(house: House) -> None:
-    # One that answers as this one does, while it lives.
-    house.goes_on()
     champion = house.champion
     with house.sender() as client:
         wait_until(lambda: len(client.answers) > 20)

@@ -171,7 +171,10 @@ class House:
         write_project(folder / "project", name="faults")
         toml = folder / "project" / "project.toml"
         toml.write_text(toml.read_text() + TABLES)
-        return cls(bank.beside(folder / "project", folder), folder)
+        house = cls(bank.beside(folder / "project", folder), folder)
+        # From here on each model answers as the one before it, but for what is wrong with it.
+        house.goes_on()
+        return house
 
     def goes_on(self) -> None:
         """The next deployment works at once."""
