@@ -168,28 +168,42 @@ def test_what_the_container_counts_is_in_cloudwatch_by_endpoint_and_by_fleet(
     bank: Bank, trained: dict[str, Any]
 ) -> None:
     name = trained["endpoint_name"]
-    prediction.Asked(Served.by(bank.stack)).predictions(
-        [{"age": 40, "balance": 1000.0, "job": "clerk", "mode": "ok"}] * 3
-    )
     config = bank.stack.client("sagemaker").describe_endpoint(EndpointName=name)["EndpointConfigName"]
     whose = {"EndpointName": name, "VariantName": "AllTraffic"}
+    metrics = ("Predictions", "PredictedSum", "PredictedSquares")
 
     def total(metric: str, **more: str) -> float:
         points = bank.stack.client("cloudwatch").get_metric_statistics(
             Namespace="Sluice/Serving",
             MetricName=metric,
             Dimensions=[{"Name": key, "Value": value} for key, value in {**whose, **more}.items()],
-            StartTime=time.time() - 600,
+            StartTime=time.time() - 3600,
             EndTime=time.time() + 60,
-            Period=3600,
+            Period=86400,
             Statistics=["Sum"],
         )["Datapoints"]
         return float(sum(point["Sum"] for point in points))
 
-    wait_until(lambda: total("Predictions", EndpointConfigName=config) >= 3)
-    for metric in ("Predictions", "PredictedSum", "PredictedSquares"):
-        assert 0 < total(metric) == total(metric, EndpointConfigName=config)
-    assert total("PredictedSquares") <= total("PredictedSum") <= total("Predictions")
+    def totals() -> list[tuple[float, float]]:
+        """By endpoint and by fleet; other models may have served it, and deployments asked them."""
+        return [(total(each), total(each, EndpointConfigName=config)) for each in metrics]
+
+    # They are told each second: between two looks that are alike nothing came.
+    before = wait_until(lambda: (found := totals()) == totals() and found)
+    prediction.Asked(Served.by(bank.stack)).predictions(
+        [{"age": 40, "balance": 1000.0, "job": "clerk", "mode": "ok"}] * 3
+    )
+
+    def grown() -> list[tuple[float, float]]:
+        return [(now[0] - was[0], now[1] - was[1]) for now, was in zip(totals(), before, strict=True)]
+
+    def alike() -> list[tuple[float, float]] | None:
+        found = grown()
+        same = all(by_endpoint == pytest.approx(by_fleet) for by_endpoint, by_fleet in found)
+        return found if same and found[0][0] >= 3 else None
+
+    (predictions, _), (summed, _), (squares, _) = wait_until(alike)
+    assert 0 < squares <= summed <= predictions
 
 
 def test_one_notification_an_execution(bank: Bank, trained: dict[str, Any]) -> None:
