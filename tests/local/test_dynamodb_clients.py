@@ -241,10 +241,6 @@ def test_a_provisioned_table_throttles_until_it_has_recovered(local_aws: LocalAw
         AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
         ProvisionedThroughput={"ReadCapacityUnits": 1, "WriteCapacityUnits": 1},
     )
-    big = {"pk": {"S": "a"}, "text": {"S": "x" * 3000}}  # 3 units: more than there are
-    client.put_item(TableName=name, Item=big)
-    with pytest.raises(client.exceptions.ProvisionedThroughputExceededException):
-        client.put_item(TableName=name, Item=big)
     patient: Any = boto3.client(
         "dynamodb",
         region_name=local_aws.region,
@@ -252,6 +248,10 @@ def test_a_provisioned_table_throttles_until_it_has_recovered(local_aws: LocalAw
         aws_access_key_id=local_aws.env["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=local_aws.env["AWS_SECRET_ACCESS_KEY"],
     )
+    big = {"pk": {"S": "a"}, "text": {"S": "x" * 6000}}  # 6 units: five seconds more than there are
+    client.put_item(TableName=name, Item=big)
+    with pytest.raises(client.exceptions.ProvisionedThroughputExceededException):
+        client.put_item(TableName=name, Item=big)
     answer = patient.put_item(TableName=name, Item=big)
     assert answer["ResponseMetadata"]["RetryAttempts"] > 0
     patient.close()
