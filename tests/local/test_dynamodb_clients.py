@@ -14,6 +14,7 @@ import boto3
 import pytest
 from boto3.dynamodb.conditions import Attr, Key
 from boto3.dynamodb.types import Binary
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from tests.support.local_aws import LocalAws
@@ -247,8 +248,9 @@ def test_a_provisioned_table_throttles_until_it_has_recovered(local_aws: LocalAw
         endpoint_url=local_aws.endpoint_url,
         aws_access_key_id=local_aws.env["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=local_aws.env["AWS_SECRET_ACCESS_KEY"],
+        config=Config(retries={"mode": "standard", "total_max_attempts": 12}),
     )
-    big = {"pk": {"S": "a"}, "text": {"S": "x" * 6000}}  # 6 units: five seconds more than there are
+    big = {"pk": {"S": "a"}, "text": {"S": "x" * 4000}}  # 4 units: three seconds more than there are
     client.put_item(TableName=name, Item=big)
     with pytest.raises(client.exceptions.ProvisionedThroughputExceededException):
         client.put_item(TableName=name, Item=big)
