@@ -11,17 +11,7 @@ from sluice import naming
 from sluice.payloads.batch import JoinPredictionsInput, PrepareBatchInput
 from sluice.payloads.training import ReportOutcomeInput, StateFailure
 from sluice.reporting.failures import explain
-from tests.statemachines.expectations import FOR_GOOD, REFUSED_AS, TRANSIENT
-from tests.statemachines.harness import (
-    ACCOUNT,
-    EXECUTION_NAME,
-    REGION,
-    Failure,
-    Harness,
-    Run,
-    payload,
-)
-from tests.statemachines.scenarios import (
+from tests.statemachines.answers import (
     ANSWER_LOST,
     BATCH,
     BATCH_SOURCE,
@@ -32,6 +22,16 @@ from tests.statemachines.scenarios import (
     SUMMARY,
     as_asked,
     taken,
+)
+from tests.statemachines.expectations import FOR_GOOD, REFUSED_AS, TRANSIENT
+from tests.statemachines.harness import (
+    ACCOUNT,
+    EXECUTION_NAME,
+    REGION,
+    Failure,
+    Harness,
+    Run,
+    payload,
 )
 
 ARN = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:batch:{EXECUTION_NAME}"

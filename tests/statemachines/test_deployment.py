@@ -12,8 +12,7 @@ from sluice.outcomes import Outcome
 from sluice.payloads.deployment import DeploymentResult
 from sluice.payloads.tracking import MoveAliasInput
 from sluice.payloads.training import StateFailure
-from tests.statemachines.harness import EXECUTION_NAME, SETTINGS, Failure, Harness, Run
-from tests.statemachines.scenarios import (
+from tests.statemachines.answers import (
     ALARM,
     CHAMPION,
     DEPLOYED,
@@ -30,6 +29,7 @@ from tests.statemachines.scenarios import (
     holder,
     shifting,
 )
+from tests.statemachines.harness import EXECUTION_NAME, SETTINGS, Failure, Harness, Run
 
 LOCKED = [
     "FindServing",

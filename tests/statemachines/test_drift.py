@@ -9,16 +9,8 @@ import pytest
 from moto import mock_aws
 
 from sluice.payloads.drift import JudgeDriftInput, PartToCount, PlanDriftInput
+from tests.statemachines.answers import CHAMPION_URI, DRIFT, DRIFT_HOLDER, HELD, JUDGED, PART, WINDOW
 from tests.statemachines.harness import EXECUTION_NAME, SETTINGS, Failure, Harness, Run, payload
-from tests.statemachines.scenarios import (
-    CHAMPION_URI,
-    DRIFT,
-    DRIFT_HOLDER,
-    HELD,
-    JUDGED,
-    PART,
-    WINDOW,
-)
 from tests.statemachines.test_lock import Table
 
 LOCK = {"endpoint_name": {"S": SETTINGS["endpoint_name"]}, "item": {"S": "drift-lock"}}

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from sluice.payloads.training import ReportOutcomeInput, ValidateDatasetInput
+from tests.statemachines.answers import DATASET, EVENTS, EVENTS_SOURCE, FAILED_REPORT, REPORT, SUMMARY
 from tests.statemachines.harness import EXECUTION_NAME, SETTINGS, Failure, Harness, Run, payload
-from tests.statemachines.scenarios import DATASET, EVENTS, EVENTS_SOURCE, FAILED_REPORT, REPORT, SUMMARY
 
 
 def append(harness: Harness, typed: Any = EVENTS_SOURCE, **outcomes: list[Any]) -> Run:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from local.stepfunctions.jsonata import evaluate
 from sluice import keys
 from sluice.naming import EXECUTION_NAME_MAX, execution_name
+from tests.statemachines.answers import SOURCE
 from tests.statemachines.harness import SETTINGS, Failure, Harness, Run, states
-from tests.statemachines.scenarios import SOURCE
 
 # S3 keys are UTF-8: no lone surrogates.
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=60)

@@ -11,15 +11,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from tests.statemachines.answers import CHAMPION, CHAMPION_URI, DEPLOYMENT, ENDPOINT, ENDPOINT_NAME, MODEL_URI
 from tests.statemachines.harness import ACCOUNT, EXECUTION_NAME, REGION, Harness, Run
-from tests.statemachines.scenarios import (
-    CHAMPION,
-    CHAMPION_URI,
-    DEPLOYMENT,
-    ENDPOINT,
-    ENDPOINT_NAME,
-    MODEL_URI,
-)
 
 SOMEBODY = "arn:aws:states:us-east-1:123456789012:execution:deployment:another"
 US = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:deployment:{EXECUTION_NAME}"

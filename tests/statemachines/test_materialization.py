@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from sluice.payloads.materialization import MeasureSkewInput, PlanMaterializationInput, ShareToWrite
+from tests.statemachines.answers import MATERIALIZATION, MATERIALIZED, PLANNED, SHARE, SKEW
 from tests.statemachines.harness import EXECUTION_NAME, SETTINGS, Failure, Harness, Run, payload
-from tests.statemachines.scenarios import MATERIALIZATION, MATERIALIZED, PLANNED, SHARE, SKEW
 
 
 def materialize(harness: Harness, typed: Any = None, **outcomes: list[Any]) -> Run:

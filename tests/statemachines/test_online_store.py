@@ -11,8 +11,7 @@ import pytest
 from sluice import naming
 from sluice.payloads.training import DecideGateInput, ReportOutcomeInput
 from sluice.reporting.failures import explain
-from tests.statemachines.harness import EXECUTION_NAME, SETTINGS, Failure, Harness, Run, payload
-from tests.statemachines.scenarios import (
+from tests.statemachines.answers import (
     FAILED_REPORT,
     JOB,
     SKEW,
@@ -22,6 +21,7 @@ from tests.statemachines.scenarios import (
     WRITTEN,
     materialized,
 )
+from tests.statemachines.harness import EXECUTION_NAME, SETTINGS, Failure, Harness, Run, payload
 
 EXECUTION = f"arn:aws:states:us-east-1:123456789012:execution:training:{EXECUTION_NAME}"
 STARTED_ALREADY = Failure("StepFunctions.ExecutionAlreadyExistsException")

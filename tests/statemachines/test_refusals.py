@@ -10,9 +10,7 @@ import pytest
 from sluice import errors
 from sluice.payloads.training import StateFailure
 from sluice.reporting.failures import explain
-from tests.statemachines.expectations import FOR_GOOD, REFUSED_AS, TRANSIENT
-from tests.statemachines.harness import AsAsked, Failure, Harness, Run, payload
-from tests.statemachines.scenarios import (
+from tests.statemachines.answers import (
     ANSWER_LOST,
     CHAMPION,
     DEPLOYED,
@@ -30,6 +28,8 @@ from tests.statemachines.scenarios import (
     started,
     taken,
 )
+from tests.statemachines.expectations import FOR_GOOD, REFUSED_AS, TRANSIENT
+from tests.statemachines.harness import AsAsked, Failure, Harness, Run, payload
 
 # state -> the state that looks what has the name, its kind, what its description holds beside what was asked.
 JOBS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -13,8 +13,7 @@ from sluice.payloads.deployment import DeploymentInput, DeploymentResult
 from sluice.payloads.registry import RegisteredModel
 from sluice.payloads.training import ApprovalRequest, ReportOutcomeInput
 from sluice.reporting.failures import explain
-from tests.statemachines.harness import EXECUTION_NAME, Failure, Harness, Run, payload
-from tests.statemachines.scenarios import (
+from tests.statemachines.answers import (
     ANSWER,
     ARCHIVE,
     CHAMPION,
@@ -36,6 +35,7 @@ from tests.statemachines.scenarios import (
     started,
     taken,
 )
+from tests.statemachines.harness import EXECUTION_NAME, Failure, Harness, Run, payload
 
 CHANGED_THEN_DEPLOYED = [
     {"Status": "SUCCEEDED", "Output": CHAMPION_CHANGED},

@@ -10,8 +10,7 @@ import pytest
 from sluice import naming
 from sluice.payloads.training import ReportOutcomeInput, StateFailure
 from sluice.reporting.failures import explain
-from tests.statemachines.harness import SEARCH, SETTINGS, Failure, Harness, Run, payload
-from tests.statemachines.scenarios import (
+from tests.statemachines.answers import (
     FAILED_REPORT,
     JOB,
     SOURCE,
@@ -21,6 +20,7 @@ from tests.statemachines.scenarios import (
     TUNING_FAILED,
     trial,
 )
+from tests.statemachines.harness import SEARCH, SETTINGS, Failure, Harness, Run, payload
 
 SEARCH_JOB = "bank-3fa9c1-eb865072a4c4f0bc"
 

@@ -11,8 +11,7 @@ from sluice import keys, naming
 from sluice.payloads.registry import RegisteredModel
 from sluice.payloads.tracking import OpenRunInput, RegisterModelInput
 from sluice.payloads.training import DecideGateInput, ReportOutcomeInput, ValidateDatasetInput
-from tests.statemachines.harness import EXECUTION_NAME, SETTINGS, Failure, Harness, Run, payload, states
-from tests.statemachines.scenarios import (
+from tests.statemachines.answers import (
     CHAMPION,
     CHAMPION_URI,
     DATASET,
@@ -31,6 +30,7 @@ from tests.statemachines.scenarios import (
     TRAINING,
     as_asked,
 )
+from tests.statemachines.harness import EXECUTION_NAME, SETTINGS, Failure, Harness, Run, payload, states
 
 # The states any failure of which is reported.
 WORK = [

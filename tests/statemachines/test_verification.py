@@ -8,9 +8,7 @@ from typing import Any
 from sluice.outcomes import Outcome
 from sluice.payloads.deployment import DeploymentResult
 from sluice.payloads.golden import VerifyModelInput
-from tests.statemachines.expectations import REFUSED_AS
-from tests.statemachines.harness import Failure, Harness, Run, payload
-from tests.statemachines.scenarios import (
+from tests.statemachines.answers import (
     ANSWER_LOST,
     CHAMPION,
     DEPLOYMENT,
@@ -22,6 +20,8 @@ from tests.statemachines.scenarios import (
     described,
     endpoint,
 )
+from tests.statemachines.expectations import REFUSED_AS
+from tests.statemachines.harness import Failure, Harness, Run, payload
 
 AFTER_ANOTHER = {**DEPLOYMENT, "judged_champion": "bank-dev-0"}
 

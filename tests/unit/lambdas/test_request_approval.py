@@ -17,7 +17,7 @@ from lambdas import request_approval
 from lambdas.adapters import settings
 from sluice.payloads.training import ReportedOutcome
 from sluice.release.approvals import Approval
-from tests.statemachines.scenarios import DATASET, GATE, JOB, SOURCE
+from tests.statemachines.answers import DATASET, GATE, JOB, SOURCE
 from tests.support.bucket import Bucket
 from tests.unit.lambdas.test_handlers import PROJECT_TOML
 
