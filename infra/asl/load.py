@@ -13,15 +13,16 @@ from typing import Any
 
 import yaml
 
+try:
+    from yaml import CSafeLoader as _Safe
+except ImportError:  # PyYAML was built without libyaml: the same language, ten times slower
+    from yaml import SafeLoader as _Safe  # type: ignore[assignment]
+
 MACHINES = Path(__file__).resolve().parents[2] / "statemachines"
 _SUBSTITUTION = re.compile(r"\$\{(\w+)\}")
 
 
-# libyaml's where PyYAML was built with it: ten times faster, the same language.
-_Safe: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-class _Loader(_Safe):  # type: ignore[misc, valid-type]
+class _Loader(_Safe):
     """YAML without its surprises: a key stands once, `on` and `no` are texts, so is a date."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:

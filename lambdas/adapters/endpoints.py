@@ -1,8 +1,9 @@
-"""The endpoint as it is now: what may be said of it in a report."""
+"""The endpoint as it is now: what may be said of it in a report, and what it answers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sluice.errors import EndpointUnavailable
 from sluice.payloads.training import EndpointSeen
@@ -53,9 +54,11 @@ def ask(name: str, body: bytes, *, accept: str, inference_id: str) -> Answered:
         )
         return Answered(200, answer["Body"].read())
     except ClientError as error:
-        status = int(error.response.get("OriginalStatusCode") or 0)  # type: ignore[call-overload]
-        if error.response["Error"].get("Code") == "ModelError" and status != _OVERLOADED:
-            return Answered(status, str(error.response.get("OriginalMessage") or error).encode())
+        # ModelError says more than the type of all errors knows.
+        told: Any = error.response
+        status = int(told.get("OriginalStatusCode") or 0)
+        if told["Error"].get("Code") == "ModelError" and status != _OVERLOADED:
+            return Answered(status, str(told.get("OriginalMessage") or error).encode())
         raise EndpointUnavailable("the endpoint does not answer", where=name, why=str(error)) from error
     except BotoCoreError as error:
         raise EndpointUnavailable("the endpoint does not answer", where=name, why=str(error)) from error

@@ -10,13 +10,8 @@ from typing import Any
 # Here, not at the first request: while a function starts it has the whole processor, and nobody pays for it.
 import boto3
 from botocore.config import Config
-from botocore.exceptions import (
-    ClientError,
-    ConnectionError,  # noqa: A004 - botocore's own
-    HTTPClientError,
-    IncompleteReadError,
-    ReadTimeoutError,
-)
+from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError, ReadTimeoutError
+from botocore.exceptions import ConnectionError as NotConnected
 
 from sluice.api.proxied import JSON, Asked, Refused, by_the_model, by_the_runtime
 
@@ -89,7 +84,7 @@ def ask(asked: Asked) -> str:
         raise known from error
     except ReadTimeoutError as error:
         raise Refused(504, "ModelTimeout", "The model did not answer in time.") from error
-    except (ConnectionError, HTTPClientError, IncompleteReadError) as error:
+    except (NotConnected, HTTPClientError, IncompleteReadError) as error:
         raise Refused(
             503, "EndpointUnavailable", "The endpoint cannot be reached at the moment.", retry=True
         ) from error

@@ -50,8 +50,7 @@ def render_drift(found: DriftVerdict, reference: Reference, window: Window, *, p
             ],
             unread=[[SAID[reason], f"{count:,}"] for reason, count in sorted(found.unread.items())],
             aside=[[each.key, str(each.line), each.reason.replace("_", " ")] for each in found.aside],
-            # The functions of plots.py escape what they draw.
-            plots=[Markup(drawn) for drawn in _plots(found, reference, window)],  # noqa: S704
+            plots=[Markup(drawn) for drawn in _plots(found, reference, window)],  # noqa: S704 - plots.py escapes what it draws
         )
     )
 

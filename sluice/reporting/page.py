@@ -44,8 +44,7 @@ def render(findings: Findings, card_uri: str | None = None) -> str:
             gaps=figures.gaps(findings),
             costs=figures.costs(findings),
             search=_search(findings),
-            # The functions of plots.py escape what they draw.
-            plots=[Markup(drawn) for drawn in _plots(findings)],  # noqa: S704
+            plots=[Markup(drawn) for drawn in _plots(findings)],  # noqa: S704 - plots.py escapes what it draws
             shown_reasons=_SHOWN_REASONS,
         )
     )

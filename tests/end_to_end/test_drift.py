@@ -122,6 +122,14 @@ class House:
         (alarm,) = (each for each in found if ours in each["Dimensions"])
         return dict(alarm)
 
+    def alarms_are(self, state: str) -> None:
+        """Wait until both alarms are in a state."""
+        wait_until(lambda: {self.alarm(each)["StateValue"] for each in ALARMS} == {state}, seconds=60)
+
+    def comes_to(self, arn: str, state: str) -> None:
+        """Wait until an execution has entered a state."""
+        wait_until(lambda: state in self.entered(arn), seconds=60)
+
     def data_points(self, metric: str) -> list[float]:
         [found] = self.client("cloudwatch").list_metrics(
             Namespace="Sluice/Drift",
@@ -181,8 +189,7 @@ def test_traffic_as_it_was_is_stable_whatever_its_type(house: House) -> None:
     assert (found["outcome"], found["rows"], found["drifted"]) == ("Stable", 600, [])
     verdict = house.verdict(found["window"])
     assert (verdict.records, verdict.earlier, verdict.unread) == (12, 0, {})
-    for metric in ALARMS:
-        wait_until(lambda metric=metric: house.alarm(metric)["StateValue"] == "OK", seconds=60)  # type: ignore[misc]
+    house.alarms_are("OK")
 
 
 def test_a_second_run_counts_nothing_again(house: House) -> None:
@@ -219,7 +226,7 @@ def test_a_run_that_is_stopped_anywhere_loses_nothing_and_counts_nothing_twice(h
         arn = states.start_execution(stateMachineArn=house.stack.outputs["DriftArn"], input="{}")[
             "executionArn"
         ]
-        wait_until(lambda arn=arn, place=place: place in house.entered(arn), seconds=60)  # type: ignore[misc]
+        house.comes_to(arn, place)
         states.stop_execution(executionArn=arn)
     # What it has left is gone on with; then comes what was captured since.
     ended = [house.look()["outcome"] for _ in range(3)]
@@ -251,8 +258,7 @@ def test_traffic_that_moved_is_told_and_raises_the_alarms(
     assert b"what the model answers" in house.read(page)
     assert max(house.data_points("DriftedColumns")) == 1
     assert max(house.data_points("PredictionDrifted")) == 1
-    for metric in ALARMS:
-        wait_until(lambda metric=metric: house.alarm(metric)["StateValue"] == "ALARM", seconds=60)  # type: ignore[misc]
+    house.alarms_are("ALARM")
     told = wait_until(_alarms_of(sqs, url))
     assert told["NewStateValue"] == "ALARM"
     assert told["Trigger"]["Namespace"] == "Sluice/Drift"

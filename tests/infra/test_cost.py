@@ -10,6 +10,7 @@ import pytest
 from infra.config import DeployConfig
 from infra.functions import FUNCTIONS
 from sluice.costing import parts
+from sluice.deployment_table import Environment
 from sluice.project import Project
 from tests.infra.synthesized import PROJECT, Stacks, synthesize, write_project
 
@@ -20,10 +21,10 @@ def standing(stacks: Stacks) -> int:
 
 @pytest.mark.parametrize("environment", ["dev", "prod"])
 def test_as_many_alarms_are_counted_as_there_are(
-    synthesized: Callable[[str], Stacks], project_folder: Path, environment: str
+    synthesized: Callable[[str], Stacks], project_folder: Path, environment: Environment
 ) -> None:
     project = Project.load(project_folder)
-    assert parts.alarms(project, environment, features=False) == standing(synthesized(environment))  # type: ignore[arg-type]
+    assert parts.alarms(project, environment, features=False) == standing(synthesized(environment))
 
 
 def test_features_and_approval_have_alarms_of_their_own(shop: Stacks, shop_folder: Path) -> None:

@@ -76,7 +76,7 @@ def archive(folder: Path, trained: bytes, how: str) -> bytes:
             model = folder / "model.joblib"
             sys.path.insert(0, str(code))
             try:
-                import badly  # type: ignore[import-not-found]  # written a moment ago
+                import badly  # type: ignore[import-not-found]  # the file was written above
 
                 joblib.dump(badly.Model(how), model)
             finally:

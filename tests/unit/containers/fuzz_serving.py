@@ -16,8 +16,8 @@ import pyarrow as pa
 
 # Everything these import is instrumented, so that a new branch of the reading is a reason to keep an input.
 with atheris.instrument_imports(include=["sluice", "containers", "csv", "json"]):
-    from containers.serve import app, encoding  # noqa: F401
-    from sluice.decoding import bodies  # noqa: F401
+    from containers.serve import app, encoding  # noqa: F401 - to be instrumented
+    from sluice.decoding import bodies  # noqa: F401 - to be instrumented
     from tests.support import oracle
     from tests.support.asgi import call, made, npy
     from tests.unit.containers.test_app_limits import parquet
