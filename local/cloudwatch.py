@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import botocore.session
 from moto.cloudwatch import models
 from moto.cloudwatch.exceptions import ValidationError
+from moto.cloudwatch.responses import CloudWatchResponse
+from moto.core.responses import ActionResult
 from moto.utilities.arns import parse_arn
 
 from local import alarm_history, alarm_values, alarms, embedded_metrics, metric_math, metric_queries, metrics
@@ -25,6 +27,12 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _TICK_SECONDS = 0.5
 _ACTION_SERVICES = ("lambda", "sns")
+_FILTERS = {
+    "statistic": "Statistic",
+    "extended_statistic": "ExtendedStatistic",
+    "period": "Period",
+    "unit": "Unit",
+}
 _STATE_FIELDS = ("state_value", "state_reason", "state_reason_data", "state_updated_timestamp")
 
 
@@ -34,6 +42,7 @@ def install(context: Context) -> None:
     alarm_history.install()
     embedded_metrics.install()
     _check_and_keep_state()
+    CloudWatchResponse.describe_alarms_for_metric = _describe_alarms_for_metric
     update_state = models.Alarm.update_state
 
     def _update_state(self: Any, reason: str, reason_data: str, state_value: str) -> None:
@@ -65,6 +74,27 @@ def _check_and_keep_state() -> None:
         return alarm
 
     models.CloudWatchBackend.put_metric_alarm = _put_metric_alarm
+
+
+def _describe_alarms_for_metric(self: Any) -> ActionResult:
+    """A metric is one of these dimensions and no others; moto looks at its name alone."""
+    asked = {(each["Name"], each["Value"]) for each in self._get_param("Dimensions", [])}
+    wanted = {
+        "metric_name": self._get_param("MetricName"),
+        "namespace": self._get_param("Namespace"),
+        **{
+            field: value
+            for field, parameter in _FILTERS.items()
+            if (value := self._get_param(parameter)) is not None
+        },
+    }
+    found = [
+        alarm
+        for alarm in self.cloudwatch_backend.describe_alarms()
+        if all(getattr(alarm, field) == value for field, value in wanted.items())
+        and {(each.name, each.value) for each in alarm.dimensions} == asked
+    ]
+    return ActionResult({"MetricAlarms": found})
 
 
 def _check(name: str, settings: dict[str, Any]) -> None:

@@ -117,9 +117,7 @@ class House:
             MetricName=metric,
             Dimensions=[{"Name": "EndpointName", "Value": self.endpoint}],
         )["MetricAlarms"]
-        # The local CloudWatch gives those of other endpoints, too.
-        ours = {"Name": "EndpointName", "Value": self.endpoint}
-        (alarm,) = (each for each in found if ours in each["Dimensions"])
+        (alarm,) = found
         return dict(alarm)
 
     def alarms_are(self, state: str) -> None:

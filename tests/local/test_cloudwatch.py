@@ -223,6 +223,27 @@ def test_a_metric_raises_an_alarm_that_notifies_and_emits_an_event(local_aws: Lo
     assert event["resources"] == [described(local_aws, name)["AlarmArn"]]
 
 
+def test_alarms_of_a_metric_are_those_of_its_dimensions_and_no_others(local_aws: LocalAws) -> None:
+    name, namespace = alarm(local_aws)
+    [settings] = local_aws.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    bank = settings["Dimensions"]
+
+    def found(**asked: Any) -> list[str]:
+        answer = local_aws.client("cloudwatch").describe_alarms_for_metric(
+            Namespace=namespace, MetricName=settings["MetricName"], **asked
+        )
+        return [each["AlarmName"] for each in answer["MetricAlarms"]]
+
+    assert bank
+    assert found(Dimensions=bank) == [name]
+    assert found() == []
+    assert found(Dimensions=[{"Name": bank[0]["Name"], "Value": "another"}]) == []
+    assert found(Dimensions=[*bank, {"Name": "VariantName", "Value": "AllTraffic"}]) == []
+    assert found(Dimensions=bank, Period=settings["Period"], Statistic=settings["Statistic"]) == [name]
+    assert found(Dimensions=bank, Period=settings["Period"] + 60) == []
+    assert found(Dimensions=bank, Statistic="Minimum") == []
+
+
 def test_set_alarm_state_does_the_actions_and_the_metric_takes_over_again(local_aws: LocalAws) -> None:
     url, arn = queue(local_aws)
     name, _ = alarm(local_aws, AlarmActions=[topic_to(local_aws, arn)], TreatMissingData="notBreaching")
