@@ -19,9 +19,9 @@ from sluice.costing.picture import picture
 from sluice.costing.policies import Policy, policies
 from sluice.costing.prices import PriceList
 from sluice.costing.serving import Crossing, Way, cheapest, crossings, ways
-from sluice.deployment_table import Environment
 from sluice.features.source import declares_features
 from sluice.project import Project
+from sluice.tables import Environment
 
 _FLAGS = [each for each in fields(Assumptions) if each.metadata]
 

@@ -14,7 +14,7 @@ from cli.toolchain import ROOT
 from sluice import instances
 from sluice.instances import Use
 from sluice.project import Project
-from sluice.training_tables import Environment
+from sluice.tables import Environment
 
 _SERVICE = "sagemaker"
 # A code stands for one quota in every account and region; the name that comes with the answer is held against the one

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from sluice import instances
 from sluice.errors import SluiceError
-
-Environment = Literal["local", "dev", "prod"]
+from sluice.tables import Environment
 
 
 class DeployConfigError(SluiceError):

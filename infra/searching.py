@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from sluice import naming, objective
 from sluice.problems import SMALLER_IS_BETTER
 from sluice.project import Project
+from sluice.tables import Environment
 from sluice.training_tables import Range, Search
 
 # To find an instance, and to fetch images and data, as in statemachines/training.asl.yaml.
@@ -25,7 +26,7 @@ def condition(project: Project, *, spot: bool, seconds: int) -> dict[str, int]:
     return {"MaxRuntimeInSeconds": seconds, "MaxWaitTimeInSeconds": wait}
 
 
-def search_settings(project: Project, environment: Literal["local", "dev", "prod"]) -> dict[str, Any]:
+def search_settings(project: Project, environment: Environment) -> dict[str, Any]:
     """Give `$settings.search`, under that name; nothing where a project searches for nothing."""
     search = project.search
     if search is None:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from sluice.tables import Table
 
 MOST_SECONDS = 29
 """A REST API waits no longer for its integration."""
@@ -18,7 +20,7 @@ _MOST_RATE, _MOST_BURST = 10_000, 5_000
 _MOST_KB = 2_900
 
 
-class Api(BaseModel):
+class Api(Table):
     """[api]: without this table there is no API.
 
     Attributes:
@@ -29,8 +31,6 @@ class Api(BaseModel):
         max_body_kb: of a request, in 1,024 bytes.
         timeout_seconds: for so long the API waits for the model.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     authorization: Literal["iam", "api_key"] = "iam"
     rate_per_second: Annotated[int, Field(ge=1, le=_MOST_RATE)] = 50

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints, model_validator
+from pydantic import Field, FiniteFloat, StringConstraints, model_validator
 
-Environment = Literal["local", "dev", "prod"]
+from sluice.tables import Environment, Table
 
 ALARM_PERIOD_SECONDS = 60
 """SageMaker's own metrics have one value a minute."""
@@ -22,11 +22,7 @@ _START_SECONDS = 1800
 _Rate = Annotated[FiniteFloat, Field(gt=0, lt=1)]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Alarms(_Table):
+class Alarms(Table):
     """[deployment.alarms]: what takes the traffic back. All look at the new model's fleet alone, minute by minute.
 
     Attributes:
@@ -73,7 +69,7 @@ class Alarms(_Table):
         return tuple(name for name, limit in limits.items() if limit is not None)
 
 
-class Deployment(_Table):
+class Deployment(Table):
     """[deployment]: how an endpoint in service is brought to a new model.
 
     Attributes:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import AfterValidator, Field, FiniteFloat, model_validator
 
 from sluice.column_names import normal
+from sluice.tables import Table
 
 _Name = Annotated[str, AfterValidator(normal)]
 _Share = Annotated[float, Field(ge=0, le=1)]
@@ -16,11 +17,7 @@ _Margin = Annotated[FiniteFloat, Field(gt=0)]
 _LEAST_ROWS = 100
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SliceGate(_Table):
+class SliceGate(Table):
     """[[gates.slices]]: what holds in every part of the held-out rows, by the values of one column.
 
     Attributes:
@@ -36,7 +33,7 @@ class SliceGate(_Table):
     values: tuple[str | int | bool, ...] = ()
     cuts: tuple[FiniteFloat, ...] = ()
     min_rows: Annotated[int, Field(ge=2)] = _LEAST_ROWS
-    minimum: dict[str, FiniteFloat] = {}
+    minimum: dict[str, FiniteFloat] = Field(default={})
     margin: _Margin | None = None
 
     @model_validator(mode="after")
@@ -48,7 +45,7 @@ class SliceGate(_Table):
         return self
 
 
-class FairnessGate(_Table):
+class FairnessGate(Table):
     """[gates.fairness]: how far groups of people may be apart in what a binary model does to them.
 
     Attributes:
@@ -75,7 +72,7 @@ class FairnessGate(_Table):
         }
 
 
-class Gates(_Table):
+class Gates(Table):
     """[gates]. Every rule has to be met: more rules never make a wrong promotion likelier.
 
     Attributes:
@@ -91,7 +88,7 @@ class Gates(_Table):
             dataset says; of a project that declares features.
     """
 
-    minimum: dict[str, FiniteFloat] = {}
+    minimum: dict[str, FiniteFloat] = Field(default={})
     compare: str = ""
     rule: Literal["improvement", "non-inferiority"] = "improvement"
     margin: _Margin | None = None

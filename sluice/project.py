@@ -14,7 +14,6 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 from pydantic import (
     AfterValidator,
     BaseModel,
-    ConfigDict,
     Field,
     FiniteFloat,
     StringConstraints,
@@ -32,8 +31,10 @@ from sluice.deployment_table import Alarms, Deployment
 from sluice.errors import ProjectError
 from sluice.gate_tables import FairnessGate, Gates, SliceGate
 from sluice.problems import COMPARED, METRICS, Problem
+from sluice.serving_tables import Batch, Capture, Drift, Serving
 from sluice.spelling import Spelling
 from sluice.splits import KEY_COLUMN
+from sluice.tables import Environment, Table
 from sluice.training_tables import Range, Search, Training
 
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html
@@ -47,18 +48,14 @@ OfflineStore: TypeAlias = Literal["duckdb", "athena"]
 _Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Identity(_Table):
+class Identity(Table):
     """[project]."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,23}$")]
     description: str = ""
 
 
-class Data(_Table):
+class Data(Table):
     """[data]: how the uploaded file is written, and how much of it may be rejected."""
 
     delimiter: Annotated[str, StringConstraints(min_length=1, max_length=1)] = ","
@@ -66,14 +63,14 @@ class Data(_Table):
     max_rejected_share: _Share = 0.05
 
 
-class Entity(_Table):
+class Entity(Table):
     """[entity]: what a row is about. Without `key`, a row's key is the hash of the row."""
 
     key: _Name | None = None
     timestamp: _Name | None = None
 
 
-class Target(_Table):
+class Target(Table):
     """[target]: what is predicted."""
 
     column: _Name
@@ -87,7 +84,7 @@ class Target(_Table):
         return self
 
 
-class Column(_Table):
+class Column(Table):
     """[columns.NAME]: what one column of the uploaded file may hold."""
 
     type: ColumnType
@@ -122,7 +119,7 @@ class Column(_Table):
         return self
 
 
-class Features(_Table):
+class Features(Table):
     """[features]: the model's inputs in order, the numeric ones first."""
 
     numeric: tuple[_Name, ...] = ()
@@ -142,17 +139,17 @@ class Features(_Table):
         return self
 
 
-class Split(_Table):
+class Split(Table):
     """[split]: which entities are held out to judge models on."""
 
     held_out_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
     salt: str = ""
 
 
-class Model(_Table):
+class Model(Table):
     """[model]: how it is trained, and on what."""
 
-    hyperparameters: dict[str, str | bool | int | float] = {}
+    hyperparameters: dict[str, str | bool | int | float] = Field(default={})
     # The processing jobs get the same limit, and theirs is at most nine days.
     max_runtime_seconds: Annotated[int, Field(ge=1, le=777_600)] = 3_600
     instance_type: Annotated[str, StringConstraints(pattern=r"^ml\.")] = "ml.m5.large"
@@ -172,67 +169,7 @@ class Model(_Table):
         return value
 
 
-class Serving(_Table):
-    """[serving]: what the endpoint runs on.
-
-    Attributes:
-        missing: of an entity whose features the online store has not, or only older than their ttl: its prediction is
-            an error, or what the model makes of nulls.
-    """
-
-    instance_type: Annotated[str, StringConstraints(pattern=r"^ml\.")] = "ml.t2.medium"
-    instance_count: Annotated[int, Field(ge=1)] = 1
-    missing: Literal["error", "null"] = "error"
-
-
-class Capture(_Table):
-    """[capture]: what is kept of the requests to the endpoint, and of its answers, as they came.
-
-    Attributes:
-        percent: of the requests; 0 keeps nothing.
-        days: for so long.
-    """
-
-    percent: Annotated[int, Field(ge=0, le=100)] = 0
-    days: Annotated[int, Field(ge=1, le=3650)] = 30
-
-
-class Batch(_Table):
-    """[batch]: what predicts the rows of a file.
-
-    Attributes:
-        instance_mb: so much of what the model is sent an instance gets before another one joins; in 10^6 bytes.
-        max_instances: and no more than so many join.
-        max_hours: a transform job may take so long.
-    """
-
-    instance_mb: Annotated[int, Field(ge=1, le=100_000)] = 64
-    max_instances: Annotated[int, Field(ge=1, le=100)] = 4
-    max_hours: Annotated[int, Field(ge=1, le=120)] = 24
-
-
-class Drift(_Table):
-    """[drift]: how captured traffic is held against what the model was judged on.
-
-    Attributes:
-        every: an hour or a day; "never" looks only when it is asked to.
-        false_alarms_a_month: how many are put up with in the mean, over all columns and windows.
-        least_rows: below which nothing is said; the rows wait for the next window.
-        least_effect: the Jensen-Shannon distance below which a difference does not matter, however sure it is.
-    """
-
-    every: Literal["hour", "day", "never"] = "day"
-    false_alarms_a_month: Annotated[FiniteFloat, Field(gt=0, le=30)] = 0.5
-    least_rows: Annotated[int, Field(ge=30)] = 300
-    least_effect: Annotated[FiniteFloat, Field(ge=0, lt=1)] = 0.05
-
-    @property
-    def windows(self) -> int:
-        """How many verdicts a month has; one that is asked for by hand is one more."""
-        return 720 if self.every == "hour" else 30
-
-
-class Online(_Table):
+class Online(Table):
     """[online]: how the online store is kept up.
 
     Attributes:
@@ -246,7 +183,7 @@ class Online(_Table):
     move_windows: Literal["run", "hour", "day"] = "run"
 
 
-class Offline(_Table):
+class Offline(Table):
     """[offline]: what joins features to the labels that are trained on.
 
     Attributes:
@@ -256,14 +193,14 @@ class Offline(_Table):
     """
 
     store: OfflineStore = "duckdb"
-    environments: dict[Literal["local", "dev", "prod"], OfflineStore] = {}
+    environments: dict[Environment, OfflineStore] = Field(default={})
     scan_limit_gb: Annotated[int, Field(ge=1, le=1_000_000)] = 100
 
-    def store_of(self, environment: Literal["local", "dev", "prod"]) -> OfflineStore:
+    def store_of(self, environment: Environment) -> OfflineStore:
         return self.environments.get(environment, self.store)
 
 
-class Approval(_Table):
+class Approval(Table):
     """[approval]: where a model that passed its gates waits for a person's word.
 
     Attributes:
@@ -271,15 +208,15 @@ class Approval(_Table):
         expires_hours: so long there is time to answer, for each time that one is asked.
     """
 
-    environments: tuple[Literal["local", "dev", "prod"], ...] = ()
+    environments: tuple[Environment, ...] = ()
     expires_hours: Annotated[int, Field(ge=1, le=720)] = 168
 
-    def expires_seconds(self, environment: Literal["local", "dev", "prod"]) -> int | None:
+    def expires_seconds(self, environment: Environment) -> int | None:
         """Give the time there is to answer; None where nobody is asked."""
         return self.expires_hours * 3_600 if environment in self.environments else None
 
 
-class Tracking(_Table):
+class Tracking(Table):
     """[tracking]: where runs and registered models are kept.
 
     Attributes:
@@ -316,7 +253,7 @@ class Tracking(_Table):
         return self.enabled and self.uri is None
 
 
-class Project(_Table):
+class Project(Table):
     """project.toml as a whole; `Project.load` reads it."""
 
     project: Identity

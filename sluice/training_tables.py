@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints, model_validator
+from pydantic import Field, FiniteFloat, StringConstraints, model_validator
 
 from sluice.hyperparameters import encode
-
-Environment = Literal["local", "dev", "prod"]
+from sluice.tables import Environment, Table
 
 # https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-limits.html
 _MOST_RANGES = 30
@@ -25,11 +24,7 @@ _TRIALS = 20
 _RangeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.:-]{0,255}$")]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Range(_Table):
+class Range(Table):
     """[search.ranges.NAME]: the values that a hyperparameter may take.
 
     Attributes:
@@ -88,7 +83,7 @@ class Range(_Table):
             raise ValueError(f'scale = "log" is for values above 0, and `min` is {self.min:g}')
 
 
-class Search(_Table):
+class Search(Table):
     """[search]: hyperparameters are looked for before a model is trained.
 
     Attributes:
@@ -149,7 +144,7 @@ class Search(_Table):
         return self
 
 
-class Training(_Table):
+class Training(Table):
     """[training]: on what kind of instances a model is trained.
 
     Attributes:
@@ -160,7 +155,7 @@ class Training(_Table):
     """
 
     spot: bool = False
-    environments: dict[Environment, bool] = {}
+    environments: dict[Environment, bool] = Field(default={})
     max_wait_seconds: Annotated[int, Field(ge=1, le=2_419_200)] | None = None
 
     def spot_in(self, environment: Environment) -> bool:

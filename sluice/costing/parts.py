@@ -10,9 +10,9 @@ from sluice.costing import prices
 from sluice.costing.assumptions import HOURS_A_MONTH, Assumptions
 from sluice.costing.policies import policies
 from sluice.costing.prices import PriceList
-from sluice.deployment_table import Environment
 from sluice.instances import PROCESSING, TRANSFORM, Use
 from sluice.project import Project
+from sluice.tables import Environment
 
 # States that an execution enters at the most, where nothing is tried again; tests/statemachines counts them.
 INTAKE_STATES = 4

@@ -11,9 +11,10 @@ from pydantic import ValidationError
 from sluice.costing import prices
 from sluice.costing.assumptions import HOURS_A_MONTH, Assumptions
 from sluice.costing.prices import PriceList
-from sluice.deployment_table import Deployment, Environment
+from sluice.deployment_table import Deployment
 from sluice.instances import Use
 from sluice.project import Project
+from sluice.tables import Environment
 
 Strategy = Literal["all_at_once", "canary", "linear", "rolling"]
 STRATEGIES: tuple[Strategy, ...] = ("all_at_once", "canary", "linear", "rolling")

@@ -13,7 +13,7 @@ from sluice.monitoring.verdict import ColumnVerdict, Outcome, Sensitivity, Verdi
 from sluice.monitoring.windows import DriftWindow
 from sluice.outcomes import DriftOutcome
 from sluice.payloads.base import Document
-from sluice.project import Drift
+from sluice.serving_tables import Drift
 
 _OUTCOMES: Mapping[Outcome, DriftOutcome] = {
     "drift": DriftOutcome.DRIFTED,

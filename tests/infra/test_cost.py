@@ -10,8 +10,8 @@ import pytest
 from infra.config import DeployConfig
 from infra.functions import FUNCTIONS
 from sluice.costing import parts
-from sluice.deployment_table import Environment
 from sluice.project import Project
+from sluice.tables import Environment
 from tests.infra.synthesized import PROJECT, Stacks, synthesize, write_project
 
 
