@@ -30,6 +30,7 @@ from moto.stepfunctions.parser.backend.execution_worker import SyncExecutionWork
 
 from infra.asl import load
 from local.stepfunctions import failures, install_language, interpreter
+from sluice.payloads.training import StateFailure
 
 ACCOUNT, REGION, ROLE = "123456789012", "us-east-1", "arn:aws:iam::123456789012:role/machine"
 EXECUTION_NAME = "bank-csv-0123456789abcdef"
@@ -296,6 +297,12 @@ def _flat(found: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, state in found.items():
         yield name, state
         yield from _flat(state.get("ItemProcessor", {}).get("States", {}))
+
+
+def failed(result: Run) -> tuple[str, str, str]:
+    """The failure of a state that the cause hands on: its state, error and cause."""
+    failure = StateFailure.model_validate_json(str(result.cause))
+    return failure.state, failure.error, failure.cause
 
 
 def payload(value: Any) -> dict[str, Any]:

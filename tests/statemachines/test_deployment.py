@@ -8,28 +8,21 @@ from typing import Any
 import pytest
 
 from sluice import errors
-from sluice.outcomes import Outcome
 from sluice.payloads.deployment import DeploymentResult
 from sluice.payloads.tracking import MoveAliasInput
-from sluice.payloads.training import StateFailure
 from tests.statemachines.answers import (
-    ALARM,
     CHAMPION,
     DEPLOYED,
     DEPLOYMENT,
     ENDPOINT,
-    FIRED,
-    GUARDED,
     HELD,
     HOLDER,
-    LEFT,
     MODEL_URI,
     described,
     endpoint,
     holder,
-    shifting,
 )
-from tests.statemachines.harness import EXECUTION_NAME, SETTINGS, Failure, Harness, Run
+from tests.statemachines.harness import SETTINGS, Failure, Harness, Run, failed
 
 LOCKED = [
     "FindServing",
@@ -45,12 +38,6 @@ LOCKED = [
     "DescribeEndpoint",
     "RecordRelease",
 ]
-
-
-def failed(result: Run) -> tuple[str, str, str]:
-    """The failure of a state that the cause hands on: its state, error and cause."""
-    failure = StateFailure.model_validate_json(str(result.cause))
-    return failure.state, failure.error, failure.cause
 
 
 def deploy(harness: Harness, **outcomes: list[Any]) -> Run:
@@ -349,50 +336,6 @@ def test_a_lock_that_is_never_free_fails_says_who_holds_it_and_is_left_alone(har
     assert not {"TakeOverLock", "ReleaseLock", "KeepHistory"} & set(result.path)
 
 
-def left_apart(harness: Harness, **outcomes: list[Any]) -> Run:
-    """A deployment of what was judged against bank-dev-0, which the record names, while bank-dev-2 serves."""
-    script = {
-        **ENDPOINT,
-        "FindServing": [described("InService", "bank-dev-2")],
-        "FindRelease": [CHAMPION],
-        **outcomes,
-    }
-    return harness.run("deployment", {**DEPLOYMENT, "judged_champion": "bank-dev-0"}, script)
-
-
-def test_a_record_that_a_stopped_deployment_left_behind_is_put_right_before_anything_is_judged_by_it(
-    harness: Harness,
-) -> None:
-    result = left_apart(harness)
-
-    [asked] = result.calls_of("FindServed")
-    assert asked["Key"]["item"] == {"S": "model#bank-dev-2"}
-    [corrected] = result.calls_of("CorrectRecord")
-    assert corrected["Item"]["item"] == {"S": "release"}
-    assert corrected["Item"]["model_name"] == {"S": "bank-dev-2"}
-    assert corrected["Item"]["corrected_by"]["S"].endswith(f":{EXECUTION_NAME}")
-    # The registry follows it, as any release.
-    [moved] = result.calls_of("MoveAlias")
-    assert moved["Payload"] == {"model_name": "bank-dev-2", "version": "2"}
-    assert result.path.index("CorrectRecord") < result.path.index("MoveAlias")
-    # It was judged against another model than the one that serves.
-    assert (result.succeeded, result.output["outcome"]) == (True, "ChampionChanged")
-    assert result.output["endpoint_config_name"] == "bank-dev-2"
-    assert "CreateModel" not in result.path
-
-
-def test_what_was_changed_by_hand_is_not_deployed_over(harness: Harness) -> None:
-    result = left_apart(harness, FindServed=[{}])
-
-    told = errors.from_wire(str(result.cause))
-    assert told is not None
-    assert told.what == "the endpoint serves what no deployment has released"
-    assert "bank-dev-2" in told.why
-    assert "bank-dev-0" in told.why
-    assert "sluice rollback" in told.fix
-    assert "UpdateEndpoint" not in result.path
-
-
 def test_what_a_release_has_to_say_is_written_down_before_the_endpoint_is_touched(harness: Harness) -> None:
     result = deploy(harness, **reaching("UpdateEndpoint"))
 
@@ -419,124 +362,6 @@ def test_a_model_that_serves_already_is_recorded_and_not_deployed_again(harness:
     assert "RecordRelease" in result.path
 
 
-class TestGuarded:
-    """Traffic that goes over under alarms."""
-
-    def deploy(self, harness: Harness, **outcomes: list[Any]) -> Run:
-        asked = {**DEPLOYMENT, "judged_champion": "bank-dev-0"}
-        return harness.run("deployment", asked, {**GUARDED, **outcomes}, guarded=True)
-
-    def test_its_alarms_are_there_first_and_name_the_new_fleet(self, harness: Harness) -> None:
-        result = self.deploy(harness)
-
-        [alarm] = result.calls_of("PutAlarm")
-        assert alarm["AlarmName"] == "sluice-bank-dev-bank-dev-1-errors"
-        [metric] = alarm["Metrics"]
-        assert metric["MetricStat"]["Metric"]["Dimensions"] == [
-            {"Name": "EndpointConfigName", "Value": "bank-dev-1"}
-        ]
-        [update] = result.calls_of("UpdateEndpoint")
-        assert update["DeploymentConfig"]["AutoRollbackConfiguration"] == {
-            "Alarms": [{"AlarmName": "sluice-bank-dev-bank-dev-1-errors"}]
-        }
-        assert result.path.index("PutAlarms") < result.path.index("UpdateEndpoint")
-
-    def test_afterwards_no_alarm_is_left(self, harness: Harness) -> None:
-        other = {**LEFT, "AlarmName": "sluice-bank-dev-bank-dev-fedcba9876543210-latency-ratio"}
-        result = self.deploy(harness, ListAlarms=[{"MetricAlarms": [LEFT, other]}])
-
-        [asked] = result.calls_of("ListAlarms")
-        assert asked["AlarmNamePrefix"] == "sluice-bank-dev-bank-dev-"
-        [removed] = result.calls_of("RemoveAlarms")
-        assert removed["AlarmNames"] == [LEFT["AlarmName"], other["AlarmName"]]
-
-    @pytest.mark.parametrize(
-        "name",
-        [
-            # The project bank-dev-bank in dev: its endpoint is called as our alarms begin.
-            "sluice-bank-dev-bank-dev-bank-dev-bank-dev-0123456789abcdef-errors",
-            # And what somebody called so.
-            "sluice-bank-dev-bank-dev-watched-by-hand",
-        ],
-    )
-    def test_an_alarm_that_only_begins_like_ours_is_let_be(self, harness: Harness, name: str) -> None:
-        others = {**LEFT, "AlarmName": name}
-        both = self.deploy(harness, ListAlarms=[{"MetricAlarms": [others, LEFT]}])
-        none = self.deploy(harness, ListAlarms=[{"MetricAlarms": [others]}])
-
-        [removed] = both.calls_of("RemoveAlarms")
-        assert removed["AlarmNames"] == [LEFT["AlarmName"]]
-        assert none.succeeded
-        assert none.calls_of("RemoveAlarms") == []
-
-    def test_a_rollback_names_its_alarm_and_how_far_it_came(self, harness: Harness) -> None:
-        result = self.deploy(
-            harness,
-            DescribeEndpoint=[
-                shifting(0.5),
-                described("RollingBack", "bank-dev-0"),
-                described("InService", "bank-dev-0", FailureReason="an alarm went off"),
-            ],
-            FindAlarm=[{"MetricAlarms": [FIRED], "CompositeAlarms": []}],
-        )
-
-        # While it was one: by the time the old fleet has all traffic again it is quiet.
-        assert result.path.index("FindAlarm") < result.path.index("ReadFigures")
-        [asked] = result.calls_of("FindAlarm")
-        assert asked["AlarmNames"] == [ALARM["AlarmName"]]
-        told = DeploymentResult.model_validate(result.output)
-        assert told.outcome is Outcome.ROLLED_BACK
-        assert told.endpoint_config_name == "bank-dev-0"
-        assert told.alarm is not None
-        assert told.alarm.name == ALARM["AlarmName"]
-        assert told.reached == 0.5
-        assert told.figures == {"new_requests": 7, "new_p99": 4, "old_requests": 0}
-        [kept] = result.calls_of("KeepHistory")
-        assert kept["Item"]["outcome"] == {"S": "RolledBack"}
-        assert kept["Item"]["alarm"] == {"S": ALARM["AlarmName"]}
-        assert kept["Item"]["instead_of"] == {"S": "bank-dev-0"}
-        [counted] = result.calls_of("CountOutcome")
-        assert counted["MetricData"][0]["MetricName"] == "RolledBack"
-        assert not {"RecordRelease", "MoveAlias"} & set(result.path)
-
-    def test_an_alarm_that_is_found_while_it_rolls_back_is_not_forgotten(self, harness: Harness) -> None:
-        quiet = {"MetricAlarms": [ALARM], "CompositeAlarms": []}
-        own = {**FIRED, "AlarmName": "our-own"}
-        result = self.deploy(
-            harness,
-            DescribeEndpoint=[described("RollingBack", "bank-dev-0"), described("InService", "bank-dev-0")],
-            FindAlarm=[{"MetricAlarms": [ALARM], "CompositeAlarms": [own]}, quiet],
-        )
-        assert len(result.calls_of("FindAlarm")) == 1
-        assert result.output["alarm"]["name"] == "our-own"
-
-    def test_one_that_rolled_back_between_two_looks_has_its_alarm_looked_for_then(
-        self, harness: Harness
-    ) -> None:
-        result = self.deploy(
-            harness,
-            DescribeEndpoint=[described("InService", "bank-dev-0")],
-            FindAlarm=[{"MetricAlarms": [FIRED], "CompositeAlarms": []}],
-        )
-        assert result.output["alarm"]["name"] == ALARM["AlarmName"]
-
-    def test_an_alarm_of_a_deployment_that_went_well_is_not_blamed(self, harness: Harness) -> None:
-        result = self.deploy(harness, ListAlarms=[{"MetricAlarms": [{**LEFT, "StateValue": "ALARM"}]}])
-        assert (result.output["outcome"], result.output["alarm"]) == ("Deployed", None)
-
-    def test_without_its_alarms_nothing_is_touched(self, harness: Harness) -> None:
-        result = self.deploy(harness, PutAlarm=[Failure("CloudWatch.LimitExceededException", "too many")])
-
-        assert failed(result) == ("PutAlarms", "CloudWatch.LimitExceededException", "too many")
-        assert "UpdateEndpoint" not in result.path
-
-    def test_a_first_model_needs_none(self, harness: Harness) -> None:
-        result = harness.run("deployment", DEPLOYMENT, ENDPOINT, guarded=True)
-
-        assert result.output == DEPLOYED
-        assert not {"PutAlarms", "ReadFigures"} & set(result.path)
-
-
 def test_a_rollback_that_somebody_asks_for_goes_the_same_way_and_says_who(harness: Harness) -> None:
     asked = {
         **DEPLOYMENT,
@@ -552,58 +377,6 @@ def test_a_rollback_that_somebody_asks_for_goes_the_same_way_and_says_who(harnes
         [written] = result.calls_of(state)
         assert written["Item"]["rolled_back_by"] == {"S": "arn:ada"}
         assert written["Item"]["rollback_reason"] == {"S": "it flags everybody"}
-
-
-class TestReconciled:
-    """Nothing is deployed; the record is held against what serves."""
-
-    def run(self, harness: Harness, **outcomes: list[Any]) -> Run:
-        script = {
-            **ENDPOINT,
-            "FindServing": [described("InService", "bank-dev-0")],
-            "FindRelease": [CHAMPION],
-            **outcomes,
-        }
-        return harness.run("deployment", {"reconcile": True}, script)
-
-    def test_a_record_that_is_true_stays_and_that_it_was_looked_at_is_kept_once(
-        self, harness: Harness
-    ) -> None:
-        result = self.run(harness)
-
-        told = DeploymentResult.model_validate(result.output)
-        assert (told.outcome, told.endpoint_config_name) == ("Reconciled", "bank-dev-0")
-        assert not {"CorrectRecord", "CheckArchive", "UpdateEndpoint"} & set(result.path)
-        [kept] = result.calls_of("KeepHistory")
-        assert kept["Item"]["item"] == {"S": "reconciled"}
-
-    def test_one_that_is_not_is_put_right_and_that_is_history(self, harness: Harness) -> None:
-        result = self.run(harness, FindServing=[described("InService", "bank-dev-2")])
-
-        assert "CorrectRecord" in result.path
-        assert result.output["endpoint_config_name"] == "bank-dev-2"
-        [kept] = result.calls_of("KeepHistory")
-        assert kept["Item"]["item"]["S"].startswith("history#")
-        assert kept["Item"]["outcome"] == {"S": "Reconciled"}
-
-    def test_what_was_changed_by_hand_is_a_failure_each_time(self, harness: Harness) -> None:
-        result = self.run(harness, FindServing=[described("InService", "by-hand")], FindServed=[{}])
-
-        assert result.error == "DeploymentFailed"
-        [kept] = result.calls_of("KeepHistory")
-        assert kept["Item"]["item"]["S"].startswith("history#")
-
-    def test_where_there_is_nothing_yet_there_is_nothing_to_do(self, harness: Harness) -> None:
-        result = harness.run("deployment", {"reconcile": True}, ENDPOINT)
-
-        assert result.output["endpoint_config_name"] is None
-
-    def test_it_waits_for_nobody(self, harness: Harness) -> None:
-        result = self.run(harness, AcquireLock=[HELD], DescribeHolder=[holder("RUNNING")])
-
-        assert result.succeeded
-        assert result.waits == []
-        assert not {"FindServing", "ReleaseLock"} & set(result.path)
 
 
 def test_a_failure_is_in_the_history_too(harness: Harness) -> None:
