@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.by_id import Served
+
 
 @pytest.fixture
 def own_imports() -> Iterator[None]:
@@ -17,3 +19,11 @@ def own_imports() -> Iterator[None]:
     for name in set(sys.modules) - modules:
         if name in {"train", "features"}:
             del sys.modules[name]
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    served = Served()
+    yield served
+    served.application.close()
+    served.full.close()
