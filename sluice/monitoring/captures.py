@@ -109,17 +109,17 @@ class CaptureReader:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
-            self.records += 1
             try:
                 found = self._read(line)
             except _Verification:
-                self.records -= 1
                 continue
             except _Unread as unread:
+                self.records += 1
                 self.unread[unread.reason] += 1
                 if len(self.aside) < MOST_ASIDE:
                     self.aside.append(Aside(key=key, line=number, reason=unread.reason))
                 continue
+            self.records += 1
             if found is None:
                 self.earlier += 1
                 continue
