@@ -44,16 +44,7 @@ def forms(max_rows: int) -> Schema:
         "maxItems": max_rows,
         "items": {"anyOf": [record, values, of_sagemaker]},
     }
-    split = {
-        "type": "object",
-        "required": ["data"],
-        "additionalProperties": False,
-        "properties": {
-            "columns": {"type": "array", "items": {"type": "string"}},
-            "index": {"type": "array"},
-            "data": rows,
-        },
-    }
+    split = _dataframe_split(rows)
     return {
         "$schema": "http://json-schema.org/draft-04/schema#",
         "title": "PredictionRequest",
@@ -83,16 +74,7 @@ def request(contracts: Sequence[ModelContract], max_rows: int) -> Schema:
     if "features" not in names:
         row.append(_envelope("features", values))
     rows = {"type": "array", "minItems": 1, "maxItems": max_rows, "items": _any_of(row)}
-    split = {
-        "type": "object",
-        "required": ["data"],
-        "additionalProperties": False,
-        "properties": {
-            "columns": {"type": "array", "items": {"type": "string"}},
-            "index": {"type": "array"},
-            "data": {"type": "array", "minItems": 1, "maxItems": max_rows},
-        },
-    }
+    split = _dataframe_split({"type": "array", "minItems": 1, "maxItems": max_rows})
     envelopes = [_envelope(name, rows) for name in _LISTED if name not in names]
     if _SPLIT not in names:
         envelopes.append(_envelope(_SPLIT, split))
@@ -168,3 +150,17 @@ def _object(properties: Schema) -> Schema:
 
 def _any_of(schemas: Sequence[Schema]) -> Schema:
     return schemas[0] if len(schemas) == 1 else {"anyOf": list(schemas)}
+
+
+def _dataframe_split(data: dict[str, Any]) -> dict[str, Any]:
+    """What pandas makes of a frame by `to_dict("split")`, as MLflow's clients send it."""
+    return {
+        "type": "object",
+        "required": ["data"],
+        "additionalProperties": False,
+        "properties": {
+            "columns": {"type": "array", "items": {"type": "string"}},
+            "index": {"type": "array"},
+            "data": data,
+        },
+    }
